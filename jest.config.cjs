@@ -10,7 +10,7 @@ module.exports = {
   transform: { '^.+\\.ts$': ['@swc/jest', JSON.parse(readFileSync(`${__dirname}/.swcrc`, 'utf8'))] },
   moduleNameMapper: {
     '^@secondsite/([^/]+)$': ['<rootDir>/libs/$1/src', '<rootDir>/apps/$1/src'],
-    '^@secondsite/([^/]+)/testing$': '<rootDir>/libs/$1/src/testing',
+    '^@secondsite/([^/]+)/testing$': ['<rootDir>/libs/$1/src/testing', '<rootDir>/apps/$1/src/testing'],
   },
   testTimeout: 60_000,
 };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles one project's src/ to dist/ (CommonJS, source maps). Run by the Nx `build` target in the project's folder.
+// Compiles one project's src/ to dist/ (CommonJS, source maps). The project is the folder given, or this one.
 import { glob, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { transformFile } from '@swc/core';
 
 const swcrcFile = join(import.meta.dirname, '..', '.swcrc');
+process.chdir(process.argv[2] ?? '.');
 
 async function compile(file) {
   const target = join('dist', relative('src', file)).replace(/\.ts$/, '.js');

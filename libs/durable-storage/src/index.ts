@@ -1,2 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
+export { readWholeFile, replaceFile } from './replace-file';
 export type { StorageDirectory, StorageFile } from './storage-port';

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+export type { ChangeEntry, ChangeSetHeader, EntryKind, ResyncReason, StreamMarker } from './change-set';
+export { type BytesEntry, ChangeSetBuilder, isAllZeros, type RangeEntry } from './change-set-builder';
+export { type ContentChecksums, type DecodedHeader, decodeHeader, encodeHeader } from './change-set-header';
+export { CHANGE_SET_BYTES_MAX, CONTENT_BYTES_MAX, DATA_BYTES_MAX, DATA_BYTES_TARGET, ENTRIES_MAX, ENTRY_BYTES, ENTRY_LENGTH_MAX, HEADER_BYTES } from './change-set-layout';
+export { checksum } from './checksum';
+export { type Compress, compressSealed, compressStored, type Decompress, decompressChangeSet } from './compress-change-set';
+export { type ChangeSetIdentity, encodeChangeSet, type LooseEntry, type SealedChangeSet } from './encode-change-set';
+export { carriesData } from './entry-table';
+export { foldChangeSet } from './fold-change-set';
+export type { ChangeSetFault, Refusal } from './refusal';
+export { decodeMarker, encodeMarker } from './stream-marker';
+export { bytesOf, type StoredChangeSet, type VerifiedChangeSet, verifyChangeSet, verifyContent, verifyStored } from './verify-change-set';

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ResyncReason, StreamMarker } from './change-set';
+
+const RESYNC_REASONS: readonly ResyncReason[] = ['none', 'baseline', 'agent-crash', 'bitmap-mode', 'target-request', 'tap-interrupted'];
+
+/** UTF-8 JSON. */
+export function encodeMarker(marker: StreamMarker): Uint8Array {
+  return Buffer.from(JSON.stringify(marker));
+}
+
+/** Undefined when the bytes are no marker that this version knows. */
+export function decodeMarker(bytes: Uint8Array): StreamMarker | undefined {
+  const value = parseObject(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+  if (!value) return undefined;
+  if (value['kind'] === 'heartbeat' || value['kind'] === 'resync-read') return { kind: value['kind'] };
+  if (value['kind'] === 'bookmark') return bookmark(value);
+  return resync(value);
+}
+
+function bookmark({ bookmarkId, name, level }: Record<string, unknown>): StreamMarker | undefined {
+  if (typeof bookmarkId !== 'string' || typeof name !== 'string' || (level !== 'crash' && level !== 'user')) return undefined;
+  return { kind: 'bookmark', bookmarkId, name, level };
+}
+
+function resync({ kind, reason, volumeBytes, resyncBytes }: Record<string, unknown>): StreamMarker | undefined {
+  const known = RESYNC_REASONS.find((name) => name === reason);
+  if (!known || !isByteCount(resyncBytes)) return undefined;
+  if (kind === 'resync-started') return { kind, reason: known, resyncBytes };
+  if (kind === 'epoch-started' && isByteCount(volumeBytes)) return { kind, reason: known, volumeBytes, resyncBytes };
+  return undefined;
+}
+
+function isByteCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : undefined;
+  } catch {
+    return undefined; // Not JSON is an expected answer here: the caller refuses the change set.
+  }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file or block device behind the storage port. All reading and writing is at explicit offsets, so that the descriptor's own
+// position (moved by the hole searches) never matters, and several calls may be under way at once.
+import { close, fdatasync, fdatasyncSync, fstatSync, ftruncate, read, readSync, writeSync, writev } from 'node:fs';
+import { basename } from 'node:path';
+import { promisify } from 'node:util';
+import type { StorageFile } from '@secondsite/durable-storage';
+import type { ByteCount, ByteOffset } from '@secondsite/units';
+import { storageFailure } from './storage-failure';
+import { lastErrorName, seekToData, seekToEnd, seekToHole, tryPunchHole } from './system-calls';
+
+const closeFile = promisify(close);
+const syncData = promisify(fdatasync);
+const truncateFile = promisify(ftruncate);
+const zeros = new Uint8Array(1024 * 1024);
+
+interface Range {
+  readonly offset: ByteOffset;
+  readonly length: ByteCount;
+}
+
+/** Owns the descriptor it is given. See StorageFile for durability. */
+export class DiskFile implements StorageFile {
+  readonly name: string;
+  readonly path: string;
+  readonly isDevice: boolean;
+  readonly #fd: number;
+  readonly #deviceBytes: ByteCount | undefined;
+  #closed = false;
+
+  constructor(opened: { readonly fd: number; readonly path: string }) {
+    this.#fd = opened.fd;
+    this.path = opened.path;
+    this.name = basename(opened.path);
+    this.isDevice = fstatSync(opened.fd).isBlockDevice();
+    this.#deviceBytes = this.isDevice ? seekToEnd(opened.fd) : undefined;
+  }
+
+  /** For code of the same thread that hands the descriptor to other system calls; it stays owned by this object. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  size(): ByteCount {
+    return this.#deviceBytes ?? this.#try('read size of file', () => fstatSync(this.#fd).size);
+  }
+
+  readNow(into: Uint8Array, offset: ByteOffset): ByteCount {
+    return this.#try('read file', () => {
+      let done = 0;
+      while (done < into.length) {
+        const count = readSync(this.#fd, into, done, into.length - done, offset + done);
+        if (count === 0) break;
+        done += count;
+      }
+      return done;
+    });
+  }
+
+  async read(into: Uint8Array, offset: ByteOffset): Promise<ByteCount> {
+    let done = 0;
+    while (done < into.length) {
+      const count = await this.#readOnce(into.subarray(done), offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  writeNow(data: Uint8Array, offset: ByteOffset): void {
+    this.#try('write file', () => {
+      let done = 0;
+      while (done < data.length) done += writeSync(this.#fd, data, done, data.length - done, offset + done);
+    });
+  }
+
+  async write(parts: readonly Uint8Array[], offset: ByteOffset): Promise<void> {
+    let left = parts.filter((part) => part.length > 0);
+    let position = offset;
+    while (left.length > 0) {
+      const count = await this.#writeOnce(left, position);
+      position += count;
+      left = withoutFirst(left, count);
+    }
+  }
+
+  punchHole(offset: ByteOffset, length: ByteCount): void {
+    const end = Math.min(offset + length, this.size());
+    if (end <= offset || tryPunchHole(this.#fd, { offset, length: end - offset })) return;
+    for (let at = offset; at < end; at += zeros.length) this.writeNow(zeros.subarray(0, Math.min(zeros.length, end - at)), at);
+  }
+
+  nextData(offset: ByteOffset): Range | undefined {
+    const size = this.size();
+    if (offset >= size) return undefined;
+    const start = seekToData(this.#fd, offset);
+    if (start < 0) {
+      const failure = lastErrorName();
+      if (failure === 'ENXIO') return undefined;
+      if (failure === 'EINVAL' || failure === 'EOPNOTSUPP') return { offset, length: size - offset };
+      throw storageFailure(failure, { operation: 'search data in file', path: this.path });
+    }
+    const hole = seekToHole(this.#fd, start);
+    return { offset: start, length: (hole > start ? hole : size) - start };
+  }
+
+  async truncate(size: ByteCount): Promise<void> {
+    await this.#tryLater('truncate file', truncateFile(this.#fd, size));
+  }
+
+  async sync(): Promise<void> {
+    await this.#tryLater('make file durable', syncData(this.#fd));
+  }
+
+  syncNow(): void {
+    this.#try('make file durable', () => fdatasyncSync(this.#fd));
+  }
+
+  /** Idempotent. The caller waits for its own reads and writes first. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#tryLater('close file', closeFile(this.#fd));
+  }
+
+  #readOnce(into: Uint8Array, offset: ByteOffset): Promise<number> {
+    return new Promise((resolve, reject) => {
+      read(this.#fd, into, 0, into.length, offset, (error, count) => (error ? reject(this.#failure('read file', error)) : resolve(count)));
+    });
+  }
+
+  #writeOnce(parts: readonly Uint8Array[], offset: ByteOffset): Promise<number> {
+    return new Promise((resolve, reject) => {
+      writev(this.#fd, parts, offset, (error, count) => (error ? reject(this.#failure('write file', error)) : resolve(count)));
+    });
+  }
+
+  #try<T>(operation: string, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw this.#failure(operation, error);
+    }
+  }
+
+  async #tryLater(operation: string, running: Promise<void>): Promise<void> {
+    try {
+      await running;
+    } catch (error) {
+      throw this.#failure(operation, error);
+    }
+  }
+
+  #failure(operation: string, cause: unknown): Error {
+    return storageFailure(cause, { operation, path: this.path });
+  }
+}
+
+/** What remains of the parts after the kernel took `count` bytes (a write may be short). */
+function withoutFirst(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count;
+  const left: Uint8Array[] = [];
+  for (const part of parts) {
+    if (skip < part.length) left.push(skip > 0 ? part.subarray(skip) : part);
+    skip = Math.max(0, skip - part.length);
+  }
+  return left;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { openSync } from 'node:fs';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeStorageContract } from '@secondsite/durable-storage/testing';
+import { DiskDirectory, openDirectory } from './disk-directory';
+import { DiskFile } from './disk-file';
+import { readJsonFile, writeJsonAtomically } from './json-file';
+import { lockFolder } from './lock-folder';
+import { clockMicros, MonotonicClock } from './monotonic-clock';
+import { openBlockFile } from './open-block-file';
+import { storageFailure } from './storage-failure';
+import { temporaryDirectory } from './testing';
+
+describeStorageContract('disk files', temporaryDirectory);
+
+describe('disk files', () => {
+  let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
+  beforeEach(async () => {
+    folder = await temporaryDirectory();
+  });
+  afterEach(() => folder.dispose());
+
+  it('punched holes give their blocks back to the file system', async () => {
+    const file = await folder.directory.open('a', { create: true });
+    file.writeNow(new Uint8Array(4 << 20).fill(1), 0);
+    await file.sync();
+    const before = (await stat(join(folder.path, 'a'))).blocks;
+    file.punchHole(0, 4 << 20);
+    expect((await stat(join(folder.path, 'a'))).blocks).toBeLessThan(before / 8);
+    expect(file.nextData(0)).toBeUndefined();
+    await file.close();
+  });
+
+  it('a full disk is reported as such, and as retryable', async () => {
+    const full = openFullDevice();
+    await expect(full.write([new Uint8Array(4096)], 0)).rejects.toMatchObject({ code: 'storage/no-space', retryable: true });
+    expect(() => full.writeNow(new Uint8Array(1), 0)).toThrow(expect.objectContaining({ code: 'storage/no-space' }));
+    await full.close();
+    expect(storageFailure('EIO', { operation: 'x', path: 'y' })).toMatchObject({ code: 'storage/io-error', retryable: false });
+  });
+
+  it('opens images, names what is no disk, and reads a read-only one', async () => {
+    await writeFile(join(folder.path, 'image'), 'abc');
+    const image = openBlockFile(join(folder.path, 'image'), { readOnly: true });
+    expect(image.size()).toBe(3);
+    expect(() => image.writeNow(new Uint8Array(1), 0)).toThrow(expect.objectContaining({ code: 'storage/io-error' }));
+    await image.close();
+    expect(() => openBlockFile(folder.path, { readOnly: true })).toThrow(expect.objectContaining({ code: 'storage/not-a-disk' }));
+    expect(() => openBlockFile(join(folder.path, 'none'))).toThrow(expect.objectContaining({ code: 'storage/not-found' }));
+  });
+
+  it('a second user of a data folder is refused with the pid of the first, also from another process, until it is released', () => {
+    const lock = lockFolder(folder.path);
+    expect(() => lockFolder(folder.path)).toThrow(expect.objectContaining({ code: 'storage/locked', context: expect.objectContaining({ holderPid: String(process.pid) }) }));
+    const other = spawnSync('flock', ['-n', lock.path, 'true']);
+    expect(other.error ?? other.status).toBe(1);
+    lock.release();
+    lock.release();
+    expect(spawnSync('flock', ['-n', lock.path, 'true']).status).toBe(0);
+    lockFolder(folder.path).release();
+  });
+
+  it('JSON files are replaced whole and come back as they were', async () => {
+    const path = join(folder.path, 'state.json');
+    expect(await readJsonFile(path)).toBeUndefined();
+    await writeJsonAtomically(path, { a: 1 });
+    await writeJsonAtomically(path, { a: [2, 'x'] });
+    expect(await readJsonFile(path)).toEqual({ a: [2, 'x'] });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await folder.directory.list()).toEqual(['state.json']);
+    await writeFile(path, '{');
+    await expect(readJsonFile(path)).rejects.toMatchObject({ code: 'storage/bad-json' });
+    expect(await readFile(path, 'utf8')).toBe('{');
+  });
+
+  it('makes a data folder with its parents, for its owner only', async () => {
+    const made = await openDirectory(join(folder.path, 'x', 'y'));
+    expect(made).toBeInstanceOf(DiskDirectory);
+    expect((await stat(made.path)).mode & 0o077).toBe(0);
+  });
+});
+
+describe('clocks', () => {
+  it('the clock is the host clock in microseconds', () => {
+    const before = Date.now();
+    const micros = clockMicros();
+    expect(Number.isSafeInteger(micros)).toBe(true);
+    expect(micros).toBeGreaterThanOrEqual(before * 1000);
+    expect(micros).toBeLessThanOrEqual((Date.now() + 1) * 1000);
+  });
+
+  it('the monotonic clock strictly increases while the source stands still or steps back, and follows it forward', () => {
+    const times = [100, 100, 50, 200];
+    const clock = new MonotonicClock({ after: 99, source: () => times.shift() ?? 0 });
+    expect([clock.now(), clock.now(), clock.now(), clock.now(), clock.last]).toEqual([100, 101, 102, 200, 200]);
+  });
+});
+
+/** /dev/full refuses every write with ENOSPC. */
+function openFullDevice(): DiskFile {
+  return new DiskFile({ fd: openSync('/dev/full', 'r+'), path: '/dev/full' });
+}

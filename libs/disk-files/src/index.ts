@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+export { DiskDirectory, openDirectory } from './disk-directory';
+export { DiskFile } from './disk-file';
+export { readJsonFile, writeJsonAtomically } from './json-file';
+export { type FolderLock, lockFolder } from './lock-folder';
+export { clockMicros, MonotonicClock } from './monotonic-clock';
+export { openBlockFile } from './open-block-file';
+export { storageFailure } from './storage-failure';

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The few system calls that Node does not offer, by koffi from the C library that Node itself is linked to.
+// Source: man pages fallocate(2), lseek(2), flock(2), clock_gettime(2). On other systems than Linux the sparse-file calls are absent.
+import koffi from 'koffi';
+
+const library = koffi.load(null);
+const onLinux = process.platform === 'linux';
+
+const lseek = library.func('int64_t lseek(int fd, int64_t offset, int whence)') as (fd: number, offset: number, whence: number) => number | bigint;
+const flock = library.func('int flock(int fd, int operation)') as (fd: number, operation: number) => number;
+const clockGettime = library.func('int clock_gettime(int clock, _Out_ void *time)') as (clock: number, time: BigInt64Array) => number;
+const fallocate = onLinux
+  ? (library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as (fd: number, mode: number, offset: number, length: number) => number)
+  : undefined;
+
+const seekEnd = 2;
+const seekData = onLinux ? 3 : 4;
+const seekHole = onLinux ? 4 : 3;
+const keepSizeAndPunchHole = 0x01 | 0x02;
+const exclusiveWithoutWaiting = 0x02 | 0x04;
+
+/** Name of the errno of the last failed call of this module, e.g. `ENXIO`. */
+export function lastErrorName(): string {
+  const errno = koffi.errno();
+  return Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+}
+
+/** Size of a file or block device in bytes, -1 on failure. */
+export function seekToEnd(fd: number): number {
+  return Number(lseek(fd, 0, seekEnd));
+}
+
+/** Start of the first data at or after `offset`, -1 on failure (`ENXIO`: only a hole follows). */
+export function seekToData(fd: number, offset: number): number {
+  return Number(lseek(fd, offset, seekData));
+}
+
+/** Start of the first hole at or after `offset`; the end of a file counts as a hole. -1 on failure. */
+export function seekToHole(fd: number, offset: number): number {
+  return Number(lseek(fd, offset, seekHole));
+}
+
+/** Frees the blocks of a range, which then reads as zeros. False when the file system or system cannot do it. */
+export function tryPunchHole(fd: number, range: { readonly offset: number; readonly length: number }): boolean {
+  return fallocate !== undefined && fallocate(fd, keepSizeAndPunchHole, range.offset, range.length) === 0;
+}
+
+/** Takes the advisory lock of an open file without waiting; false when somebody else holds it. The kernel frees it with the process. */
+export function tryLock(fd: number): boolean {
+  return flock(fd, exclusiveWithoutWaiting) === 0;
+}
+
+const timespec = new BigInt64Array(2);
+
+/** CLOCK_REALTIME in whole microseconds. About 0.5 µs a call. */
+export function realTimeMicros(): number {
+  clockGettime(0, timespec);
+  return Number(timespec[0]) * 1e6 + Math.floor(Number(timespec[1]) / 1000);
+}
