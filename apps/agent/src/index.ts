@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+export { type ComponentSurroundings, type RunningComponent, startComponent } from './component';
+export { type AgentConfig, readConfig } from './config';
+export { AgentHost, type AgentHostOptions, type BookmarkReport, type BookmarkRequest } from './host/agent-host';
+export { ProtectedVolume, type VolumeListener } from './volume/protected-volume';
+export type { PairSettings, VolumeEnvironment, VolumeSettings, VolumeStatus } from './volume/volume-thread';

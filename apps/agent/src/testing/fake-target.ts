@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Process server and master target in one object: keeps what is PUT, applies it strictly in order to a byte array, and answers only when
+// the test lets it. Refuses what a real one refuses.
+import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyChangeSet } from '@secondsite/change-set';
+import { applyToImage } from '@secondsite/change-set/testing';
+import type { PositionAnswer, PutOptions, PutOutcome } from '@secondsite/transport';
+import { OperationError } from '@secondsite/units';
+import type { ChangeSetSender } from '../volume/change-set-shipper';
+
+export type TargetBehaviour = 'normal' | 'unreachable' | 'held-off';
+
+interface PendingPut {
+  readonly set: VerifiedChangeSet;
+  readonly answer: (outcome: PutOutcome) => void;
+}
+
+/** Called after each set is applied. `green`: the replica is now the source at the set's cut. */
+export type AppliedListener = (applied: { readonly set: VerifiedChangeSet; readonly replica: Uint8Array; readonly green: boolean }) => void;
+
+export class FakeTarget implements ChangeSetSender {
+  behaviour: TargetBehaviour = 'normal';
+  creditBytes = 64 * 1024 * 1024;
+  /** Answers come at once instead of when `answer` is called. */
+  immediate = false;
+  readonly replica: Uint8Array;
+  readonly markers: StreamMarker[] = [];
+  readonly bookmarkTimes: number[] = [];
+  /** Every 8-byte write to offset 0, with its time: a counter that a test keeps there. */
+  readonly #stamps: { readonly time: number; readonly stamp: number }[] = [];
+  epoch = 0;
+  applied = 0;
+  green = false;
+  lastTime = 0;
+  readonly #onApplied: AppliedListener;
+  #pending: PendingPut[] = [];
+  #stored = new Map<number, VerifiedChangeSet>();
+
+  constructor(options: { readonly volumeBytes: number; readonly onApplied?: AppliedListener }) {
+    this.replica = new Uint8Array(options.volumeBytes).fill(0xaa);
+    this.#onApplied = options.onApplied ?? (() => undefined);
+  }
+
+  get pendingPuts(): number {
+    return this.#pending.length;
+  }
+
+  put(parts: readonly Uint8Array[], { epoch, sequence, signal }: PutOptions): Promise<PutOutcome> {
+    const set = verifyChangeSet(Buffer.concat(parts));
+    if (!set.ok) throw new Error(`the agent sent bytes that are no change set: ${set.detail}`);
+    if (set.header.epoch !== epoch || set.header.sequence !== sequence) throw new Error('header and address differ');
+    return new Promise((resolve) => {
+      const pending = { set, answer: resolve };
+      this.#pending.push(pending);
+      signal?.addEventListener('abort', () => resolve(unreachable()), { once: true });
+      if (this.immediate) queueMicrotask(() => this.answer(this.#pending.indexOf(pending)));
+    });
+  }
+
+  async position(_pairId?: string): Promise<PositionAnswer> {
+    if (this.behaviour === 'unreachable') return unreachable();
+    return { kind: 'known', epoch: this.epoch, sequence: this.applied, ...this.#progress() };
+  }
+
+  close(): void {
+    this.forget();
+  }
+
+  /** Requests on their way are lost (the agent died). Each may still arrive before that: the test calls `answer` first if so. */
+  forget(): void {
+    this.#pending = [];
+  }
+
+  /** The counter at offset 0 as of a time. */
+  stampAt(time: number): number {
+    return this.#stamps.findLast((stamp) => stamp.time <= time)?.stamp ?? 0;
+  }
+
+  /** Handles one of the waiting requests. */
+  answer(index = 0): void {
+    const [pending] = this.#pending.splice(index, 1);
+    if (!pending) return;
+    if (this.behaviour === 'unreachable') return pending.answer(unreachable());
+    if (this.behaviour === 'held-off') return pending.answer({ kind: 'held-off', retryAfterMillis: 50, code: 'change-set/flow-controlled', detail: 'test' });
+    const { epoch } = pending.set.header;
+    if (epoch < this.epoch) return pending.answer({ kind: 'refused', code: 'change-set/old-epoch', detail: '', hint: '', status: 409 });
+    this.#store(pending.set);
+    pending.answer({ kind: 'stored', ...this.#progress() });
+  }
+
+  #store(set: VerifiedChangeSet): void {
+    const { epoch, sequence } = set.header;
+    if (epoch > this.epoch) {
+      this.epoch = epoch;
+      this.applied = 0;
+      this.green = false;
+      this.#stored.clear();
+    }
+    if (sequence > this.applied) this.#stored.set(sequence, set);
+    for (let next = this.#stored.get(this.applied + 1); next; next = this.#stored.get(this.applied + 1)) this.#apply(next);
+  }
+
+  #apply(set: VerifiedChangeSet): void {
+    this.applied = set.header.sequence;
+    this.#stored.delete(this.applied);
+    if (set.header.firstTime < this.lastTime) throw new Error(`time went back from ${this.lastTime} to ${set.header.firstTime}`);
+    this.lastTime = set.header.lastTime;
+    applyToImage(this.replica, set);
+    for (const entry of set.entries()) {
+      if (entry.kind === 'write' && entry.offset === 0 && entry.length === 8) {
+        this.#stamps.push({ time: entry.time, stamp: Number(Buffer.from(bytesOf(entry, set.data)).readBigUInt64LE()) });
+      }
+      if (entry.kind === 'marker') this.#note(decodeMarker(bytesOf(entry, set.data)) as StreamMarker, { time: entry.time, first: entry === set.entries()[0] });
+    }
+    this.#onApplied({ set, replica: this.replica, green: this.green });
+  }
+
+  #note(marker: StreamMarker, { time, first }: { readonly time: number; readonly first: boolean }): void {
+    if ((this.applied === 1 && first) !== (marker.kind === 'epoch-started')) throw new Error('an epoch starts with its marker, and only so');
+    this.markers.push(marker);
+    if (marker.kind === 'epoch-started') this.green = marker.reason === 'none';
+    if (marker.kind === 'resync-started') this.green = false;
+    if (marker.kind === 'resync-read') this.green = true;
+    if (marker.kind === 'bookmark') this.bookmarkTimes.push(time);
+  }
+
+  #progress() {
+    return { appliedEpoch: this.epoch, appliedSequence: this.applied, creditBytes: this.creditBytes };
+  }
+}
+
+function unreachable(): { readonly kind: 'unreachable'; readonly cause: Error } {
+  const cause = new OperationError({ code: 'transport/unreachable', operation: 'send', retryable: true, hint: 'This failure is simulated.' });
+  return { kind: 'unreachable', cause };
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory for captured writes of one volume. Segments are reserved whole and filled one after another; a set that fills only a small
+// part of its segment moves to memory of its own size, so that many small sets do not hold many segments.
+import { ChangeSetBuilder, type ChangeSetIdentity, DATA_BYTES_TARGET, ENTRIES_MAX, HEADER_BYTES, type SealedChangeSet } from '@secondsite/change-set';
+import type { ByteCount } from '@secondsite/units';
+import type { BufferBudget } from './buffer-budget';
+
+/** A sealed set and the memory it lies in. */
+export interface HeldChangeSet extends SealedChangeSet {
+  /** Memory that `release` frees. */
+  readonly heldBytes: ByteCount;
+  /** Gives the memory back; the parts must not be read afterwards. Once. */
+  release(): void;
+}
+
+const IDLE_SEGMENTS_MAX = 2;
+
+export interface ChangeBufferOptions {
+  readonly budget: BufferBudget;
+  /** Data of an ordinary segment; default 8 MiB. */
+  readonly dataBytes?: ByteCount;
+}
+
+export class ChangeBuffer {
+  readonly #budget: BufferBudget;
+  readonly #dataBytes: ByteCount;
+  readonly #segmentBytes: ByteCount;
+  #idle: Buffer[] = [];
+  #segment: Buffer | undefined;
+  #builder: ChangeSetBuilder | undefined;
+
+  constructor({ budget, dataBytes = DATA_BYTES_TARGET }: ChangeBufferOptions) {
+    this.#budget = budget;
+    this.#dataBytes = dataBytes;
+    this.#segmentBytes = ChangeSetBuilder.segmentBytes({ dataBytes });
+  }
+
+  /** The set being gathered; undefined when there is no segment. */
+  get builder(): ChangeSetBuilder | undefined {
+    return this.#builder;
+  }
+
+  get isEmpty(): boolean {
+    return this.#builder === undefined || this.#builder.entryCount === 0;
+  }
+
+  /** Memory that is left, in this buffer or in the budget. */
+  get freeBytes(): ByteCount {
+    return this.#budget.freeBytes + this.#idle.length * this.#segmentBytes;
+  }
+
+  /** Opens an empty segment with room for so much data. False when there is no memory. Only when `isEmpty`. */
+  open(dataBytes: ByteCount): boolean {
+    if (this.#builder?.fits(dataBytes) === true) return true;
+    this.#drop();
+    const ordinary = dataBytes <= this.#dataBytes;
+    const segment = (ordinary ? this.#idle.pop() : undefined) ?? this.#allocate(ordinary ? this.#segmentBytes : ChangeSetBuilder.segmentBytes({ dataBytes }));
+    if (!segment) return false;
+    this.#segment = segment;
+    this.#builder = new ChangeSetBuilder(segment, { entriesMax: ENTRIES_MAX });
+    return true;
+  }
+
+  /** Ends the set being gathered, which must not be empty. */
+  seal(identity: ChangeSetIdentity): HeldChangeSet {
+    const { builder, segment } = this.#require();
+    const set = builder.seal(identity);
+    const bytes = set.parts.reduce((sum, part) => sum + part.byteLength, 0);
+    if (bytes * 4 < segment.byteLength && this.#budget.tryTake(bytes)) {
+      const copy = Buffer.concat(set.parts, bytes);
+      builder.reset();
+      return { header: set.header, parts: [copy.subarray(0, HEADER_BYTES), copy.subarray(HEADER_BYTES)], heldBytes: bytes, release: () => this.#budget.give(bytes) };
+    }
+    this.#builder = undefined;
+    this.#segment = undefined;
+    return { ...set, heldBytes: segment.byteLength, release: () => this.#recycle(segment) };
+  }
+
+  /** Forgets what is being gathered. */
+  discard(): void {
+    this.#builder?.reset();
+  }
+
+  /** Gives all memory back that no sealed set holds. */
+  close(): void {
+    this.#drop();
+    for (const segment of this.#idle.splice(0)) this.#budget.give(segment.byteLength);
+  }
+
+  #drop(): void {
+    if (this.#segment) this.#recycle(this.#segment);
+    this.#segment = undefined;
+    this.#builder = undefined;
+  }
+
+  #allocate(bytes: ByteCount): Buffer | undefined {
+    return this.#budget.tryTake(bytes) ? Buffer.allocUnsafeSlow(bytes) : undefined;
+  }
+
+  #recycle(segment: Buffer): void {
+    if (segment.byteLength === this.#segmentBytes && this.#idle.length < IDLE_SEGMENTS_MAX) this.#idle.push(segment);
+    else this.#budget.give(segment.byteLength);
+  }
+
+  #require(): { readonly builder: ChangeSetBuilder; readonly segment: Buffer } {
+    if (!this.#builder || !this.#segment) throw new RangeError('there is no change set to seal');
+    return { builder: this.#builder, segment: this.#segment };
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ChangeSetHeader } from '@secondsite/change-set';
+import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
+
+/** When one change set passed the hops of the agent. */
+export interface ChangeSetHops {
+  readonly epoch: Epoch;
+  readonly sequence: SequenceNumber;
+  readonly storedBytes: ByteCount;
+  readonly entryCount: number;
+  readonly traceparent: string | undefined;
+  readonly firstWriteAt: TimeMicros;
+  readonly cutAt: TimeMicros;
+  readonly sentAt: TimeMicros | undefined;
+  readonly spoolDurableAt: TimeMicros | undefined;
+}
+
+const REMEMBERED = 512;
+
+/** Remembers the last few hundred change sets of a pair, for `secondsite trace`. */
+export class ChangeSetHopLog {
+  readonly #hops = new Map<string, ChangeSetHops>();
+
+  cut(header: ChangeSetHeader, at: TimeMicros): void {
+    const { epoch, sequence, storedBytes, entryCount, traceparent, firstTime } = header;
+    const oldest = this.#hops.keys().next();
+    if (this.#hops.size >= REMEMBERED && oldest.value !== undefined) this.#hops.delete(oldest.value);
+    const hops = { epoch, sequence, storedBytes, entryCount, traceparent, firstWriteAt: firstTime, cutAt: at, sentAt: undefined, spoolDurableAt: undefined };
+    this.#hops.set(keyOf(header), hops);
+  }
+
+  sent(header: ChangeSetHeader, at: TimeMicros): void {
+    this.#change(header, { sentAt: at });
+  }
+
+  /** All hops of the set, when it is still remembered. */
+  spoolDurable(header: ChangeSetHeader, at: TimeMicros): ChangeSetHops | undefined {
+    this.#change(header, { spoolDurableAt: at });
+    return this.#hops.get(keyOf(header));
+  }
+
+  /** Of one set, or of the newest that passed all hops. Undefined when it is not remembered. */
+  find(key?: { readonly epoch: Epoch; readonly sequence: SequenceNumber }): ChangeSetHops | undefined {
+    if (key) return this.#hops.get(keyOf(key));
+    return [...this.#hops.values()].findLast((hops) => hops.spoolDurableAt !== undefined);
+  }
+
+  #change(header: ChangeSetHeader, change: Partial<ChangeSetHops>): void {
+    const hops = this.#hops.get(keyOf(header));
+    if (hops) this.#hops.set(keyOf(header), { ...hops, ...change });
+  }
+}
+
+function keyOf({ epoch, sequence }: { readonly epoch: Epoch; readonly sequence: SequenceNumber }): string {
+  return `${epoch}/${sequence}`;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent keeps on disk for a protected volume: `<volume folder>/<pair id>.bitmap` and `<pair id>.json`. Files of other pairs are
+// stale: the volume changed without being watched, so a later protection starts with everything marked.
+import { openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
+import type { StorageDirectory } from '@secondsite/durable-storage';
+import type { ByteCount } from '@secondsite/units';
+import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const stateSchema = z.object({ resyncRequest: z.int().nonnegative() });
+
+export class PairFiles {
+  readonly #directory: StorageDirectory;
+
+  private constructor(directory: StorageDirectory) {
+    this.#directory = directory;
+  }
+
+  /** `folder` is made when missing. */
+  static async open(folder: string): Promise<PairFiles> {
+    return new PairFiles(await openDirectory(folder));
+  }
+
+  openBitmap(pair: { readonly pairId: string; readonly volumeId: string; readonly volumeBytes: ByteCount }): Promise<WriteIntentBitmap> {
+    const { pairId, volumeId, volumeBytes } = pair;
+    return WriteIntentBitmap.open({ directory: this.#directory, name: `${pairId}.bitmap`, volumeId, volumeBytes });
+  }
+
+  /** The newest resync request that was obeyed; undefined for a pair that is new. */
+  async obeyedRequest(pairId: string): Promise<number | undefined> {
+    const state = stateSchema.safeParse(await readJsonFile(this.#stateFile(pairId)));
+    return state.success ? state.data.resyncRequest : undefined;
+  }
+
+  async setObeyedRequest(pairId: string, resyncRequest: number): Promise<void> {
+    await writeJsonAtomically(this.#stateFile(pairId), { resyncRequest });
+  }
+
+  /** Removes the files of all pairs but one; durable on return. */
+  async keepOnly(pairId: string | undefined): Promise<void> {
+    for (const name of await this.#directory.list()) {
+      if (pairId === undefined || !name.startsWith(`${pairId}.`)) await this.#directory.remove(name);
+    }
+    await this.#directory.sync();
+  }
+
+  #stateFile(pairId: string): string {
+    return join(this.#directory.path, `${pairId}.json`);
+  }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from '@jest/globals';
+import { seededRandom } from '@secondsite/durable-storage/testing';
+import { isOperationError, MIB } from '@secondsite/units';
+import * as fc from 'fast-check';
+import { ReplicationBench } from '../testing/replication-bench';
+
+const plain = { fua: false };
+
+function pattern(length: number, fill: number): Buffer {
+  const bytes = Buffer.alloc(length, fill);
+  if (length > 4) bytes.writeUInt32LE((fill * 2654435761) >>> 0, 0);
+  return bytes;
+}
+
+async function started(): Promise<ReplicationBench> {
+  const bench = new ReplicationBench();
+  await bench.start();
+  await bench.drain();
+  return bench;
+}
+
+describe('replication of a volume', () => {
+  it('begins with a baseline, then carries every write; the replica is the source at every cut', async () => {
+    const bench = await started();
+    expect(bench.target.markers.map((marker) => marker.kind)).toEqual(expect.arrayContaining(['epoch-started', 'resync-read']));
+    for (let write = 1; write <= 50; write++) {
+      await bench.device.write(write * 5000, [pattern(3000, write), pattern(100, write + 1)], plain);
+      if (write % 10 === 0) await bench.tick(200);
+    }
+    await bench.device.zero(5000, 70_000, { fua: false, mayPunch: true, fast: false });
+    await bench.device.trim(200_000, 10_000, { fua: true });
+    await bench.drain();
+    expect(bench.cutsChecked).toBeGreaterThan(2);
+  });
+
+  it('sends heartbeats when nobody writes', async () => {
+    const bench = await started();
+    const { lastTime } = bench.target;
+    bench.target.immediate = true;
+    await bench.tick(1100);
+    expect(bench.target.markers.at(-1)).toEqual({ kind: 'heartbeat' });
+    expect(bench.target.lastTime - lastTime).toBeGreaterThan(1_000_000);
+  });
+
+  it('enters bitmap mode when the memory is used up, never holds a write, and comes back by itself', async () => {
+    const bench = await started();
+    bench.target.behaviour = 'unreachable';
+    for (let write = 0; write < 40; write++) {
+      expect(bench.device.write((write % 5) * MIB, [pattern(900_000, write)], plain)).toBeUndefined();
+      await bench.tick(10);
+    }
+    expect(bench.replication.status.mode).toBe('bitmap');
+    expect(bench.replication.status.heldBytes).toBeLessThanOrEqual(12 * MIB);
+    await bench.drain();
+    expect(bench.facts.map((fact) => fact.kind)).toEqual(expect.arrayContaining(['bitmap-mode-entered', 'bitmap-mode-left', 'resync-read']));
+  });
+
+  it('reads only marked regions again after a kill, nothing after a clean stop', async () => {
+    const bench = await started();
+    await bench.tick(6000);
+    await bench.tick(6000);
+    await bench.device.write(3 * MIB + 5, [pattern(10, 1)], plain);
+    bench.crash(seededRandom(1), { powerLost: false });
+    await bench.start();
+    await bench.drain();
+    expect(bench.target.markers.filter((marker) => marker.kind === 'epoch-started')).toEqual([
+      expect.objectContaining({ reason: 'baseline' }),
+      { kind: 'epoch-started', reason: 'agent-crash', volumeBytes: bench.volumeBytes, resyncBytes: MIB },
+    ]);
+    bench.target.immediate = true;
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    await bench.replication.stop({ drainMillisMax: 1000, wait: () => bench.settle().then(() => void (bench.millis += 10)) });
+    bench.storage.restore(bench.storage.snapshot());
+    await bench.start();
+    await bench.drain();
+    expect(bench.target.markers.filter((marker) => marker.kind === 'epoch-started').at(-1)).toMatchObject({ reason: 'none', resyncBytes: 0 });
+  });
+
+  it('raises the epoch above the receiver when its own is refused as old', async () => {
+    const bench = await started();
+    bench.target.epoch = 41;
+    bench.target.applied = 0;
+    bench.target.green = false;
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    await bench.drain();
+    expect(bench.replication.status.epoch).toBe(42);
+    expect(bench.facts.map((fact) => fact.kind)).toContain('change-set-refused');
+  });
+
+  it('reads the whole volume again when asked to', async () => {
+    const bench = await started();
+    await bench.replication.requestResync();
+    await bench.drain();
+    expect(bench.target.markers.filter((marker) => marker.kind === 'epoch-started').at(-1)).toMatchObject({ reason: 'target-request' });
+  });
+
+  it('cuts a bookmark at its exact time, after all writes before it and before all later ones', async () => {
+    const bench = await started();
+    await bench.device.write(0, [pattern(10, 1)], plain);
+    bench.device.hold();
+    const later = bench.device.write(0, [pattern(10, 2)], plain);
+    const time = (bench.millis + 3) * 1000;
+    bench.replication.cut({ kind: 'bookmark', bookmarkId: 'b', name: 'n', level: 'user' }, time);
+    bench.device.release();
+    await later;
+    await bench.drain();
+    expect(bench.target.bookmarkTimes).toEqual([time]);
+    expect(bench.target.lastTime).toBeGreaterThan(time);
+  });
+
+  it('refuses a bookmark while it is not consistent', async () => {
+    const bench = new ReplicationBench();
+    await bench.start();
+    let refused: unknown;
+    try {
+      bench.replication.cut({ kind: 'bookmark', bookmarkId: 'b', name: 'n', level: 'user' }, 5);
+    } catch (error) {
+      refused = error;
+    }
+    expect(isOperationError(refused, 'bookmark/not-in-data-mode')).toBe(true);
+  });
+
+  it('lets no write reach the disk before its region is marked on stable storage (I1)', async () => {
+    const bench = await started();
+    for (let sweep = 0; sweep < 3; sweep++) await bench.drain().then(() => bench.tick(6000));
+    const operations: string[] = [];
+    bench.storage.fault = ({ kind, name }) => void (kind === 'write' || kind === 'sync' ? operations.push(`${kind} ${name}`) : 0);
+    const first = bench.device.write(2 * MIB, [pattern(10, 1)], plain);
+    expect(first).toBeInstanceOf(Promise);
+    await first;
+    expect(bench.device.write(2 * MIB + 7, [pattern(10, 1)], plain)).toBeUndefined();
+    expect(operations).toEqual(['write bitmap', 'sync bitmap', 'write disk', 'write disk']);
+  });
+
+  it('keeps replica and source equal when the disk fails a write', async () => {
+    const bench = await started();
+    bench.storage.fault = ({ kind, name }) => (kind === 'write' && name === 'disk' ? 'io-error' : undefined);
+    expect(() => bench.device.write(MIB, [pattern(5000, 3)], plain)).toThrow('io-error');
+    bench.storage.fault = undefined;
+    await bench.device.write(9, [pattern(10, 1)], plain);
+    await bench.drain();
+  });
+});
+
+type Step =
+  | { readonly kind: 'write' | 'zero' | 'trim'; readonly at: number; readonly length: number; readonly fill: number }
+  | { readonly kind: 'tick'; readonly millis: number }
+  | { readonly kind: 'answer'; readonly which: number; readonly count: number }
+  | { readonly kind: 'target'; readonly behaviour: 'normal' | 'unreachable' | 'held-off' }
+  | { readonly kind: 'crash'; readonly powerLost: boolean; readonly seed: number }
+  | { readonly kind: 'flush' | 'bookmark' | 'resync' | 'drain' };
+
+type Change = Extract<Step, { readonly fill: number }>;
+
+const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('write' as const), at: fc.nat(5 * MIB), length: fc.integer({ min: 1, max: 400_000 }), fill: fc.nat(255) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('zero' as const, 'trim' as const), at: fc.nat(5 * MIB), length: fc.integer({ min: 1, max: 2 * MIB }), fill: fc.constant(0) }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('tick' as const), millis: fc.constantFrom(1, 20, 250, 1100, 5100) }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('answer' as const), which: fc.nat(5), count: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('target' as const), behaviour: fc.constantFrom('normal' as const, 'normal' as const, 'unreachable' as const, 'held-off' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const), powerLost: fc.boolean(), seed: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('flush' as const, 'bookmark' as const, 'resync' as const, 'drain' as const) }) },
+);
+
+/** What the history promised about acknowledged writes: kept when the process dies, and when the power goes, if flushed (the disk's own rule). */
+class History {
+  readonly bench = new ReplicationBench();
+  readonly #waiting = new Set<Promise<unknown>>();
+  #bookmarks = 0;
+
+  async run(steps: readonly Step[]): Promise<number> {
+    await this.bench.start();
+    for (const step of steps) {
+      await this.#do(step);
+      if (step.kind !== 'write') await this.bench.settle();
+    }
+    await this.bench.drain();
+    await Promise.all(this.#waiting);
+    return this.bench.cutsChecked;
+  }
+
+  async #do(step: Step): Promise<void> {
+    const { bench } = this;
+    if (step.kind === 'tick') return bench.tick(step.millis);
+    if (step.kind === 'target') return void (bench.target.behaviour = step.behaviour);
+    if (step.kind === 'flush') return this.#keep(bench.device.flush());
+    if (step.kind === 'drain') return bench.drain();
+    if (step.kind === 'resync') return this.#keep(bench.replication.requestResync());
+    if (step.kind === 'answer') for (let count = 0; count < step.count; count++) bench.target.answer(step.which % Math.max(1, bench.target.pendingPuts));
+    else if (step.kind === 'bookmark') this.#bookmark();
+    else if (step.kind === 'crash') await this.#crash(step);
+    else if ('fill' in step) this.#change(step);
+  }
+
+  #change(step: Change): void {
+    const length = Math.min(step.length, this.bench.volumeBytes - step.at);
+    const { device } = this.bench;
+    if (step.kind === 'write') this.#keep(device.write(step.at, [pattern(length, step.fill)], plain));
+    else if (step.kind === 'zero') this.#keep(device.zero(step.at, length, { fua: false, mayPunch: step.length % 2 === 0, fast: false }));
+    else this.#keep(device.trim(step.at, length, plain));
+  }
+
+  #bookmark(): void {
+    if (this.bench.replication.status.mode !== 'data' || this.bench.replication.status.resync) return;
+    this.bench.millis += 1;
+    const name = `b${(this.#bookmarks += 1)}`;
+    this.bench.replication.cut({ kind: 'bookmark', bookmarkId: name, name, level: 'crash' }, this.bench.millis * 1000 + 500);
+    this.bench.millis += 1;
+  }
+
+  async #crash({ powerLost, seed }: Step & { kind: 'crash' }): Promise<void> {
+    const random = seededRandom(seed);
+    this.bench.crash(random, { powerLost });
+    await Promise.allSettled(this.#waiting);
+    this.#waiting.clear();
+    await this.bench.start();
+  }
+
+  #keep(completion: undefined | Promise<unknown>): void {
+    if (!completion) return;
+    const kept = completion.catch((error: unknown) => {
+      if (!String(error).includes('power')) throw error;
+    });
+    this.#waiting.add(kept);
+    kept.catch(() => undefined);
+  }
+}
+
+describe('any history of writes, answers, outages and crashes', () => {
+  it('leaves the replica equal to the source at every consistent cut and in the end (I1, I3)', async () => {
+    let cuts = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(stepArbitrary, { minLength: 10, maxLength: 80, size: 'max' }), async (steps) => {
+        cuts += await new History().run(steps);
+      }),
+      { numRuns: Number(process.env['AGENT_HISTORIES'] ?? 40) },
+    );
+    expect(cuts).toBeGreaterThan(100);
+  });
+});

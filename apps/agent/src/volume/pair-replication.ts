@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replication of one volume at the agent: which state it is in (data mode, bitmap mode, a new epoch to begin) and what may happen in it.
+// Invariants: a range is marked on stable storage before a write reaches it (I1); while capturing, every change of the disk is in the
+// stream in order; while not, its regions are in `toResync`; marked regions that are not in `toResync` are those whose changes stand in
+// the stream of this epoch. Nothing here has a timer: `tick` is called every few milliseconds.
+import { DATA_BYTES_MAX, type ResyncReason, type SealedChangeSet, type StreamMarker } from '@secondsite/change-set';
+import type { StorageFile } from '@secondsite/durable-storage';
+import type { Progress } from '@secondsite/transport';
+import { type ByteCount, type ByteOffset, type Epoch, isOperationError, OperationError, type SequenceNumber, type TimeMicros } from '@secondsite/units';
+import type { ByteRange, WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import { Backoff } from './backoff';
+import type { BufferBudget } from './buffer-budget';
+import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
+import { ChangeSetHopLog, type ChangeSetHops } from './change-set-hop-log';
+import { type ChangeSetSender, ChangeSetShipper, type ShipperListener } from './change-set-shipper';
+import { ChangeStream, MARKER_ROOM_BYTES, type StreamClock } from './change-stream';
+import { RegionLedger } from './region-ledger';
+import type { BitmapModeReason, ReplicationFact } from './replication-fact';
+import { ResyncReader } from './resync-reader';
+
+export interface PairReplicationOptions {
+  readonly pairId: string;
+  readonly volumeBytes: ByteCount;
+  readonly file: StorageFile;
+  /** Owned from here on; closed by `stop`. */
+  readonly bitmap: WriteIntentBitmap;
+  readonly budget: BufferBudget;
+  readonly clock: StreamClock;
+  /** Monotonic. */
+  readonly millis: () => number;
+  readonly sender: ChangeSetSender;
+  readonly onFact: (fact: ReplicationFact) => void;
+  /** A change set passed all hops of the agent. */
+  readonly onPassed?: (hops: ChangeSetHops) => void;
+  readonly newTraceparent: () => string | undefined;
+  readonly prepare?: (set: SealedChangeSet) => Promise<SealedChangeSet>;
+  /** Data of a segment; default 8 MiB. */
+  readonly segmentDataBytes?: ByteCount;
+  /** How long a set waits for more writes before it is sealed; default 200 ms. */
+  readonly lingerMillis?: number;
+  readonly windowSets?: number;
+}
+
+export interface ReplicationStatus {
+  readonly mode: 'data' | 'bitmap' | 'resync-required';
+  readonly epoch: Epoch;
+  readonly sequence: SequenceNumber;
+  readonly lastWriteTime: TimeMicros;
+  readonly heldBytes: ByteCount;
+  readonly dirtyBytes: ByteCount;
+  readonly resync: { readonly doneBytes: ByteCount; readonly totalBytes: ByteCount; readonly finishSeconds?: number } | undefined;
+  readonly flowControlled: boolean;
+  readonly fault: Fault | undefined;
+}
+
+interface Fault {
+  readonly code: string;
+  readonly hint: string;
+}
+
+/** Why the stream takes no writes now. */
+type Interruption = { readonly kind: 'bitmap-mode' } | { readonly kind: 'new-epoch'; readonly reason: ResyncReason; step: 'to-raise' | 'raising' | 'raised' };
+
+const HEARTBEAT_MILLIS = 1000;
+const SWEEP_MILLIS = 5000;
+const READ_AHEAD_BYTES_MAX = 96 * 1024 * 1024;
+
+export class PairReplication {
+  readonly pairId: string;
+  readonly hops = new ChangeSetHopLog();
+  readonly #options: PairReplicationOptions;
+  readonly #buffer: ChangeBuffer;
+  readonly #stream: ChangeStream;
+  readonly #shipper: ChangeSetShipper;
+  readonly #ledger: RegionLedger;
+  readonly #reader: ResyncReader;
+  readonly #epochBackoff: Backoff;
+  /** Undefined while capturing. */
+  #interruption: Interruption | undefined;
+  #resync: { readonly totalBytes: ByteCount; readonly startedMillis: number } | undefined;
+  #appliedSequence: SequenceNumber = 0;
+  #sealedMillis = 0;
+  #sweptMillis = 0;
+  #flowControlledMillis = 0;
+  #fault: Fault | undefined;
+  #stopped = false;
+
+  constructor(options: PairReplicationOptions) {
+    this.#options = options;
+    this.pairId = options.pairId;
+    this.#epochBackoff = new Backoff(options.millis);
+    this.#buffer = new ChangeBuffer({ budget: options.budget, ...(options.segmentDataBytes === undefined ? {} : { dataBytes: options.segmentDataBytes }) });
+    this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
+    this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
+    this.#ledger = new RegionLedger(options.bitmap);
+    this.#ledger.beginEpoch();
+    this.#reader = new ResyncReader({
+      ...options, regionBytes: options.bitmap.regionBytes, ledger: this.#ledger, stream: this.#stream,
+      mayRead: (bytes) => this.#mayReadAhead(bytes),
+      failed: (error) => (this.#fault = faultOf(error, 'source/read-failed')),
+    });
+    const { origin } = options.bitmap.recovery;
+    this.#interruption = { kind: 'new-epoch', reason: origin === 'recovered' ? 'agent-crash' : 'baseline', step: 'to-raise' };
+  }
+
+  get status(): ReplicationStatus {
+    const { kind } = this.#interruption ?? { kind: undefined };
+    return {
+      mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
+      epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
+      heldBytes: this.#shipper.heldBytes + (this.#buffer.builder?.dataBytes ?? 0),
+      dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resyncProgress(), flowControlled: this.#shipper.flowControlled,
+      fault: this.#fault ?? this.#shipper.fault,
+    };
+  }
+
+  set paused(paused: boolean) {
+    this.#shipper.paused = paused;
+  }
+
+  /** Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. */
+  admit(range: ByteRange): undefined | Promise<void> {
+    return this.#options.bitmap.mark(range);
+  }
+
+  /** Puts a write into the stream, in the turn in which it is done. Returns its bytes in one piece, or undefined in bitmap mode. */
+  captureWrite(offset: ByteOffset, parts: readonly Uint8Array[], length: ByteCount): Uint8Array | undefined {
+    const range = { offset, length };
+    if (!this.#capture(range, length)) return undefined;
+    return this.#stream.appendBytes({ kind: 'write', offset }, parts);
+  }
+
+  /** The same for a range that becomes zeros. True when it stands in the stream. */
+  captureRange(kind: 'zero' | 'trim', range: ByteRange): boolean {
+    if (!this.#capture(range, 0)) return false;
+    this.#stream.appendRange({ kind, ...range });
+    return true;
+  }
+
+  /** The disk failed a change that was captured last: what the range holds now is read, at once, or else by a resync. */
+  revoke(range: ByteRange): void {
+    this.#stream.dropLast();
+    if (range.length <= DATA_BYTES_MAX && this.#recapture(range)) return;
+    this.#ledger.miss(range);
+    this.#enterBitmapMode('requested');
+  }
+
+  /** A bookmark at `time`, which is after every write so far; ends the set. Throws OperationError `bookmark/not-in-data-mode`. */
+  cut(marker: StreamMarker, time: TimeMicros): { readonly epoch: Epoch; readonly sequence: SequenceNumber } {
+    if (this.#interruption || this.#resync || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) throw notInDataMode(this.pairId);
+    this.#stream.appendMarker(marker, time);
+    this.#stream.seal();
+    return { epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence };
+  }
+
+  /** Reads the whole volume again in a new epoch. Resolves when that is decided durably. */
+  async requestResync(): Promise<void> {
+    const whole = { offset: 0, length: this.#options.volumeBytes };
+    this.#ledger.miss(whole);
+    await this.#options.bitmap.mark(whole);
+    this.#interrupt({ kind: 'new-epoch', reason: 'target-request', step: 'to-raise' });
+  }
+
+  /** Everything that depends on time. */
+  tick(): void {
+    if (this.#stopped) return;
+    this.#shipper.pump();
+    if (this.#interruption) this.#goOn(this.#interruption);
+    this.#reader.pump();
+    if (!this.#interruption) this.#sealByTime();
+    this.#endResync();
+    if (this.#options.millis() - this.#sweptMillis >= SWEEP_MILLIS) this.#sweep({ everything: false });
+  }
+
+  /**
+   * Ships what was captured, waits at most so long until the target has applied it, and closes the bitmap, clean when nothing is left.
+   * Only when the disk is not written any more.
+   */
+  async stop({ drainMillisMax, wait }: { readonly drainMillisMax: number; readonly wait: (millis: number) => Promise<void> }): Promise<void> {
+    const { bitmap, millis } = this.#options;
+    const end = millis() + drainMillisMax;
+    this.#reader.stop();
+    this.#stream.seal();
+    while (this.#shipper.pendingSets > 0 && millis() < end) {
+      this.#shipper.pump();
+      await wait(10);
+    }
+    while (this.#appliedSequence < this.#stream.sealedSequence && this.#shipper.pendingSets === 0 && millis() < end) await this.#askApplied(wait);
+    this.#stopped = true;
+    this.#sweep({ everything: true });
+    this.#shipper.close();
+    this.#buffer.close();
+    await bitmap.close({ clean: bitmap.markedRegions === 0 });
+  }
+
+  #capture(range: ByteRange, dataBytes: ByteCount): boolean {
+    this.#reader.overlap(range);
+    if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(this.#whyNoMemory());
+    if (this.#interruption) this.#ledger.miss(range);
+    else this.#ledger.touch(range, this.#stream.openSequence);
+    return !this.#interruption;
+  }
+
+  #recapture({ offset, length }: ByteRange): boolean {
+    const bytes = Buffer.alloc(length);
+    try {
+      this.#options.file.readNow(bytes, offset);
+    } catch (error) {
+      this.#fault = faultOf(error, 'source/read-failed');
+      return false;
+    }
+    if (!this.#stream.makeRoom(length)) return false;
+    this.#stream.appendBytes({ kind: 'resync-write', offset }, [bytes]);
+    this.#ledger.touch({ offset, length }, this.#stream.openSequence);
+    return true;
+  }
+
+  #whyNoMemory(): BitmapModeReason {
+    if (this.#shipper.flowControlled) return 'flow-controlled';
+    return this.#shipper.fault ? 'process-server-unreachable' : 'buffer-full';
+  }
+
+  #enterBitmapMode(reason: BitmapModeReason): void {
+    this.#interrupt({ kind: 'bitmap-mode' });
+    this.#options.onFact({ kind: 'bitmap-mode-entered', pairId: this.pairId, epoch: this.#stream.epoch, reason });
+  }
+
+  #interrupt(interruption: Interruption): void {
+    this.#interruption = interruption;
+    this.#resync = undefined;
+    this.#reader.stop();
+    if (interruption.kind === 'bitmap-mode') return this.#stream.seal();
+    this.#shipper.abandon();
+    this.#stream.begin(this.#stream.epoch);
+    this.#options.onFact({ kind: 'resync-required', pairId: this.pairId, epoch: this.#stream.epoch, reason: interruption.reason });
+  }
+
+  #goOn(interruption: Interruption): void {
+    if (interruption.kind === 'bitmap-mode') {
+      if (this.#mayLeaveBitmapMode() && this.#resume({ kind: 'resync-started', reason: 'bitmap-mode', resyncBytes: this.#ledger.toResyncBytes })) {
+        this.#options.onFact({ kind: 'bitmap-mode-left', pairId: this.pairId, epoch: this.#stream.epoch, dirtyBytes: this.#ledger.toResyncBytes });
+      }
+    } else if (interruption.step === 'raised') this.#startEpoch(interruption.reason);
+    else if (interruption.step === 'to-raise' && this.#epochBackoff.isOver) void this.#raiseEpoch(interruption);
+  }
+
+  async #raiseEpoch(interruption: Interruption & { kind: 'new-epoch' }): Promise<void> {
+    const { bitmap, sender } = this.#options;
+    interruption.step = 'raising';
+    try {
+      const position = await sender.position(this.pairId, AbortSignal.timeout(3000));
+      const epoch = await bitmap.raiseEpoch({ atLeast: position.kind === 'known' ? position.epoch + 1 : 1 });
+      this.#ledger.beginEpoch();
+      this.#stream.begin(epoch);
+      this.#appliedSequence = 0;
+      this.#epochBackoff.reset();
+      this.#fault = undefined;
+      interruption.step = 'raised';
+      if (this.#interruption === interruption && !this.#stopped) this.#startEpoch(interruption.reason);
+    } catch (error) {
+      this.#fault = faultOf(error, 'bitmap/not-durable');
+      this.#epochBackoff.fail();
+      interruption.step = 'to-raise';
+    }
+  }
+
+  #startEpoch(reason: ResyncReason): void {
+    const resyncBytes = this.#ledger.toResyncBytes;
+    this.#resume({ kind: 'epoch-started', reason: resyncBytes === 0 ? 'none' : reason, volumeBytes: this.#options.volumeBytes, resyncBytes });
+  }
+
+  /** Captures again, from this marker on. False while there is no memory. */
+  #resume(marker: StreamMarker & { kind: 'epoch-started' | 'resync-started' }): boolean {
+    if (!this.#stream.makeRoom(MARKER_ROOM_BYTES)) return false;
+    this.#interruption = undefined;
+    this.#stream.appendMarker(marker);
+    const { reason, resyncBytes } = marker;
+    if (resyncBytes === 0) return true;
+    this.#resync = { totalBytes: resyncBytes, startedMillis: this.#options.millis() };
+    this.#reader.start();
+    this.#options.onFact({ kind: 'resync-started', pairId: this.pairId, epoch: this.#stream.epoch, reason, resyncBytes, volumeBytes: this.#options.volumeBytes });
+    return true;
+  }
+
+  #mayLeaveBitmapMode(): boolean {
+    const { budget } = this.#options;
+    const quiet = this.#shipper.fault === undefined && !this.#shipper.flowControlled && !this.#shipper.paused;
+    return quiet && this.#shipper.heldBytes <= budget.bytesMax / 4 && this.#buffer.freeBytes >= budget.bytesMax / 4;
+  }
+
+  #mayReadAhead(bytes: ByteCount): boolean {
+    const { bytesMax } = this.#options.budget;
+    return this.#shipper.heldBytes + bytes <= Math.min(READ_AHEAD_BYTES_MAX, bytesMax / 2) && this.#buffer.freeBytes >= bytesMax / 4;
+  }
+
+  /** A set waits for more writes as long as the process server has others to take first. */
+  #sealByTime(): void {
+    const { clock, lingerMillis = 200, millis } = this.#options;
+    if (this.#shipper.waitingSets > 0) return;
+    if (!this.#stream.isEmpty) {
+      if (clock.now() - this.#stream.openedAt >= lingerMillis * 1000) this.#stream.seal();
+    } else if (this.#shipper.pendingSets === 0 && millis() - this.#sealedMillis >= HEARTBEAT_MILLIS && this.#stream.makeRoom(MARKER_ROOM_BYTES)) {
+      this.#stream.appendMarker({ kind: 'heartbeat' });
+      this.#stream.seal();
+    }
+  }
+
+  #endResync(): void {
+    if (!this.#resync || this.#ledger.toResync.size > 0 || !this.#reader.isIdle || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
+    this.#resync = undefined;
+    this.#stream.appendMarker({ kind: 'resync-read' });
+    this.#stream.seal();
+    this.#options.onFact({ kind: 'resync-read', pairId: this.pairId, epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence });
+  }
+
+  #sweep({ everything }: { readonly everything: boolean }): void {
+    this.#sweptMillis = this.#options.millis();
+    if (this.#interruption?.kind === 'new-epoch') return;
+    const cleared = this.#ledger.sweep({ applied: this.#appliedSequence, sealed: this.#stream.sealedSequence, everything });
+    if (cleared > 0) this.#options.bitmap.flush().catch((error: unknown) => (this.#fault = faultOf(error, 'bitmap/not-durable')));
+  }
+
+  #ship(set: HeldChangeSet): void {
+    this.#sealedMillis = this.#options.millis();
+    this.hops.cut(set.header, this.#options.clock.last);
+    this.#shipper.offer(set);
+  }
+
+  #shipperListener(): ShipperListener {
+    return {
+      sent: (set) => this.hops.sent(set.header, this.#options.clock.now()),
+      stored: (set) => {
+        const hops = this.hops.spoolDurable(set.header, this.#options.clock.now());
+        if (hops) this.#options.onPassed?.(hops);
+      },
+      progress: (progress) => this.#progress(progress),
+      flowControl: ({ on, heldBytes }) => this.#flowControl(on, heldBytes),
+      refused: ({ code, detail, sequence }) => {
+        this.#options.onFact({ kind: 'change-set-refused', pairId: this.pairId, epoch: this.#stream.epoch, sequence, code, reason: detail });
+        if (!this.#stopped) this.#interrupt({ kind: 'new-epoch', reason: 'target-request', step: 'to-raise' });
+      },
+    };
+  }
+
+  #progress({ appliedEpoch, appliedSequence }: Progress): void {
+    if (appliedEpoch === this.#stream.epoch) this.#appliedSequence = Math.max(this.#appliedSequence, appliedSequence);
+  }
+
+  #flowControl(on: boolean, heldBytes: ByteCount): void {
+    const now = this.#options.millis();
+    if (on) this.#options.onFact({ kind: 'flow-control-started', pairId: this.pairId, heldBytes });
+    else this.#options.onFact({ kind: 'flow-control-ended', pairId: this.pairId, seconds: (now - this.#flowControlledMillis) / 1000 });
+    this.#flowControlledMillis = now;
+  }
+
+  async #askApplied(wait: (millis: number) => Promise<void>): Promise<void> {
+    const position = await this.#options.sender.position(this.pairId, AbortSignal.timeout(1000));
+    if (position.kind === 'known') this.#progress(position);
+    if (this.#appliedSequence < this.#stream.sealedSequence) await wait(50);
+  }
+
+  #resyncProgress(): ReplicationStatus['resync'] {
+    if (!this.#resync) return undefined;
+    const { totalBytes, startedMillis } = this.#resync;
+    const doneBytes = Math.max(0, totalBytes - this.#ledger.toResyncBytes);
+    const seconds = (this.#options.millis() - startedMillis) / 1000;
+    return { doneBytes, totalBytes, ...(doneBytes > 0 ? { finishSeconds: (seconds / doneBytes) * (totalBytes - doneBytes) } : {}) };
+  }
+}
+
+function faultOf(error: unknown, code: string): Fault {
+  if (isOperationError(error)) return { code: error.code, hint: error.hint };
+  return { code, hint: error instanceof Error ? error.message : String(error) };
+}
+
+function notInDataMode(pairId: string): OperationError {
+  return new OperationError({
+    code: 'bookmark/not-in-data-mode',
+    operation: 'create bookmark',
+    context: { pairId },
+    retryable: true,
+    hint: 'The volume is being resynchronised; repeat the bookmark when it is in differential sync.',
+  });
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the main thread and a volume's thread say to each other. Everything here crosses threads, so it is plain data.
+import type { ComponentIdentity } from '@secondsite/certificates';
+import type { ThreadContract } from '@secondsite/thread-host';
+import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
+import type { ChangeSetHops } from './change-set-hop-log';
+import type { ReplicationStatus } from './pair-replication';
+import type { ReplicationFact } from './replication-fact';
+
+export type Credentials = Pick<ComponentIdentity, 'certificatePem' | 'keyPem' | 'caPem' | 'tenantId'>;
+
+export interface PairSettings {
+  readonly pairId: string;
+  readonly processServerUrl: string;
+  readonly paused: boolean;
+  readonly compression: 'none' | 'source';
+  readonly folding: boolean;
+  /** See AgentPair.resyncRequest. */
+  readonly resyncRequest: number;
+}
+
+/** Where a volume is and what the agent shall do with it. */
+export interface VolumeSettings {
+  readonly volumeId: string;
+  readonly name: string;
+  /** Raw file or block device. */
+  readonly source: string;
+  readonly sizeBytes: ByteCount | undefined;
+  readonly pair: PairSettings | undefined;
+}
+
+/** The same for all volumes of the host. */
+export interface VolumeEnvironment {
+  readonly dataDir: string;
+  readonly budget: { readonly shared: SharedArrayBuffer; readonly bytesMax: ByteCount };
+  readonly segmentDataBytes: ByteCount;
+  /** Undefined: plain HTTP and NBD (development switch). */
+  readonly credentials: Credentials | undefined;
+  /** Besides the unix socket; TLS when there are credentials. */
+  readonly nbdTcp: { readonly host: string; readonly advertiseHost: string } | undefined;
+  /** Part of the change sets that are traced, 0 … 1. */
+  readonly traceRatio: number;
+}
+
+export interface VolumeStatus {
+  readonly sizeBytes: ByteCount;
+  readonly nbdUris: readonly string[];
+  /** Counters since the thread started. */
+  readonly writes: number;
+  readonly writtenBytes: ByteCount;
+  /** Undefined: not protected. */
+  readonly replication: (ReplicationStatus & { readonly pairId: string }) | undefined;
+}
+
+export interface CutRequest {
+  readonly bookmarkId: string;
+  readonly name: string;
+  readonly level: 'crash' | 'user';
+  readonly time: TimeMicros;
+}
+
+export interface CutReply {
+  readonly pairId: string;
+  readonly epoch: Epoch;
+  readonly sequence: SequenceNumber;
+  /** How long writes of this volume waited. */
+  readonly heldMillis: number;
+}
+
+export interface VolumeThread extends ThreadContract {
+  readonly requests: {
+    /** Protects, unprotects or alters; repeatable. */
+    configure(settings: VolumeSettings): Promise<void>;
+    /** Writes wait from now on, until `cut`, `release` or a time limit. Answers the newest time in the stream. */
+    hold(): TimeMicros;
+    cut(request: CutRequest): CutReply;
+    release(): void;
+    hops(key: { readonly epoch: Epoch; readonly sequence: SequenceNumber } | undefined): ChangeSetHops | undefined;
+    useCredentials(credentials: Credentials): void;
+    status(): VolumeStatus;
+  };
+  readonly events: {
+    fact: ReplicationFact;
+    /** A traced change set passed all hops of the agent. */
+    passed: { readonly pairId: string; readonly hops: ChangeSetHops };
+  };
+  readonly notices: object;
+}
+
+export interface VolumeThreadData {
+  readonly settings: VolumeSettings;
+  readonly environment: VolumeEnvironment;
+}

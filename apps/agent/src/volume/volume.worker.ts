@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+import { serveThread } from '@secondsite/thread-host';
+import { ProtectedVolume } from './protected-volume';
+import type { VolumeThread, VolumeThreadData } from './volume-thread';
+
+const DRAIN_MILLIS_MAX = 8000;
+
+serveThread<VolumeThread, VolumeThreadData>(async (side, { settings, environment }) => {
+  const volume = await ProtectedVolume.open(settings, environment, {
+    fact: (fact) => side.emit('fact', fact),
+    passed: (passed) => side.emit('passed', passed),
+  });
+  return {
+    requests: {
+      configure: (changed) => volume.configure(changed),
+      hold: () => volume.hold(),
+      cut: (request) => volume.cut(request),
+      release: () => volume.release(),
+      hops: (key) => volume.hops(key),
+      useCredentials: (credentials) => volume.useCredentials(credentials),
+      status: () => volume.status,
+    },
+    close: () => volume.close({ drainMillisMax: DRAIN_MILLIS_MAX }),
+  };
+});

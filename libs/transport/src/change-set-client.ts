@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Purpose: sends change sets to the next hop over a few keep-alive connections. Bodies go out as they lie in memory, without a copy.
+// Whatever goes wrong comes back as a value: the caller's only question is what to do next.
+import { OperationError } from '@secondsite/units';
+import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
+import { Agent as SecureAgent, request as secureRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { type ChangeSetKey, changeSetPath, type PositionAnswer, positionPath, type PutOutcome, type Unreachable } from './change-set-protocol';
+import { type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
+
+export interface ChangeSetClientOptions {
+  /** `https://host:port` of the receiver, or `http://…` with the development switch. */
+  readonly url: string;
+  /** Required for https: our certificate and key, the authority, and how to check the server (`clientTlsOptions`). */
+  readonly tls?: ConnectionOptions;
+  /** Default 4; further requests wait for a free connection. */
+  readonly connectionsMax?: number;
+  /** TCP and TLS must be up in this time; default 10 s. */
+  readonly connectMillisMax?: number;
+  /** No byte sent or received for this time: given up; default 60 s. It must cover the receiver's slowest write to disk. */
+  readonly idleMillisMax?: number;
+}
+
+export interface PutOptions extends ChangeSetKey {
+  readonly traceparent?: string | undefined;
+  /** Gives the request up: the outcome is `unreachable` with `transport/cancelled`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Exchange {
+  readonly method: 'PUT' | 'GET';
+  readonly path: string;
+  readonly parts: readonly Uint8Array[];
+  readonly headers: Record<string, string | number>;
+  readonly signal: AbortSignal | undefined;
+}
+
+const freeSocketMillisMax = 30_000;
+const replyBytesMax = 65_536;
+
+export class ChangeSetClient {
+  private readonly base: URL;
+  private agent: PlainAgent;
+  private tls: ConnectionOptions | undefined;
+  private closed = false;
+
+  constructor(private readonly options: ChangeSetClientOptions) {
+    this.base = new URL(options.url);
+    this.tls = options.tls;
+    this.agent = this.createAgent();
+  }
+
+  /**
+   * Sends one change set. `parts` are sent one after the other; do not change their bytes before the promise settles. Never rejects.
+   * Repeating is harmless. A kept connection that the receiver just closed is replaced once without the caller noticing.
+   */
+  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, signal }: PutOptions): Promise<PutOutcome> {
+    const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'content-length': length,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
+    const reply = await this.exchange({ method: 'PUT', path: changeSetPath({ pairId, epoch, sequence }), parts, headers, signal });
+    return 'kind' in reply ? reply : putOutcomeFromReply(reply);
+  }
+
+  /** Asks where the receiver is. Never rejects. */
+  async position(pairId: string, signal?: AbortSignal): Promise<PositionAnswer> {
+    const reply = await this.exchange({ method: 'GET', path: positionPath(pairId), parts: [], headers: {}, signal });
+    return 'kind' in reply ? reply : positionFromReply(reply);
+  }
+
+  /** Uses a renewed certificate from the next connection on; requests under way finish on theirs. */
+  setTls(tls: ConnectionOptions): void {
+    const old = this.agent;
+    this.tls = tls;
+    this.agent = this.createAgent();
+    for (const sockets of Object.values(old.freeSockets)) sockets?.forEach((socket) => socket.destroy());
+  }
+
+  /** Ends all connections; requests under way end as `unreachable`. */
+  close(): void {
+    this.closed = true;
+    this.agent.destroy();
+  }
+
+  private createAgent(): PlainAgent {
+    const { connectionsMax = 4 } = this.options;
+    const pool = { keepAlive: true, maxSockets: connectionsMax, maxFreeSockets: connectionsMax, scheduling: 'lifo' as const, timeout: freeSocketMillisMax };
+    return this.base.protocol === 'https:' ? new SecureAgent({ ...pool, ...this.tls }) : new PlainAgent(pool);
+  }
+
+  private async exchange(exchange: Exchange): Promise<HttpReply | Unreachable> {
+    try {
+      return await this.attempt(exchange);
+    } catch (error) {
+      if (!(error instanceof StaleConnection)) return unreachable(error, this.base);
+    }
+    return this.attempt(exchange).catch((error: unknown) => unreachable(error, this.base));
+  }
+
+  private attempt({ method, path, parts, headers, signal }: Exchange): Promise<HttpReply> {
+    return new Promise((resolve, reject) => {
+      if (this.closed || signal?.aborted) throw cancelled();
+      const send = this.base.protocol === 'https:' ? secureRequest : plainRequest;
+      const request = send(this.base, { method, path, headers, agent: this.agent });
+      let answered = false;
+      const cancel = () => request.destroy(cancelled());
+      signal?.addEventListener('abort', cancel, { once: true });
+      request.once('close', () => signal?.removeEventListener('abort', cancel));
+      request.once('socket', (socket) => this.limitTime(request, socket));
+      request.once('response', (response) => {
+        answered = true;
+        readReply(response).then(resolve, reject).finally(() => stopSending(request));
+      });
+      request.on('error', (error) => reject(!answered && isStale(request, error) ? new StaleConnection() : error));
+      writeParts(request, parts);
+    });
+  }
+
+  private limitTime(request: ClientRequest, socket: Socket): void {
+    const { connectMillisMax = 10_000, idleMillisMax = 60_000 } = this.options;
+    request.setTimeout(idleMillisMax, () => request.destroy(timedOut('no byte moved', idleMillisMax)));
+    if (!socket.connecting) return;
+    const timer = setTimeout(() => request.destroy(timedOut('no connection', connectMillisMax)), connectMillisMax);
+    socket.once(this.base.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(timer));
+    request.once('close', () => clearTimeout(timer));
+  }
+}
+
+/** The receiver closed a kept connection while the request was on its way. */
+class StaleConnection extends Error {}
+
+function isStale(request: ClientRequest, error: Error & { code?: string }): boolean {
+  return request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+}
+
+function writeParts(request: ClientRequest, parts: readonly Uint8Array[]): void {
+  request.cork();
+  for (const part of parts) if (part.byteLength > 0) request.write(part);
+  request.end();
+  request.uncork();
+}
+
+/** A receiver that answers before it has everything (a refusal) needs no more of the body; the connection cannot be used again. */
+function stopSending(request: ClientRequest): void {
+  if (!request.writableFinished) request.destroy();
+}
+
+async function readReply(response: IncomingMessage): Promise<HttpReply> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > replyBytesMax) throw new Error(`the answer is longer than ${replyBytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8'), retryAfter: response.headers['retry-after'] };
+}
+
+function cancelled(): OperationError {
+  const hint = 'The component is stopping or has turned to other work; the change set is sent again later.';
+  return new OperationError({ code: 'transport/cancelled', operation: 'send to the next hop', retryable: true, hint });
+}
+
+function timedOut(what: string, limitMillis: number): OperationError {
+  const hint = 'Check the network between the two and the load of the receiver.';
+  return new OperationError({ code: 'transport/timeout', operation: 'send to the next hop', context: { what, limitMillis }, retryable: true, hint });
+}

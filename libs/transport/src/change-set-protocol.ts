@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data plane's protocol, agent → process server → master target: HTTP/1.1, one PUT per change set, repeatable without harm.
+import type { PeerIdentity } from '@secondsite/certificates';
+import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
+
+/** Names one change set. */
+export interface ChangeSetKey {
+  /** UUID in lower case. */
+  readonly pairId: string;
+  readonly epoch: Epoch;
+  readonly sequence: SequenceNumber;
+}
+
+/** How far the master target has durably applied a pair's stream, and how much more the sender may have on its way. */
+export interface Progress {
+  readonly appliedEpoch: Epoch;
+  readonly appliedSequence: SequenceNumber;
+  /** 0: hold off, for `retryAfterMillis` when given. */
+  readonly creditBytes: ByteCount;
+  readonly retryAfterMillis?: number;
+}
+
+/** Where a receiver is: the highest change set below which it misses none, durable; and how far it is applied. */
+export interface PairPosition extends Progress {
+  readonly epoch: Epoch;
+  readonly sequence: SequenceNumber;
+}
+
+/** A refusal for good: repeating the same request cannot help. */
+export interface Refusal {
+  readonly kind: 'refused';
+  /** E.g. `change-set/old-epoch`, `change-set/unknown-pair`, `change-set/corrupt`. */
+  readonly code: string;
+  readonly detail: string;
+  readonly hint: string;
+}
+
+/** Not now: the change set was not stored, try again later. */
+export interface HeldOff {
+  readonly kind: 'held-off';
+  readonly retryAfterMillis: number;
+  /** `change-set/flow-controlled`, `storage/no-space` or another reason that passes. */
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** The change set is durable at the receiver. */
+export type Stored = { readonly kind: 'stored' } & Progress;
+
+/** What arrived at the server. The handler owns `body`: nobody else reads or writes it afterwards, and it may be moved to a thread. */
+export interface StoreRequest extends ChangeSetKey {
+  /** The change set as in the change set FORMAT; unchecked. Its memory is exactly its size. */
+  readonly body: ArrayBuffer;
+  /** W3C trace context of the sender's request. */
+  readonly traceparent: string | undefined;
+  /** Undefined only without TLS (development switch). */
+  readonly peer: PeerIdentity | undefined;
+}
+
+/** `corrupt` is a refusal that says that the bytes are damaged: the sender has to send them again from its own copy. */
+export type StoreOutcome = Stored | HeldOff | Refusal | (Omit<Refusal, 'kind'> & { readonly kind: 'corrupt' });
+
+export type PositionOutcome = ({ readonly kind: 'known' } & PairPosition) | HeldOff | Refusal;
+
+/**
+ * What a receiver does with change sets (port). Both may throw an OperationError: whatever its code, the sender is held off and tries again
+ * (507 for `storage/no-space`, 503 when retryable, else 500); only an outcome refuses for good. Any other error is a bug and ends the process.
+ */
+export interface ChangeSetHandler {
+  /** Returns `stored` only when the change set is durable. Idempotent: a set that is already there is `stored` again. */
+  store(request: StoreRequest): Promise<StoreOutcome>;
+  position(request: { readonly pairId: string; readonly peer: PeerIdentity | undefined }): Promise<PositionOutcome>;
+}
+
+/** The peer cannot be reached or does not speak the protocol; whether it stored the change set is unknown, so send it again. */
+export interface Unreachable {
+  readonly kind: 'unreachable';
+  /** OperationError: `transport/unreachable`, `transport/timeout`, `transport/cancelled`, `transport/bad-answer`, `tls/foreign-certificate`. */
+  readonly cause: Error;
+}
+
+/** `refused` carries the HTTP status: 422 means that the bytes arrived damaged. */
+export type PutOutcome = Stored | HeldOff | (Refusal & { readonly status: number }) | Unreachable;
+
+export type PositionAnswer = ({ readonly kind: 'known' } & PairPosition) | HeldOff | (Refusal & { readonly status: number }) | Unreachable;
+
+const pairPattern = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const changeSetPattern = new RegExp(`^/v1/pairs/(${pairPattern})/change-sets/([1-9][0-9]{0,9})/([1-9][0-9]{0,15})$`);
+const positionPattern = new RegExp(`^/v1/pairs/(${pairPattern})/position$`);
+const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+export type Route = ({ readonly kind: 'change-set' } & ChangeSetKey) | { readonly kind: 'position'; readonly pairId: string };
+
+export function changeSetPath({ pairId, epoch, sequence }: ChangeSetKey): string {
+  return `/v1/pairs/${pairId}/change-sets/${epoch}/${sequence}`;
+}
+
+export function positionPath(pairId: string): string {
+  return `/v1/pairs/${pairId}/position`;
+}
+
+/** Undefined for any path that is not exactly of the protocol (also for an epoch past 2^32-1 or a sequence past 2^53-1). */
+export function parseRoute(path: string): Route | undefined {
+  const position = positionPattern.exec(path);
+  if (position) return { kind: 'position', pairId: position[1] as string };
+  const match = changeSetPattern.exec(path);
+  if (!match) return undefined;
+  const [epoch, sequence] = [Number(match[2]), Number(match[3])];
+  if (epoch > 0xffffffff || !Number.isSafeInteger(sequence)) return undefined;
+  return { kind: 'change-set', pairId: match[1] as string, epoch, sequence };
+}
+
+export function validTraceparent(value: unknown): string | undefined {
+  return typeof value === 'string' && traceparentPattern.test(value) ? value : undefined;
+}

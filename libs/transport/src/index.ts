@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+export { allowEveryone, allowRoles, type Authorize } from './authorize';
+export { ChangeSetClient, type ChangeSetClientOptions, type PutOptions } from './change-set-client';
+export {
+  type ChangeSetHandler,
+  type ChangeSetKey,
+  type HeldOff,
+  type PairPosition,
+  type PositionAnswer,
+  type PositionOutcome,
+  type Progress,
+  type PutOutcome,
+  type Refusal,
+  type Stored,
+  type StoreOutcome,
+  type StoreRequest,
+  type Unreachable,
+} from './change-set-protocol';
+export { ChangeSetServer, type ChangeSetServerOptions, type RefusedPeer, type ServerLimits } from './change-set-server';

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from '@jest/globals';
+import { crashHistories, CrashableStorage, type Random, randomBelow, seededRandom, SimulatedCrash } from '@secondsite/durable-storage/testing';
+import { GIB, isOperationError, MIB } from '@secondsite/units';
+import { regionBytesFor } from './bitmap-layout';
+import { WriteIntentBitmap } from './write-intent-bitmap';
+
+const volume = { name: 'write-intent', volumeId: 'volume-1', volumeBytes: 9000 * MIB + 5 };
+
+function open(storage: CrashableStorage, change: Partial<typeof volume> = {}): Promise<WriteIntentBitmap> {
+  return WriteIntentBitmap.open({ directory: storage.root, ...volume, ...change });
+}
+
+async function emptied(storage: CrashableStorage): Promise<WriteIntentBitmap> {
+  const bitmap = await open(storage);
+  for (let region = 0; region < bitmap.regionCount; region++) bitmap.clear(region);
+  await bitmap.flush();
+  return bitmap;
+}
+
+describe('a write-intent bitmap', () => {
+  it('begins with every region marked, and keeps what was cleared and marked', async () => {
+    const storage = new CrashableStorage();
+    const first = await emptied(storage);
+    expect([first.recovery.origin, first.recovery.dirty.size, first.regionCount]).toEqual(['created', 9001, 9001]);
+    await first.mark({ offset: 5 * MIB - 1, length: 2 });
+    await first.raiseEpoch();
+    await first.close({ clean: true });
+    const second = await open(storage);
+    expect([second.recovery.origin, second.recovery.clean, second.epoch, [...second.recovery.dirty]]).toEqual(['recovered', true, 1, [4, 5]]);
+  });
+
+  it('answers at once for a region that is durable, and shares one sync among many others', async () => {
+    const storage = new CrashableStorage();
+    const bitmap = await emptied(storage);
+    let syncs = 0;
+    storage.fault = ({ kind }) => void (syncs += kind === 'sync' ? 1 : 0);
+    await Promise.all(Array.from({ length: 100 }, (_, region) => bitmap.mark({ offset: region * MIB, length: 1 })));
+    expect(syncs).toBe(1);
+    expect(bitmap.mark({ offset: 99 * MIB, length: 4096 })).toBeUndefined();
+  });
+
+  it('does not call a region durable once its cleared bit may have reached the disk', async () => {
+    const bitmap = await emptied(new CrashableStorage());
+    await bitmap.mark({ offset: 0, length: 1 });
+    bitmap.clear(0);
+    expect(bitmap.mark({ offset: 0, length: 1 })).toBeUndefined();
+    bitmap.clear(0);
+    const flushed = bitmap.flush();
+    await Promise.resolve();
+    expect(bitmap.mark({ offset: 0, length: 1 })).toBeInstanceOf(Promise);
+    await flushed;
+  });
+
+  it('keeps regions and marks new ones when the volume grows; marks all when regions must become larger', async () => {
+    const storage = new CrashableStorage();
+    await (await emptied(storage)).close({ clean: true });
+    const grown = await open(storage, { volumeBytes: 9003 * MIB });
+    expect([grown.recovery.clean, [...grown.recovery.dirty]]).toEqual([false, [9000, 9001, 9002]]);
+    await grown.close({ clean: true });
+    const huge = await open(storage, { volumeBytes: 1025 * GIB });
+    expect([huge.regionBytes, huge.recovery.dirty.size]).toEqual([2 * MIB, huge.regionCount]);
+    expect(regionBytesFor(1024 * 1024 * MIB)).toBe(MIB);
+  });
+
+  it('counts all regions of a damaged page, and everything when no header is whole or it is of another volume', async () => {
+    const storage = new CrashableStorage();
+    await (await emptied(storage)).close({ clean: true });
+    const file = await storage.root.open(volume.name);
+    file.writeNow(new Uint8Array([1]), 8192 + 100);
+    const repaired = await open(storage);
+    expect([repaired.recovery.dirty.size, repaired.recovery.clean]).toEqual([4032, false]);
+    expect((await open(storage)).recovery.dirty.size).toBe(4032);
+    expect((await open(storage, { volumeId: 'other' })).recovery).toMatchObject({ origin: 'damaged', dirty: { size: 9001 } });
+    for (const slot of [0, 4096]) file.writeNow(new Uint8Array([1]), slot + 70);
+    expect((await open(storage)).recovery).toMatchObject({ origin: 'damaged', dirty: { size: 9001 } });
+  });
+
+  it('fails a mark that cannot be made durable, and works again afterwards', async () => {
+    const storage = new CrashableStorage();
+    const bitmap = await emptied(storage);
+    storage.fault = ({ kind }) => (kind === 'sync' ? 'io-error' : undefined);
+    const failed = await Promise.resolve(bitmap.mark({ offset: 0, length: 1 })).catch((error: unknown) => error);
+    expect(isOperationError(failed, 'bitmap/not-durable')).toBe(true);
+    storage.fault = undefined;
+    await bitmap.mark({ offset: 0, length: 1 });
+    expect([...(await open(storage)).recovery.dirty]).toEqual([0]);
+  });
+});
+
+const small = { volumeBytes: 200 * MIB + 5 };
+
+/** What the test promises to its writers: regions whose mark was done and that nobody cleared, and the highest epoch given out. */
+interface Promised {
+  readonly marked: Set<number>;
+  epoch: number;
+}
+
+async function work(bitmap: WriteIntentBitmap, { random, model }: { readonly random: Random; readonly model: Promised }): Promise<void> {
+  const waiting: Promise<unknown>[] = [];
+  try {
+    for (let step = 0; step < 30; step++) await act(bitmap, { random, model, waiting });
+    await Promise.all(waiting);
+  } catch (error) {
+    await Promise.allSettled(waiting);
+    throw error;
+  }
+}
+
+async function act(bitmap: WriteIntentBitmap, { random, model, waiting }: { readonly random: Random; readonly model: Promised; readonly waiting: Promise<unknown>[] }): Promise<void> {
+  const region = randomBelow(random, bitmap.regionCount);
+  const dice = randomBelow(random, 10);
+  if (dice < 5) {
+    const length = Math.min(1 + randomBelow(random, 3 * MIB), small.volumeBytes - region * MIB);
+    const { first, last } = bitmap.regionsOf({ offset: region * MIB, length });
+    const promise = () => {
+      for (let marked = first; marked <= last; marked++) if (bitmap.isMarked(marked)) model.marked.add(marked);
+    };
+    const pending = bitmap.mark({ offset: region * MIB, length });
+    if (pending) waiting.push(pending.then(promise));
+    else promise();
+  } else if (dice < 7) {
+    const [victim = region] = model.marked;
+    model.marked.delete(victim);
+    bitmap.clear(victim);
+  } else if (dice === 7) await bitmap.flush();
+  else if (dice === 8) model.epoch = await bitmap.raiseEpoch();
+  else await Promise.allSettled(waiting.splice(0));
+}
+
+describe('power cuts', () => {
+  it('never lose a region whose mark was done, nor an epoch', async () => {
+    const cuts = await crashHistories<Promised>({
+      histories: 400,
+      rounds: 3,
+      model: () => ({ marked: new Set(), epoch: 0 }),
+      run: async ({ storage, random, model }) => work(await open(storage, small), { random, model }),
+      check: async ({ storage, model }) => {
+        const { recovery, epoch } = await open(storage, small);
+        for (const region of model.marked) if (!recovery.dirty.has(region)) throw new Error(`region ${region} is missing`);
+        if (epoch < model.epoch) throw new Error(`epoch ${epoch} is before ${model.epoch}`);
+      },
+    });
+    expect(cuts).toBe(1200);
+  });
+
+  it('at every single operation of opening, marking and closing leave a file that opens', async () => {
+    await crashHistories<Promised>({
+      histories: 3,
+      cuts: 'every',
+      model: () => ({ marked: new Set(), epoch: 0 }),
+      run: async ({ storage, model }) => {
+        const bitmap = await emptied(storage);
+        await bitmap.mark({ offset: 7 * MIB, length: 1 });
+        model.marked.add(7);
+        model.epoch = await bitmap.raiseEpoch({ atLeast: 9 });
+        await bitmap.close({ clean: true });
+      },
+      check: async ({ storage, model }) => {
+        const { recovery, epoch } = await open(storage);
+        expect([...model.marked].every((region) => recovery.dirty.has(region))).toBe(true);
+        expect(epoch).toBeGreaterThanOrEqual(model.epoch);
+      },
+    });
+  });
+
+  it('are noticed by these tests: a bitmap that answers before its sync is caught', async () => {
+    const storage = new CrashableStorage();
+    const bitmap = await emptied(storage);
+    void Promise.resolve(bitmap.mark({ offset: 0, length: 1 })).catch((error: unknown) => expect(error).toBeDefined());
+    storage.crashAfter(1);
+    await expect(bitmap.flush()).rejects.toMatchObject({ cause: expect.any(SimulatedCrash) });
+    let lost = 0;
+    for (let seed = 1; seed < 40; seed++) {
+      const copy = new CrashableStorage();
+      copy.restore(storage.snapshot());
+      copy.crash(seededRandom(seed));
+      if (!(await open(copy)).recovery.dirty.has(0)) lost += 1;
+    }
+    expect(lost).toBeGreaterThan(0);
+  });
+});
