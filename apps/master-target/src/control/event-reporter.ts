@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, type EventMaker, peerRefusedV1, replicationRecoveredV1,
+  replicationStalledV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
+} from '@secondsite/contracts';
+import type { ResyncReason } from '@secondsite/change-set';
+import { isoFromMicros } from '@secondsite/units';
+import type { PairEvent } from '../pair/pair-types';
+import type { OverAllocation, TargetReporter } from './control-plane';
+
+export interface EventReporterOptions {
+  readonly events: EventMaker;
+  /** Durable on this machine when it resolves; reaches the bus when that is there. */
+  readonly publish: (event: CloudEvent) => Promise<void>;
+  readonly componentId: string;
+  /** The fact was lost (the file of pending events is full or cannot be written). */
+  readonly onLost: (error: unknown, fact: string) => void;
+}
+
+const REASON_CHARACTERS = 500;
+/** `change-set-applied` is said at most so often for a pair; the next one covers what was left out. */
+const APPLIED_MILLIS = 1000;
+
+const reasonOnBus: Readonly<Record<ResyncReason, 'baseline' | 'bitmap-mode' | 'restart' | 'gap' | 'requested'>> = {
+  none: 'restart', baseline: 'baseline', 'agent-crash': 'restart', 'bitmap-mode': 'bitmap-mode', 'target-request': 'requested', 'tap-interrupted': 'gap',
+};
+
+/** Turns facts into events. */
+export class EventReporter implements TargetReporter {
+  readonly #options: EventReporterOptions;
+  readonly #lastApplied = new Map<string, number>();
+
+  constructor(options: EventReporterOptions) {
+    this.#options = options;
+  }
+
+  pairEvent(pairId: string, event: PairEvent): void {
+    if (event.kind === 'applied' && !this.#isDue(pairId)) return;
+    const made = this.#eventOf(pairId, event);
+    if (made) this.#publish(made, event.kind);
+  }
+
+  overAllocated(pairId: string, { neededBytes, availableBytes }: OverAllocation): void {
+    const reason = `over-allocation refused: replicas and retention need ${neededBytes} bytes, ${availableBytes} are there; shorten retention or add space`;
+    this.#publish(this.#stalled(pairId, reason), 'over-allocation');
+  }
+
+  peerRefused({ code, reason, remoteAddress }: { readonly code: string; readonly reason: string; readonly remoteAddress: string }): void {
+    const { events, componentId } = this.#options;
+    this.#publish(events.make(peerRefusedV1, { componentId, role: 'master-target', code, reason: short(reason), remoteAddress }), 'peer-refused');
+  }
+
+  #isDue(pairId: string): boolean {
+    const now = performance.now();
+    if (now - (this.#lastApplied.get(pairId) ?? -Infinity) < APPLIED_MILLIS) return false;
+    this.#lastApplied.set(pairId, now);
+    return true;
+  }
+
+  #eventOf(pairId: string, event: PairEvent): CloudEvent | undefined {
+    const { events, componentId } = this.#options;
+    switch (event.kind) {
+      case 'applied': {
+        const { epoch, sequence } = event;
+        return events.make(changeSetAppliedV2, { pairId, epoch, sequence, coveredTime: isoFromMicros(event.coveredTime), appliedAt: isoFromMicros(event.appliedAt) });
+      }
+      case 'resync-started':
+        return events.make(resyncStartedV1, { pairId, epoch: event.epoch, reason: reasonOnBus[event.reason], dirtyBytes: event.resyncBytes, totalBytes: event.volumeBytes });
+      case 'resync-read':
+        return events.make(resyncReadV1, { pairId, epoch: event.epoch, sequence: event.sequence });
+      case 'differential-sync-reached':
+        return events.make(differentialSyncReachedV1, { pairId, epoch: event.epoch, sequence: event.sequence, coveredTime: isoFromMicros(event.coveredTime) });
+      case 'refused':
+        return events.make(changeSetRefusedV1, { pairId, epoch: event.epoch, sequence: event.sequence, code: event.code, reason: short(event.reason), componentId });
+      case 'resync-required':
+        return events.make(resyncRequiredV1, { pairId, reason: short(event.reason) });
+      case 'fault':
+        return this.#stalled(pairId, `${event.code}: ${event.hint}`);
+      case 'fault-ended':
+        return events.make(replicationRecoveredV1, { pairId, stalledSeconds: event.seconds, coveredTime: isoFromMicros(event.coveredTime) });
+      case 'bookmark-applied':
+        // The bookmark itself is announced by who made it; here it only becomes recoverable.
+        return undefined;
+    }
+  }
+
+  #stalled(pairId: string, reason: string): CloudEvent {
+    return this.#options.events.make(replicationStalledV1, { pairId, stalledSeconds: 0, waitsAt: 'master-target', reason: short(reason) });
+  }
+
+  #publish(event: CloudEvent, name: string): void {
+    this.#options.publish(event).catch((error: unknown) => this.#options.onLost(error, name));
+  }
+}
+
+function short(reason: string): string {
+  return reason.slice(0, REASON_CHARACTERS);
+}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+export type { PairEvent, PairStatus } from './pair/pair-types';
+export { TargetPair, type TargetPairOptions } from './pair/target-pair';
+export { type ServedView, TargetServer, type TargetServerOptions } from './target/target-server';

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drives applying: takes what is ready in groups, makes checkpoints beside it, and releases cached sets behind each checkpoint.
+// Invariants: one group at a time; a checkpoint names only what the replica held when its sync began; a full disk pauses and retries, any
+// other failure stops the loop until the pair is opened anew.
+import type { VerifiedChangeSet } from '@secondsite/change-set';
+import type { StorageFile } from '@secondsite/durable-storage';
+import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
+import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
+import type { CheckpointFile } from './checkpoint-file';
+import type { PairEvent, SetHops } from './pair-types';
+import type { RecentHops } from './recent-hops';
+import type { CachedSet, SetCache } from './set-cache';
+import type { LoadedSet, SetApplier } from './set-applier';
+import type { StreamWatch } from './stream-watch';
+import type { PairLimits } from './target-pair';
+
+export interface ApplyLoopParts {
+  readonly replica: StorageFile;
+  readonly journal: RetentionJournal;
+  readonly checkpoint: CheckpointFile;
+  readonly cache: SetCache;
+  readonly applier: SetApplier;
+  readonly watch: StreamWatch;
+  readonly hops: RecentHops;
+  readonly limits: PairLimits;
+  readonly retention: RetentionLimits;
+  readonly clock: () => TimeMicros;
+  readonly delay: (millis: number) => Promise<void>;
+  readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
+  readonly emit: (event: PairEvent) => void;
+  readonly onApplied: (hops: SetHops) => void;
+}
+
+type Loaded = LoadedSet & { readonly cached: CachedSet };
+
+export class ApplyLoop {
+  readonly #parts: ApplyLoopParts;
+  #retention: RetentionLimits;
+  /** Applied, not covered by a checkpoint yet. */
+  #uncovered: CachedSet[] = [];
+  #uncoveredBytes = 0;
+  #lastCheckpoint: TimeMicros;
+  #checkpointing: Promise<void> | undefined;
+  #checkpointFailure: unknown;
+  #running: Promise<void> | undefined;
+  #stopping = false;
+  #wake: (() => void) | undefined;
+  #idleWaiters: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  #failure: unknown;
+  #faultSince: TimeMicros = 0;
+  fault: { readonly code: string; readonly hint: string } | undefined;
+  appliedBytes: ByteCount = 0;
+
+  constructor(parts: ApplyLoopParts) {
+    this.#parts = parts;
+    this.#retention = parts.retention;
+    this.#lastCheckpoint = parts.clock();
+  }
+
+  /** Writes the sets whose undo is recorded to the replica again. Afterwards replica and journal agree. */
+  async replay(): Promise<void> {
+    const { journal, cache, applier } = this.#parts;
+    for (;;) {
+      const [set] = cache.takeReady(1);
+      if (!set) break;
+      if (!applier.isRecorded(set)) {
+        cache.putBack([set]);
+        break;
+      }
+      applier.rewrite([await this.#load(set)]);
+      this.#covered(set);
+    }
+    const reached = this.#uncovered.at(-1) ?? this.#parts.checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
+    if (compareStreamPlaces(reached, journal.recorded) < 0) throw replayFailure(journal.recorded.sequence);
+    if (this.#uncovered.length > 0) await this.#checkpoint();
+  }
+
+  /** Why the loop stopped: only opening the pair anew helps. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  wake(): void {
+    this.#wake?.();
+  }
+
+  setRetention(retention: RetentionLimits): void {
+    this.#retention = retention;
+  }
+
+  async idle(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    await new Promise<void>((resolve, reject) => {
+      this.#idleWaiters.push({ resolve, reject });
+      this.wake();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.wake();
+    await this.#running;
+    await this.#checkpointing;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      try {
+        await this.#turn();
+      } catch (error) {
+        if (!isOperationError(error, 'storage/no-space')) return this.#fail(error);
+        this.#setFault(error);
+        await this.#parts.delay(1000);
+      }
+    }
+    if (this.#uncovered.length > 0 && this.#failure === undefined) await this.#checkpointDone().catch((error: unknown) => this.#fail(error));
+  }
+
+  async #turn(): Promise<void> {
+    const { cache, limits, journal } = this.#parts;
+    if (this.#checkpointFailure !== undefined) throw this.#checkpointFailure;
+    await journal.maintain(this.#retention);
+    const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
+    if (group.length === 0) return this.#rest();
+    await this.#applyGroup(group);
+    this.#clearFault();
+    const due = this.#uncoveredBytes >= limits.checkpointBytes || this.#parts.clock() - this.#lastCheckpoint >= limits.checkpointMicros;
+    if (due) this.#beginCheckpoint();
+    if (this.#uncoveredBytes >= 4 * limits.checkpointBytes) await this.#checkpointing;
+  }
+
+  /** Nothing to apply: cover all with a checkpoint at once, then wait for the next set. */
+  async #rest(): Promise<void> {
+    if (this.#uncovered.length > 0) return this.#checkpointDone();
+    for (const waiter of this.#idleWaiters.splice(0)) waiter.resolve();
+    if (this.#stopping) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (this.#parts.cache.readyCount > 0 || this.#idleWaiters.length > 0 || this.#checkpointFailure !== undefined) resolve();
+    });
+    this.#wake = undefined;
+  }
+
+  async #applyGroup(group: readonly CachedSet[]): Promise<void> {
+    const { applier, cache } = this.#parts;
+    const loaded: Loaded[] = [];
+    try {
+      for (const set of group) loaded.push(await this.#load(set));
+      const facts = await applier.apply(loaded, () => this.#noteAll(group, 'undoDurableAt'));
+      this.#noteAll(group, 'appliedAt');
+      loaded.forEach((set, index) => this.#applied(set, facts[index] as SetFacts));
+    } catch (error) {
+      cache.putBack(group);
+      throw error;
+    }
+  }
+
+  async #load(cached: CachedSet): Promise<Loaded> {
+    const { epoch, sequence, continuityLost } = cached;
+    return { cached, epoch, sequence, continuityLost, content: await this.#parts.load(cached) };
+  }
+
+  #noteAll(group: readonly CachedSet[], hop: 'undoDurableAt' | 'appliedAt'): void {
+    const now = this.#parts.clock();
+    for (const set of group) this.#parts.hops.note(set, { [hop]: now });
+  }
+
+  #applied(set: Loaded, facts: SetFacts): void {
+    this.#parts.watch.applied(set.content, facts, this.#parts.replica.size());
+    this.#covered(set.cached);
+    this.appliedBytes += set.content.data.length;
+    const hops = this.#parts.hops.find(set);
+    if (hops) this.#parts.onApplied(hops);
+  }
+
+  #covered(set: CachedSet): void {
+    this.#parts.cache.forgetDecoded(set);
+    this.#uncovered.push(set);
+    this.#uncoveredBytes += set.storedBytes;
+  }
+
+  #beginCheckpoint(): void {
+    this.#checkpointing ??= this.#checkpoint()
+      .catch((error: unknown) => {
+        this.#checkpointFailure = error;
+        this.wake();
+      })
+      .finally(() => {
+        this.#checkpointing = undefined;
+      });
+  }
+
+  async #checkpointDone(): Promise<void> {
+    await this.#checkpointing;
+    await this.#checkpoint();
+  }
+
+  /**
+   * Makes the replica durable as it is now, then says so, then lets the cache go.
+   * @writePath 8 A checkpoint names the sets that are durable in the replica, and change-set-applied goes on the bus with the covered time, from which the RPO is told. A crash before it only repeats step 7.
+   */
+  async #checkpoint(): Promise<void> {
+    const { replica, journal, checkpoint, cache, clock } = this.#parts;
+    const sets = this.#uncovered;
+    const applied = journal.applied;
+    [this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [[], 0, clock()];
+    await replica.sync();
+    await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+    for (const set of sets) cache.release(set);
+    this.#parts.emit({ kind: 'applied', epoch: applied.epoch, sequence: applied.sequence, coveredTime: applied.lastTime, appliedAt: clock() });
+  }
+
+  #setFault(error: OperationError): void {
+    if (this.fault?.code === error.code) return;
+    this.#faultSince = this.#parts.clock();
+    this.fault = { code: error.code, hint: error.hint };
+    this.#parts.emit({ kind: 'fault', ...this.fault });
+  }
+
+  #clearFault(): void {
+    if (!this.fault) return;
+    this.fault = undefined;
+    const seconds = Math.max(0, this.#parts.clock() - this.#faultSince) / 1e6;
+    this.#parts.emit({ kind: 'fault-ended', seconds, coveredTime: this.#parts.journal.applied.lastTime });
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error;
+    const known = isOperationError(error) ? error : undefined;
+    this.fault = { code: known?.code ?? 'apply/failed', hint: known?.hint ?? String(error) };
+    this.#parts.emit({ kind: 'fault', ...this.fault });
+    for (const waiter of this.#idleWaiters.splice(0)) waiter.reject(error);
+  }
+}
+
+function replayFailure(sequence: number): OperationError {
+  return new OperationError({
+    code: 'cache/set-missing', operation: 'replay cached sets', context: { recordedSequence: sequence }, retryable: false,
+    hint: 'A cached set that is needed to repair the replica is damaged. Remove and protect the volume again.',
+  });
+}

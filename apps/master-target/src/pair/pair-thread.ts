@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { PointRequest, ResolvedPoint, RetentionLimits } from '@secondsite/retention-journal';
+import type { StoreOutcome } from '@secondsite/transport';
+import type { ByteCount, TimeMicros } from '@secondsite/units';
+import type { OfferedBookmark, PointRange, Span } from '@secondsite/retention-journal';
+import type { TlsOptions } from 'node:tls';
+import type { OpenView } from '../views/view-registry';
+import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
+import type { PairLimits } from './target-pair';
+
+/** What a pair's thread is started with. */
+export interface PairThreadData {
+  readonly path: string;
+  readonly pairId: string;
+  readonly sizeBytes: ByteCount;
+  readonly retention: RetentionLimits;
+  readonly limits: Partial<PairLimits>;
+  readonly socketFolder: string;
+  readonly listenHost: string;
+  readonly advertiseHost: string;
+  readonly tls?: { readonly options: Pick<TlsOptions, 'key' | 'cert' | 'ca' | 'minVersion' | 'ciphers' | 'secureOptions'>; readonly tenantId: string } | undefined;
+}
+
+export interface PairPoints {
+  readonly spans: readonly Span[];
+  readonly bookmarks: readonly OfferedBookmark[];
+  readonly ranges: readonly PointRange[];
+  readonly coveredTime: TimeMicros;
+  readonly latest: TimeMicros | undefined;
+}
+
+export type OpenViewAnswer = { readonly ok: true; readonly view: OpenView } | (ResolvedPoint & { readonly ok: false });
+
+/** Requests, notices and events between the main thread and a pair's thread. */
+export interface PairThread {
+  requests: {
+    store(input: StreamPlace & { readonly body: ArrayBuffer }): StoreOutcome;
+    position(): ReturnType<import('./target-pair').TargetPair['position']>;
+    status(): PairStatus;
+    points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;
+    resolve(input: PointRequest): ResolvedPoint;
+    openView(input: { readonly viewId: string; readonly pointTime: TimeMicros; readonly readWrite: boolean }): OpenViewAnswer;
+    closeView(viewId: string): boolean;
+    listViews(): OpenView[];
+    hops(place: StreamPlace | null): SetHops | undefined;
+  };
+  events: {
+    pairEvent: PairEvent;
+    applied: SetHops;
+    failed: { readonly code: string };
+  };
+  notices: {
+    retention: RetentionLimits;
+    certificate: TlsOptions;
+  };
+}

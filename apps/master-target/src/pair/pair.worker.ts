@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Thread of one pair: cache, journal, replica, views and their NBD servers. Blocking reads and writes happen here and nowhere else.
+import { clockMicros, openDirectory } from '@secondsite/disk-files';
+import { serveThread, type ThreadSide } from '@secondsite/thread-host';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
+import { ViewExporter } from '../views/view-exporter';
+import { ViewRegistry } from '../views/view-registry';
+import type { PairThread, PairThreadData } from './pair-thread';
+import { TargetPair } from './target-pair';
+
+const FREE_SPACE_MILLIS = 1000;
+const decompress = promisify(zstdDecompress);
+
+async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Promise<TargetPair> {
+  return TargetPair.open({
+    ...data,
+    directory: await openDirectory(data.path),
+    decompress: (stored, { bytesMax }) => decompress(stored, { maxOutputLength: Math.max(1, bytesMax) }),
+    clock: clockMicros,
+    delay: (millis) => delay(millis),
+    onEvent: (event) => side.emit('pairEvent', event),
+    onApplied: (hops) => {
+      if (hops.traceparent !== undefined) side.emit('applied', hops);
+    },
+  });
+}
+
+serveThread<PairThread, PairThreadData>(async (side, data) => {
+  const pair = await openPair(side, data);
+  const exporter = new ViewExporter(data);
+  const views = await ViewRegistry.open({ pair, exporter, directory: await (await openDirectory(data.path)).directory('views') });
+  for (const { viewId, reason } of views.lost) side.emit('pairEvent', { kind: 'fault', code: 'view/lost', hint: `View ${viewId}: ${reason}. Close it.` });
+  pair.start();
+  let failed = false;
+  const timer = setInterval(() => {
+    pair.refreshFreeBytes().catch((error: unknown) => queueMicrotask(() => { throw error; }));
+    if (pair.failed && !failed) side.emit('failed', { code: pair.status().fault?.code ?? 'unknown' });
+    failed = pair.failed;
+  }, FREE_SPACE_MILLIS);
+  return {
+    requests: {
+      store: ({ body, epoch, sequence }) => pair.store(new Uint8Array(body), { epoch, sequence }),
+      position: () => pair.position(),
+      status: () => pair.status(),
+      points: (range) => {
+        const points = pair.points();
+        const { spans, coveredTime, latest } = points;
+        return { spans, coveredTime, latest, bookmarks: points.offeredBookmarks(range), ranges: points.ranges(range) };
+      },
+      resolve: (request) => pair.points().resolve(request),
+      openView: async ({ viewId, pointTime, readWrite }) => {
+        const known = views.list().find((view) => view.viewId === viewId);
+        if (known) return { ok: true, view: known };
+        const resolved = pair.points().resolve({ kind: 'time', time: pointTime });
+        if (!resolved.ok) return resolved;
+        return { ok: true, view: await views.openView({ viewId, pointTime, readWrite, openedAt: clockMicros() }) };
+      },
+      closeView: (viewId) => views.closeView(viewId),
+      listViews: () => views.list(),
+      hops: (place) => pair.hops(place ?? undefined),
+    },
+    notices: {
+      retention: (limits) => pair.setRetention(limits),
+      certificate: (options) => exporter.useCertificate(options),
+    },
+    close: async () => {
+      clearInterval(timer);
+      await views.close();
+      await pair.close();
+    },
+  };
+});

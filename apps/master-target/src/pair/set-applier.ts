@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Step 7 of the write path. Strictly in order, in groups: read the old content → undo record → one sync → open views learn of it → write the
+// replica. After a crash, sets whose undo is recorded are only rewritten. Invariants I3, I4, I5.
+import type { VerifiedChangeSet } from '@secondsite/change-set';
+import type { StorageFile } from '@secondsite/durable-storage';
+import { compareStreamPlaces, type JournalSet, type OldContent, type RetentionJournal, type SetFacts } from '@secondsite/retention-journal';
+import { OperationError } from '@secondsite/units';
+import type { StreamPlace } from './pair-types';
+import { writeReplica } from './write-replica';
+
+export interface LoadedSet extends StreamPlace {
+  readonly continuityLost: boolean;
+  readonly content: VerifiedChangeSet;
+}
+
+export class SetApplier {
+  readonly #journal: RetentionJournal;
+  readonly #replica: StorageFile;
+  readonly #old: OldContent;
+
+  constructor({ journal, replica }: { readonly journal: RetentionJournal; readonly replica: StorageFile }) {
+    this.#journal = journal;
+    this.#replica = replica;
+    this.#old = {
+      read: (into, offset) => void into.fill(0, replica.readNow(into, offset)),
+      nextData: (offset) => replica.nextData(offset),
+    };
+  }
+
+  /** True when the set's undo is complete: it may only be written again, never recorded again. */
+  isRecorded(place: StreamPlace): boolean {
+    return compareStreamPlaces(place, this.#journal.recorded) <= 0;
+  }
+
+  /** Writes recorded sets to the replica again. */
+  rewrite(sets: readonly LoadedSet[]): void {
+    for (const set of sets) writeReplica(this.#replica, set.content);
+  }
+
+  /**
+   * Applies sets that follow the recorded ones. Resolves when the undo is durable and the replica is written (not durable yet: the cached
+   * sets redo it). Rejects with the journal as before when the undo found no space; any other rejection leaves the pair to be reopened.
+   * @writePath 7 The old blocks are read, appended to the retention journal as undo records and made durable, then the new blocks are written to the replica. A crash loses nothing: the cached sets are written again.
+   */
+  async apply(sets: readonly LoadedSet[], undoDurable: () => void = () => undefined): Promise<SetFacts[]> {
+    const group = this.#journal.beginGroup(this.#old);
+    let facts: SetFacts[];
+    try {
+      facts = sets.map((set) => group.addSet(journalSetOf(set)));
+    } catch (error) {
+      await group.abandon();
+      throw error;
+    }
+    try {
+      await group.commit();
+      undoDurable();
+      for (const set of sets) writeReplica(this.#replica, set.content);
+    } catch (cause) {
+      throw interrupted(cause);
+    }
+    group.applied();
+    return facts;
+  }
+}
+
+function journalSetOf({ epoch, sequence, continuityLost, content }: LoadedSet): JournalSet {
+  return { epoch, sequence, folded: content.header.folded, entries: content.entries(), data: content.data, continuityLost };
+}
+
+/** From the sync of the undo on only opening the pair anew tells what is on the disk. */
+function interrupted(cause: unknown): OperationError {
+  const hint = 'The pair is opened anew and writes the cached sets again. Check the disk if it happens often.';
+  return new OperationError({ code: 'apply/interrupted', operation: 'apply change sets', retryable: true, hint, cause });
+}

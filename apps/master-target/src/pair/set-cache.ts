@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sets that were received and are not durable in the replica yet. Accepts out of order inside a window, hands out strictly in order.
+// Invariants: `received` counts only sets that are durable here; a set is released only by the owner (I2); a set of an epoch before the
+// newest is never taken (I6); memory for decoded sets is bounded, the others are read back from the log.
+import type { VerifiedChangeSet } from '@secondsite/change-set';
+import { compareStreamPlaces } from '@secondsite/retention-journal';
+import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
+import type { ByteCount } from '@secondsite/units';
+import type { StreamPlace } from './pair-types';
+
+export interface CachedSet extends StreamPlace {
+  readonly storedBytes: ByteCount;
+  /** First set of an epoch after one that had lost sets. */
+  continuityLost: boolean;
+  position: RecordPosition | undefined;
+  /** Kept while memory allows. */
+  decoded: VerifiedChangeSet | undefined;
+  /** Resolves when the set is durable here. */
+  durable: Promise<void>;
+}
+
+/** What to do with a set that arrives. */
+export type Admission =
+  | { readonly kind: 'take' }
+  | { readonly kind: 'have'; readonly durable: Promise<void> }
+  | { readonly kind: 'old-epoch' }
+  | { readonly kind: 'too-early' }
+  | { readonly kind: 'full' };
+
+export interface SetCacheOptions {
+  readonly log: SegmentLog;
+  readonly applied: StreamPlace;
+  readonly endedEpochs: readonly StreamPlace[];
+  readonly cacheBytesMax: ByteCount;
+  readonly memoryBytesMax: ByteCount;
+  /** How far ahead of the first missing set a set is taken. */
+  readonly windowSets: number;
+}
+
+const ENDED_EPOCHS_KEPT = 16;
+
+export class SetCache {
+  readonly #options: SetCacheOptions;
+  readonly #ready: CachedSet[] = [];
+  readonly #waiting = new Map<number, CachedSet>();
+  #endedEpochs: StreamPlace[];
+  #received: StreamPlace;
+  #continuityLost = false;
+  #cachedBytes = 0;
+  #cachedSets = 0;
+  #memoryBytes = 0;
+
+  constructor(options: SetCacheOptions) {
+    this.#options = options;
+    this.#received = { epoch: options.applied.epoch, sequence: options.applied.sequence };
+    this.#endedEpochs = [...options.endedEpochs];
+    this.#recover();
+  }
+
+  /** Newest epoch, and the set below which none of it is missing. */
+  get received(): StreamPlace {
+    return this.#received;
+  }
+
+  get endedEpochs(): readonly StreamPlace[] {
+    return this.#endedEpochs;
+  }
+
+  get cachedBytes(): ByteCount {
+    return this.#cachedBytes;
+  }
+
+  get cachedSets(): number {
+    return this.#cachedSets;
+  }
+
+  get creditBytes(): ByteCount {
+    return Math.max(0, this.#options.cacheBytesMax - this.#cachedBytes);
+  }
+
+  get readyCount(): number {
+    return this.#ready.length;
+  }
+
+  admission({ epoch, sequence }: StreamPlace): Admission {
+    if (epoch < this.#received.epoch) {
+      const ended = this.#endedEpochs.find((place) => place.epoch === epoch);
+      return ended && sequence <= ended.sequence ? { kind: 'have', durable: Promise.resolve() } : { kind: 'old-epoch' };
+    }
+    const received = epoch > this.#received.epoch ? 0 : this.#received.sequence;
+    if (sequence <= received) return { kind: 'have', durable: Promise.resolve() };
+    const waiting = epoch === this.#received.epoch ? this.#waiting.get(sequence) : undefined;
+    if (waiting) return { kind: 'have', durable: waiting.durable };
+    if (sequence > received + this.#options.windowSets) return { kind: 'too-early' };
+    const nextInLine = sequence === received + 1 && this.#ready.length === 0;
+    return this.creditBytes === 0 && !nextInLine ? { kind: 'full' } : { kind: 'take' };
+  }
+
+  /** Stores an admitted set; resolves when it is durable. A set of a newer epoch ends the one before. Rejects with the log's error. */
+  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
+    if (place.epoch > this.#received.epoch) this.#beginEpoch(place.epoch);
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, decoded: undefined, durable: Promise.resolve() };
+    this.#keepDecoded(set, decoded);
+    this.#count(set, 1);
+    this.#waiting.set(place.sequence, set);
+    set.durable = this.#append(set, bytes);
+    return set.durable;
+  }
+
+  async #append(set: CachedSet, bytes: Uint8Array): Promise<void> {
+    try {
+      set.position = await this.#options.log.append({ key: { epoch: set.epoch, sequence: set.sequence }, parts: [bytes] });
+    } catch (error) {
+      if (this.#waiting.get(set.sequence) === set) this.#waiting.delete(set.sequence);
+      this.#count(set, -1);
+      throw error;
+    }
+    if (set.epoch === this.#received.epoch) this.#advance();
+    else this.release(set);
+  }
+
+  /** Moves what is durable and in line to the ready sets. */
+  #advance(): void {
+    for (;;) {
+      const next = this.#waiting.get(this.#received.sequence + 1);
+      if (!next?.position) return;
+      this.#waiting.delete(next.sequence);
+      next.continuityLost = next.sequence === 1 && this.#continuityLost;
+      this.#ready.push(next);
+      this.#received = { epoch: next.epoch, sequence: next.sequence };
+    }
+  }
+
+  /** Sets of the old epoch behind a gap will never be complete: the agent sends their regions again. */
+  #beginEpoch(epoch: number): void {
+    this.#continuityLost = this.#waiting.size > 0;
+    for (const set of this.#waiting.values()) if (set.position) this.release(set);
+    this.#waiting.clear();
+    if (this.#received.epoch > 0) this.#endedEpochs = [...this.#endedEpochs, this.#received].slice(-ENDED_EPOCHS_KEPT);
+    this.#received = { epoch, sequence: 0 };
+  }
+
+  /** The next sets in line, at least one if there is any, together at most `bytesMax`; they stay cached until released. */
+  takeReady(bytesMax: ByteCount): CachedSet[] {
+    let count = 0;
+    for (let bytes = 0; count < this.#ready.length; count++) {
+      bytes += (this.#ready[count] as CachedSet).storedBytes;
+      if (count > 0 && bytes > bytesMax) break;
+    }
+    return this.#ready.splice(0, count);
+  }
+
+  /** Puts sets back in front that could not be applied. */
+  putBack(sets: readonly CachedSet[]): void {
+    this.#ready.unshift(...sets);
+  }
+
+  /** The set's bytes as received. */
+  read(set: CachedSet): Promise<Uint8Array> {
+    return this.#options.log.read(set.position as RecordPosition);
+  }
+
+  forgetDecoded(set: CachedSet): void {
+    if (set.decoded) this.#memoryBytes -= set.decoded.header.contentBytes;
+    set.decoded = undefined;
+  }
+
+  /** The set is durable in the replica, or will never be applied. */
+  release(set: CachedSet): void {
+    this.forgetDecoded(set);
+    if (set.position) this.#options.log.release(set.position);
+    this.#count(set, -1);
+  }
+
+  #keepDecoded(set: CachedSet, decoded: VerifiedChangeSet): void {
+    if (this.#memoryBytes + decoded.header.contentBytes > this.#options.memoryBytesMax && this.#memoryBytes > 0) return;
+    this.#memoryBytes += decoded.header.contentBytes;
+    set.decoded = decoded;
+  }
+
+  #count(set: CachedSet, sign: 1 | -1): void {
+    this.#cachedBytes += sign * set.storedBytes;
+    this.#cachedSets += sign;
+  }
+
+  /** Sorts what the log held at open into ready and waiting sets; releases what is not needed any more. */
+  #recover(): void {
+    const records = [...this.#options.log.records()].sort((left, right) => compareStreamPlaces(left.key, right.key));
+    let last: StreamPlace | undefined;
+    for (const { key, position } of records) {
+      const repeated = last !== undefined && compareStreamPlaces(last, key) === 0;
+      last = key;
+      if (repeated || compareStreamPlaces(key, this.#options.applied) <= 0) {
+        this.#options.log.release(position);
+        continue;
+      }
+      if (key.epoch > this.#received.epoch) this.#beginEpoch(key.epoch);
+      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, decoded: undefined, durable: Promise.resolve() };
+      this.#count(set, 1);
+      this.#waiting.set(key.sequence, set);
+      this.#advance();
+    }
+  }
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data plane of a master target: receives change sets for its pairs and hosts one thread per pair. Needs no bus and no database: the
+// last desired state is kept in the data folder. Invariant: data of a pair are removed only when `removedPairs` names it.
+import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry } from '@secondsite/contracts';
+import { type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
+import { type PointRequest, RecoveryPoints, type ResolvedPoint } from '@secondsite/retention-journal';
+import { startSpan } from '@secondsite/telemetry';
+import { type Authorize, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
+import { type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SecureContextOptions, TlsOptions } from 'node:tls';
+import type { TargetReporter } from '../control/control-plane';
+import type { OpenViewAnswer, PairPoints } from '../pair/pair-thread';
+import type { PairStatus, SetHops, StreamPlace } from '../pair/pair-types';
+import type { PairLimits } from '../pair/target-pair';
+import type { OpenView } from '../views/view-registry';
+import { allocatedBytes, overAllocation } from './allocation';
+import { PairHost } from './pair-host';
+
+export interface TargetServerOptions {
+  readonly dataDir: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly advertiseHost: string;
+  readonly authorize: Authorize;
+  /** Undefined: plain HTTP and NBD (development switch). */
+  readonly tls?: { readonly options: TlsOptions; readonly tenantId: string } | undefined;
+  readonly onRefusedPeer?: (refused: RefusedPeer) => void;
+  readonly reporter: TargetReporter;
+  readonly overAllocate: boolean;
+  readonly limits?: Partial<PairLimits>;
+  /** The process cannot go on and has to be started anew. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface ServedView extends OpenView {
+  readonly pairId: string;
+  readonly volumeId: string;
+  readonly sizeBytes: ByteCount;
+}
+
+const stateName = 'desired-state.json';
+
+export class TargetServer {
+  readonly #options: TargetServerOptions;
+  readonly #lock: FolderLock;
+  readonly #pairsFolder: DiskDirectory;
+  readonly #hosts = new Map<string, PairHost>();
+  readonly #server: ChangeSetServer;
+  readonly #rates = new Map<string, { bytes: number; at: number }>();
+  #tls: TargetServerOptions['tls'];
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: TargetServerOptions, parts: { readonly lock: FolderLock; readonly pairsFolder: DiskDirectory }) {
+    this.#options = options;
+    this.#lock = parts.lock;
+    this.#pairsFolder = parts.pairsFolder;
+    this.#tls = options.tls;
+    this.#server = new ChangeSetServer({
+      authorize: options.authorize,
+      handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId) },
+      onFault: options.onFatal,
+      ...(options.tls && { tls: options.tls.options }),
+      ...(options.onRefusedPeer && { onRefusedPeer: options.onRefusedPeer }),
+    });
+  }
+
+  /** Takes the data folder and opens the pairs of the last desired state. `storage/locked` when another process has it. */
+  static async open(options: TargetServerOptions): Promise<TargetServer> {
+    await openDirectory(options.dataDir);
+    const lock = lockFolder(options.dataDir);
+    const server = new TargetServer(options, { lock, pairsFolder: await openDirectory(join(options.dataDir, 'pairs')) });
+    const stored = await readJsonFile(join(options.dataDir, stateName));
+    if (stored !== undefined) await server.#apply(masterTargetDesiredStateSchema.parse(stored));
+    await Promise.all([...server.#hosts.values()].map((host) => host.settled));
+    return server;
+  }
+
+  /** Starts to receive. */
+  listen(): Promise<{ readonly port: number; readonly url: string }> {
+    return this.#server.listen(this.#options.listen);
+  }
+
+  notReadyReason(): string | undefined {
+    for (const [pairId, host] of this.#hosts) if (host.fault !== undefined) return `pair ${pairId}: ${host.fault}`;
+    return undefined;
+  }
+
+  useCertificate({ secureContext, tls }: { readonly secureContext: SecureContextOptions; readonly tls: TlsOptions }): void {
+    if (!this.#tls) return;
+    this.#tls = { ...this.#tls, options: tls };
+    this.#server.setSecureContext(secureContext);
+    for (const host of this.#hosts.values()) host.useCertificate(threadTls(tls));
+  }
+
+  /** Makes the pairs as the document says; durable when it resolves. Idempotent. */
+  reconcile(document: MasterTargetDesiredState): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      await writeJsonAtomically(join(this.#options.dataDir, stateName), document);
+      await this.#apply(document);
+    });
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #apply(document: MasterTargetDesiredState): Promise<void> {
+    const wanted = new Map(document.pairs.map((pair) => [pair.pairId, pair]));
+    for (const [pairId, host] of this.#hosts) {
+      if (wanted.has(pairId)) continue;
+      this.#hosts.delete(pairId);
+      await host.close();
+    }
+    for (const pairId of document.removedPairs) if (!wanted.has(pairId)) await rm(join(this.#pairsFolder.path, pairId), { recursive: true, force: true });
+    for (const pair of wanted.values()) await this.#applyPair(pair);
+  }
+
+  async #applyPair(pair: MasterTargetPair): Promise<void> {
+    const host = this.#hosts.get(pair.pairId);
+    if (host && host.pair.sizeBytes === pair.sizeBytes) return host.update(pair);
+    if (!host && !(await this.#hasSpaceFor(pair))) return undefined;
+    await host?.close();
+    const opened = this.#openPair(pair);
+    this.#hosts.set(pair.pairId, opened);
+    return opened.settled;
+  }
+
+  /** A pair that was accepted once stays accepted. */
+  async #hasSpaceFor(pair: MasterTargetPair): Promise<boolean> {
+    if (this.#options.overAllocate || (await this.#pairsFolder.list()).includes(pair.pairId)) return true;
+    const pairs = [...[...this.#hosts.values()].map((host) => host.pair), pair];
+    const excess = overAllocation(pairs, { freeBytes: await this.freeBytes(), usedBytes: await allocatedBytes(this.#pairsFolder.path) });
+    if (excess) this.#options.reporter.overAllocated(pair.pairId, excess);
+    return excess === undefined;
+  }
+
+  #openPair(pair: MasterTargetPair): PairHost {
+    const { dataDir, listen, advertiseHost, limits = {}, reporter } = this.#options;
+    return new PairHost({
+      pair,
+      reporter,
+      threadData: () => ({
+        path: join(this.#pairsFolder.path, pair.pairId),
+        limits, advertiseHost, listenHost: listen.host,
+        socketFolder: join(dataDir, 'views'),
+        tls: this.#tls && { options: threadTls(this.#tls.options), tenantId: this.#tls.tenantId },
+      }),
+      onApplied: (hops) => traceHops(pair.pairId, hops),
+    });
+  }
+
+  /** Step 6 of the write path, for the pair's thread. */
+  async store({ pairId, epoch, sequence, body }: StoreRequest): Promise<StoreOutcome> {
+    const host = this.#hosts.get(pairId);
+    if (!host) return unknownPair(pairId);
+    return host.thread.call('store', { epoch, sequence, body }, [body]);
+  }
+
+  async position(pairId: string): Promise<PositionOutcome> {
+    const host = this.#hosts.get(pairId);
+    if (!host) return unknownPair(pairId);
+    return { kind: 'known', ...(await host.thread.call('position', undefined)) };
+  }
+
+  async points(pairId: string, range: { readonly from?: TimeMicros; readonly to?: TimeMicros }): Promise<PairPoints> {
+    return this.#host(pairId).thread.call('points', range);
+  }
+
+  /** The point common to all pairs. */
+  async resolve(pairIds: readonly string[], request: PointRequest): Promise<ResolvedPoint> {
+    const all = await Promise.all(pairIds.map((pairId) => this.points(pairId, {})));
+    return RecoveryPoints.common(all.map((points) => RecoveryPoints.of(points))).resolve(request);
+  }
+
+  openView(pairId: string, view: { readonly viewId: string; readonly pointTime: TimeMicros; readonly readWrite: boolean }): Promise<(OpenViewAnswer & { ok: false }) | { ok: true; view: ServedView }> {
+    const host = this.#host(pairId);
+    return host.thread.call('openView', view).then((answer) => (answer.ok ? { ok: true, view: servedView(host.pair, answer.view) } : answer));
+  }
+
+  async closeView(viewId: string): Promise<boolean> {
+    const closed = await Promise.all([...this.#hosts.values()].map((host) => host.thread.call('closeView', viewId)));
+    return closed.includes(true);
+  }
+
+  async listViews(pairIds?: readonly string[]): Promise<ServedView[]> {
+    const hosts = [...this.#hosts.values()].filter((host) => host.fault === undefined && (pairIds === undefined || pairIds.includes(host.pair.pairId)));
+    const lists = await Promise.all(hosts.map(async (host) => (await host.thread.call('listViews', undefined)).map((view) => servedView(host.pair, view))));
+    return lists.flat();
+  }
+
+  hops(pairId: string, place: StreamPlace | undefined): Promise<SetHops | undefined> {
+    return this.#host(pairId).thread.call('hops', place ?? null);
+  }
+
+  status(pairId: string): Promise<PairStatus> {
+    return this.#host(pairId).thread.call('status', undefined);
+  }
+
+  /** One entry per pair; a pair that is not open says so as its fault. */
+  telemetry(): Promise<MasterTargetPairTelemetry[]> {
+    return Promise.all([...this.#hosts.values()].map((host) => this.#telemetryOf(host)));
+  }
+
+  async #telemetryOf(host: PairHost): Promise<MasterTargetPairTelemetry> {
+    const { pairId } = host.pair;
+    if (host.fault !== undefined) return { ...closedPair, pairId, fault: { code: 'pair/not-open', hint: host.fault } };
+    const status = await host.thread.call('status', undefined).catch(() => undefined);
+    if (!status) return { ...closedPair, pairId, fault: { code: 'pair/not-open', hint: 'the pair has just stopped' } };
+    const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, fault } = status;
+    return {
+      pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views,
+      bytesPerSecond: this.#rateOf(pairId, status.appliedBytesTotal),
+      ...(coveredTime > 0 && { coveredTime: isoFromMicros(coveredTime) }),
+      ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }),
+      ...(latestPoint !== undefined && { latestPoint: isoFromMicros(latestPoint) }),
+      ...(fault && { fault }),
+    };
+  }
+
+  #rateOf(pairId: string, bytes: number): number {
+    const now = { bytes, at: performance.now() };
+    const before = this.#rates.get(pairId) ?? now;
+    this.#rates.set(pairId, now);
+    return now.at > before.at ? Math.max(0, ((now.bytes - before.bytes) * 1000) / (now.at - before.at)) : 0;
+  }
+
+  freeBytes(): Promise<ByteCount> {
+    return this.#pairsFolder.freeBytes();
+  }
+
+  async close(): Promise<void> {
+    await this.#server.close();
+    await this.#turn;
+    await Promise.all([...this.#hosts.values()].map((host) => host.close()));
+    this.#lock.release();
+  }
+
+  #host(pairId: string): PairHost {
+    const host = this.#hosts.get(pairId);
+    if (host) return host;
+    const hint = 'Ask the master target that holds the pair.';
+    throw new OperationError({ code: 'pair/unknown', operation: 'use pair', context: { pairId }, retryable: false, hint });
+  }
+}
+
+const closedPair = {
+  epoch: 0, receivedSequence: 0, appliedSequence: 0, cacheBytes: 0, stage: 'resync-step-1', green: false, journalBytes: 0, views: 0,
+} as const;
+
+function unknownPair(pairId: string): StoreOutcome & { kind: 'refused' } {
+  return { kind: 'refused', code: 'change-set/unknown-pair', detail: `this target has no pair ${pairId}`, hint: 'Wait until the plan has reached the master target, or check its address.' };
+}
+
+function servedView(pair: MasterTargetPair, view: OpenView): ServedView {
+  return { ...view, pairId: pair.pairId, volumeId: pair.volumeId, sizeBytes: pair.sizeBytes };
+}
+
+/** What survives the way to a thread. */
+function threadTls({ key, cert, ca, minVersion, ciphers, secureOptions }: TlsOptions) {
+  return { key, cert, ca, minVersion, ciphers, secureOptions };
+}
+
+/** The set's trace gets its last spans: received until durable in the cache, then until applied. */
+function traceHops(pairId: string, { epoch, sequence, traceparent, receivedAt, cacheDurableAt, undoDurableAt, appliedAt }: SetHops): void {
+  const attributes = { pairId, epoch, sequence };
+  const span = (name: string, start: TimeMicros | undefined, end: TimeMicros | undefined): void => {
+    if (start === undefined || end === undefined) return;
+    startSpan({ name, traceparent, attributes, startTime: start }).end(new Date(end / 1000));
+  };
+  span('cache', receivedAt, cacheDurableAt);
+  span('undo', cacheDurableAt, undoDurableAt);
+  span('apply', undoDurableAt, appliedAt);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plays the process server for one pair: sends what was not answered yet, out of order inside a window, an epoch only after the one before;
+// forgets what was answered (I2 is broken if the target loses any of it).
+import type { StorageDirectory } from '@secondsite/durable-storage';
+import { type Random, randomBelow } from '@secondsite/durable-storage/testing';
+import { type HistorySet, StreamHistory } from '@secondsite/retention-journal/testing';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { zstdCompressSync, zstdDecompress } from 'node:zlib';
+import { compressStored, verifyStored } from '@secondsite/change-set';
+import type { PairEvent } from '../pair/pair-types';
+import { type PairLimits, TargetPair } from '../pair/target-pair';
+
+const decompressAsync = promisify(zstdDecompress);
+
+/** The zstd of this machine behind the port of the change-set library. */
+export async function decompress(stored: Uint8Array, { bytesMax }: { readonly bytesMax: number }): Promise<Uint8Array> {
+  return decompressAsync(stored, { maxOutputLength: Math.max(1, bytesMax) });
+}
+
+export class PairDriver {
+  readonly history: StreamHistory;
+  readonly events: PairEvent[] = [];
+  readonly #random: Random;
+  #unsent: HistorySet[] = [];
+  #clock = 1_000_000;
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.history = new StreamHistory({ random });
+  }
+
+  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}): Promise<TargetPair> {
+    const pair = await TargetPair.open({
+      directory,
+      pairId: this.history.pairId,
+      sizeBytes: this.history.volumeBytes,
+      retention: { windowMicros: 1e12 },
+      decompress,
+      clock: () => (this.#clock += 1000),
+      delay: async () => void (await setImmediate()),
+      onEvent: (event) => this.events.push(event),
+      limits: { segmentBytes: 30_000, freeBytesMin: 0, groupBytes: 12_000, checkpointBytes: 20_000, checkpointMicros: 20_000, ...limits },
+    });
+    pair.start();
+    return pair;
+  }
+
+  /** Makes and sends `sets` more sets. Rejects as soon as one fails (power cut). */
+  async send(pair: TargetPair, sets: number): Promise<void> {
+    for (let made = 0; made < sets; made++) this.#unsent.push(this.history.next());
+    while (this.#unsent.length > 0) await this.#sendWindow(pair);
+  }
+
+  async #sendWindow(pair: TargetPair): Promise<void> {
+    const epoch = this.#unsent[0]?.epoch;
+    const window = this.#unsent.slice(0, 1 + randomBelow(this.#random, 6)).filter((set) => set.epoch === epoch);
+    const shuffled = window.map((set) => ({ set, order: this.#random() })).sort((left, right) => left.order - right.order);
+    const results = await Promise.allSettled(shuffled.map(({ set }) => this.#sendOne(pair, set)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+    await setImmediate();
+  }
+
+  async #sendOne(pair: TargetPair, set: HistorySet): Promise<void> {
+    const outcome = await pair.store(await this.#maybeCompressed(set.bytes), set);
+    if (outcome.kind === 'held-off') return;
+    if (outcome.kind !== 'stored') throw new Error(`set ${set.epoch}/${set.sequence} was ${outcome.kind}: ${outcome.code} ${outcome.detail}`);
+    this.#unsent = this.#unsent.filter((other) => other !== set);
+  }
+
+  async #maybeCompressed(bytes: Uint8Array): Promise<Uint8Array> {
+    const verified = verifyStored(bytes);
+    if (!verified.ok || this.#random() < 0.7) return bytes.slice();
+    const compressed = await compressStored(verified, async (parts) => zstdCompressSync(Buffer.concat(parts)));
+    return compressed ? Buffer.concat(compressed.parts) : bytes.slice();
+  }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+export { ExtentMap, type PieceVisitor, UNCOVERED, ZEROS } from './extent-map';
+export type { JournalGroup } from './journal-group';
+export {
+  type OfferedBookmark, type PointRange, type PointRefusalReason, type PointRequest, RecoveryPoints, type ResolvedPoint,
+} from './recovery-points';
+export { type JournalOptions, type OpenReport, RetentionJournal, type RetentionLimits } from './retention-journal';
+export { type Bookmark, compareStreamPlaces, initialStreamState, type JournalSet, type SetFacts, type StreamState } from './stream-state';
+export type { GapReason, Span, TimelineRecord } from './timeline';
+export type { OldContent } from './undo-builder';
+export type { JournalPosition } from './undo-entries';
+export type { ViewMap } from './view-map';
+export { type ViewExtent, ViewReader } from './view-reader';

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// One segment file of the journal and its index. Invariants: a sealed segment never changes; only the newest may have a torn tail; sets do
+// not cross segments. Opening and the torn-write rule: FORMAT.md.
+import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
+import type { ByteCount, TimeMicros } from '@secondsite/units';
+import { decodeIndexHeader, encodeIndex, INDEX_HEADER_BYTES } from './segment-index';
+import { scanRecords } from './scan-records';
+import type { SetFacts, StreamState } from './stream-state';
+import { Timeline, type TimelineRecord } from './timeline';
+import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './undo-record';
+import { type JournalPosition, UndoEntries } from './undo-entries';
+
+export function segmentName(base: JournalPosition, kind: 'undo' | 'index'): string {
+  return `${base.toString(16).padStart(14, '0')}.${kind}`;
+}
+
+/** Base of a segment or index file by its name; undefined for other files. */
+export function baseOfName(name: string, kind: 'undo' | 'index'): JournalPosition | undefined {
+  const match = /^([0-9a-f]{14})\.(undo|index)$/.exec(name);
+  return match && match[2] === kind ? parseInt(match[1] as string, 16) : undefined;
+}
+
+export class JournalSegment {
+  readonly base: JournalPosition;
+  readonly file: StorageFile;
+  #bytes: ByteCount;
+  #indexBytes: ByteCount = 0;
+  /** Columns of the open segment; a sealed one has them in its index file. */
+  #entries: UndoEntries | undefined;
+  #timeline: TimelineRecord;
+
+  private constructor(parts: { base: number; file: StorageFile; bytes: number; timeline: TimelineRecord; entries?: UndoEntries; indexBytes?: number }) {
+    this.base = parts.base;
+    this.file = parts.file;
+    this.#bytes = parts.bytes;
+    this.#timeline = parts.timeline;
+    this.#entries = parts.entries;
+    this.#indexBytes = parts.indexBytes ?? 0;
+  }
+
+  /** Makes a new, empty segment; its header and name are durable on return. */
+  static async create(directory: StorageDirectory, { base, start }: { base: JournalPosition; start: StreamState }): Promise<JournalSegment> {
+    const file = await directory.open(segmentName(base, 'undo'), { create: true });
+    await file.truncate(0);
+    file.writeNow(encodeSegmentHeader({ base, start }), 0);
+    await file.sync();
+    await directory.sync();
+    return new JournalSegment({ base, file, bytes: SEGMENT_HEADER_BYTES, timeline: new Timeline(start), entries: new UndoEntries() });
+  }
+
+  /** Opens one by its index, or by scanning it. Undefined when its header is not whole. A torn tail is not cut yet (see `cutTail`). */
+  static async open(directory: StorageDirectory, base: JournalPosition): Promise<JournalSegment | undefined> {
+    const file = await directory.open(segmentName(base, 'undo'));
+    const headerBytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+    const header = file.readNow(headerBytes, 0) === SEGMENT_HEADER_BYTES ? decodeSegmentHeader(headerBytes) : undefined;
+    if (!header || header.base !== base) {
+      await file.close();
+      return undefined;
+    }
+    const indexed = await readTimeline(directory, base);
+    if (indexed && indexed.segmentBytes <= file.size()) {
+      return new JournalSegment({ base, file, bytes: indexed.segmentBytes, timeline: indexed.timeline, indexBytes: indexed.indexBytes });
+    }
+    const scanned = scanRecords(file, header);
+    return new JournalSegment({ base, file, ...scanned });
+  }
+
+  get sealed(): boolean {
+    return this.#entries === undefined;
+  }
+
+  /** Bytes of whole sets, header included: where the next record goes. */
+  get bytes(): ByteCount {
+    return this.#bytes;
+  }
+
+  get end(): JournalPosition {
+    return this.base + this.#bytes;
+  }
+
+  /** Bytes on disk, index included. */
+  get storedBytes(): ByteCount {
+    return this.#bytes + this.#indexBytes;
+  }
+
+  get timeline(): TimelineRecord {
+    return this.#timeline;
+  }
+
+  get lastTime(): TimeMicros {
+    return this.#timeline.end.lastTime;
+  }
+
+  get entryCount(): number {
+    return this.#entries?.count ?? 0;
+  }
+
+  /** Removes what a crash left behind the last whole set; durable on return. */
+  async cutTail(): Promise<void> {
+    if (this.sealed || this.file.size() === this.#bytes) return;
+    await this.file.truncate(this.#bytes);
+    await this.file.sync();
+  }
+
+  /** Counts bytes that were written behind `bytes`. */
+  grow(byteCount: ByteCount): void {
+    this.#bytes += byteCount;
+  }
+
+  /** Forgets bytes behind `bytes`. */
+  async shrinkTo(bytes: ByteCount): Promise<void> {
+    this.#bytes = bytes;
+    await this.file.truncate(bytes);
+  }
+
+  /** Takes the entries of durable records into the index-to-be. */
+  addEntries(entries: UndoEntries): void {
+    this.#entries?.append(entries);
+  }
+
+  observe(facts: SetFacts): void {
+    (this.#timeline as Timeline).observe(facts);
+  }
+
+  /** Writes the index, durable on return; afterwards the segment never changes. All its records must be durable. */
+  async seal(directory: StorageDirectory): Promise<void> {
+    if (!this.#entries) return;
+    const bytes = encodeIndex({ segmentBytes: this.#bytes, timeline: this.#timeline }, this.#entries);
+    const index = await directory.open(segmentName(this.base, 'index'), { create: true });
+    await index.truncate(0);
+    await index.write([bytes], 0);
+    await index.sync();
+    await index.close();
+    await directory.sync();
+    this.#indexBytes = bytes.length;
+    this.#entries = undefined;
+  }
+
+  /** The undo columns so far. Of a sealed segment they are read from the index, and from the records when that is damaged. */
+  async loadEntries(directory: StorageDirectory): Promise<UndoEntries> {
+    if (this.#entries) {
+      const copy = new UndoEntries(Math.max(1, this.#entries.count));
+      copy.append(this.#entries);
+      return copy;
+    }
+    const indexed = await readEntries(directory, this.base);
+    return indexed ?? scanRecords(this.file, { base: this.base, start: this.#timeline.start }).entries;
+  }
+}
+
+async function readTimeline(directory: StorageDirectory, base: JournalPosition): Promise<{ segmentBytes: number; indexBytes: number; timeline: TimelineRecord } | undefined> {
+  const index = await openIndex(directory, base);
+  if (!index) return undefined;
+  try {
+    const bytes = new Uint8Array(index.header.timelineBytes);
+    const whole = index.file.readNow(bytes, INDEX_HEADER_BYTES) === bytes.length;
+    const timeline = whole ? index.header.timeline(bytes) : undefined;
+    const indexBytes = INDEX_HEADER_BYTES + index.header.timelineBytes + index.header.entryBytes;
+    return timeline && index.file.size() >= indexBytes ? { segmentBytes: index.header.segmentBytes, indexBytes, timeline } : undefined;
+  } finally {
+    await index.file.close();
+  }
+}
+
+async function readEntries(directory: StorageDirectory, base: JournalPosition): Promise<UndoEntries | undefined> {
+  const index = await openIndex(directory, base);
+  if (!index) return undefined;
+  try {
+    const bytes = new Uint8Array(index.header.entryBytes);
+    const read = await index.file.read(bytes, INDEX_HEADER_BYTES + index.header.timelineBytes);
+    return read === bytes.length ? index.header.entries(bytes) : undefined;
+  } finally {
+    await index.file.close();
+  }
+}
+
+async function openIndex(directory: StorageDirectory, base: JournalPosition) {
+  const name = segmentName(base, 'index');
+  if (!(await directory.list()).includes(name)) return undefined;
+  const file = await directory.open(name);
+  const bytes = new Uint8Array(INDEX_HEADER_BYTES);
+  const header = file.readNow(bytes, 0) === bytes.length ? decodeIndexHeader(bytes) : undefined;
+  if (!header) await file.close();
+  return header && { file, header };
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from '@jest/globals';
+import { CrashableStorage, type Random, randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
+import fc from 'fast-check';
+import { RecoveryPoints } from './recovery-points';
+import { RetentionJournal } from './retention-journal';
+import { SimpleApplier } from './testing/simple-applier';
+import { type HistorySet, StreamHistory } from './testing/stream-history';
+import { ViewReader } from './view-reader';
+
+const seeds = fc.integer({ min: 1, max: 2 ** 31 });
+
+interface Bench {
+  readonly storage: CrashableStorage;
+  readonly history: StreamHistory;
+  readonly random: Random;
+  applier: SimpleApplier;
+}
+
+async function makeBench(seed: number): Promise<Bench> {
+  const random = seededRandom(seed);
+  const storage = new CrashableStorage();
+  const history = new StreamHistory({ random });
+  const bench = { storage, history, random, applier: undefined as unknown as SimpleApplier };
+  await reopen(bench);
+  await bench.applier.replica.truncate(history.volumeBytes);
+  return bench;
+}
+
+async function reopen(bench: Bench): Promise<void> {
+  const journal = await RetentionJournal.open(await bench.storage.root.directory('journal'), { segmentBytes: 20_000, segmentEntries: 200 });
+  expect(journal.report).toEqual({ damaged: [], removed: [] });
+  bench.applier = new SimpleApplier(journal, await bench.storage.root.open('replica', { create: true }));
+}
+
+async function applySome(bench: Bench, groups: number, between?: () => void): Promise<void> {
+  for (let group = 0; group < groups; group++) {
+    const sets: HistorySet[] = [];
+    for (let count = 1 + randomBelow(bench.random, 4); count > 0; count--) sets.push(bench.history.next());
+    await bench.applier.apply(sets, between);
+    await bench.applier.journal.maintain({ windowMicros: 1e12 });
+  }
+}
+
+function readView(reader: ViewReader, { offset, length }: { offset: number; length: number }): Buffer {
+  const into = Buffer.alloc(length, 0xee);
+  reader.readNow(into, offset);
+  return into;
+}
+
+async function viewAt(bench: Bench, time: number): Promise<ViewReader> {
+  const { journal, replica } = bench.applier;
+  return new ViewReader({ journal, replica, map: await journal.openView(time) });
+}
+
+function expectImage(bench: Bench, reader: ViewReader, time: number): void {
+  const { image } = bench.history.at(time) as { image: Uint8Array };
+  expect(readView(reader, { offset: 0, length: image.length }).equals(image)).toBe(true);
+  const offset = randomBelow(bench.random, image.length);
+  const length = 1 + randomBelow(bench.random, image.length - offset);
+  expect(readView(reader, { offset, length }).equals(image.subarray(offset, offset + length))).toBe(true);
+  let at = offset;
+  for (const extent of reader.extents({ offset, length })) {
+    if (extent.hole) expect(image.subarray(at, at + extent.length).every((byte) => byte === 0)).toBe(true);
+    at += extent.length;
+  }
+  expect(at).toBe(offset + length);
+}
+
+describe('the retention journal', () => {
+  it('offers exactly the instants at which the stream had everything, and shows the source disk at each', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, async (seed) => {
+        const bench = await makeBench(seed);
+        await applySome(bench, 16);
+        if (seed % 2 === 0) await reopen(bench);
+        const points = RecoveryPoints.ofVolume(bench.applier.journal.timelines);
+        for (const time of bench.history.interestingTimes()) {
+          const truth = bench.history.at(time);
+          const exact = truth?.green === true && time <= bench.history.time;
+          const offered = points.isOffered(time);
+          // Between the last entry sent and a write that was only marked, nothing is known yet: not offered.
+          const mayMiss = truth?.time !== time && bench.history.after(time)?.green !== true;
+          expect({ time, offered }).toEqual({ time, offered: exact && (offered || !mayMiss) });
+          if (!offered || randomBelow(bench.random, 4) > 0) continue;
+          const reader = await viewAt(bench, time);
+          expectImage(bench, reader, time);
+          bench.applier.journal.closeView(reader.map);
+        }
+        for (const bookmark of bench.history.bookmarks) {
+          const resolved = points.resolve({ kind: 'bookmark', nameOrId: bookmark.bookmarkId });
+          expect(resolved.ok ? resolved.time : undefined).toBe(bookmark.green ? bookmark.time : undefined);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('keeps open views unchanged while apply goes on, also between journal and replica', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, async (seed) => {
+        const bench = await makeBench(seed);
+        const open: { reader: ViewReader; time: number }[] = [];
+        const checkAll = (): void => open.forEach(({ reader, time }) => expectImage(bench, reader, time));
+        for (let round = 0; round < 8; round++) {
+          await applySome(bench, 3, checkAll);
+          const points = RecoveryPoints.ofVolume(bench.applier.journal.timelines);
+          const times = bench.history.interestingTimes().filter((time) => points.isOffered(time));
+          const time = times[randomBelow(bench.random, Math.max(1, times.length))];
+          if (time !== undefined) open.push({ reader: await viewAt(bench, time), time });
+          checkAll();
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('is told apart from one that forgets an overlapping write of the same group', async () => {
+    const bench = await makeBench(5);
+    await applySome(bench, 12);
+    const reader = await viewAt(bench, RecoveryPoints.ofVolume(bench.applier.journal.timelines).earliest as number);
+    const image = readView(reader, { offset: 0, length: bench.history.volumeBytes });
+    expect(image.equals(bench.history.source)).toBe(false);
+  });
+
+  it('removes the oldest instants by window and by space, and says exactly what remains', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, fc.boolean(), async (seed, bySpace) => {
+        const bench = await makeBench(seed);
+        await applySome(bench, 30);
+        const { journal } = bench.applier;
+        const limits = bySpace ? { windowMicros: 1e12, spaceBytes: 60_000 } : { windowMicros: 600 };
+        const before = RecoveryPoints.ofVolume(journal.timelines);
+        await journal.maintain(limits);
+        const points = RecoveryPoints.ofVolume(journal.timelines);
+        if (bySpace) expect(journal.storedBytes < 60_000 || journal.segmentCount <= 2).toBe(true);
+        else if (before.isOffered(before.coveredTime - 600)) expect(points.isOffered(before.coveredTime - 600)).toBe(true);
+        if (points.earliest === undefined) return;
+        const reader = await viewAt(bench, points.earliest);
+        expectImage(bench, reader, points.earliest);
+        expect(points.resolve({ kind: 'time', time: points.earliest - 1 })).toMatchObject({ ok: false, reason: 'before-earliest', nearestAfter: points.earliest });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('never removes what an open view needs', async () => {
+    const bench = await makeBench(11);
+    await applySome(bench, 10);
+    const time = RecoveryPoints.ofVolume(bench.applier.journal.timelines).earliest as number;
+    const reader = await viewAt(bench, time);
+    for (let round = 0; round < 10; round++) {
+      await applySome(bench, 3);
+      await bench.applier.journal.maintain({ windowMicros: 1, spaceBytes: 1 });
+      expectImage(bench, reader, time);
+    }
+    const held = bench.applier.journal.segmentCount;
+    bench.applier.journal.closeView(reader.map);
+    await bench.applier.journal.maintain({ windowMicros: 1, spaceBytes: 1 });
+    expect(bench.applier.journal.segmentCount).toBeLessThan(held);
+    await expect(bench.applier.journal.openView(time)).rejects.toMatchObject({ code: 'journal/point-pruned' });
+  });
+});
