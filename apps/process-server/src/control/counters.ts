@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counters of the process server's part of the write path.
+// Loading the telemetry library first makes its meter provider the one that is found here.
+import '@secondsite/telemetry';
+import { metrics } from '@opentelemetry/api';
+
+const meter = metrics.getMeter('process-server');
+
+export const counters = Object.freeze({
+  receivedBytes: meter.createCounter('secondsite_process_server_received_bytes', { description: 'Bytes of change sets made durable in the spool' }),
+  receivedSets: meter.createCounter('secondsite_process_server_received_sets', { description: 'Change sets made durable in the spool' }),
+  refusedSets: meter.createCounter('secondsite_process_server_refused_sets', { description: 'Change sets refused, by code' }),
+  heldOffSets: meter.createCounter('secondsite_process_server_held_off_sets', { description: 'Change sets held off, by code' }),
+  forwardedSets: meter.createCounter('secondsite_process_server_forwarded_sets', { description: 'Change sets confirmed by the master target' }),
+  wireBytes: meter.createCounter('secondsite_process_server_wire_bytes', { description: 'Bytes sent to master targets, compressed, repeats included' }),
+});

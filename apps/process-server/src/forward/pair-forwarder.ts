@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends the sets of one pair to its master target: in order, up to eight on their way, for ever.
+// Invariants: a set leaves the spool only after the target's 200; a set of epoch e+1 is not sent before everything of epoch e that can be
+// sent is confirmed; whatever fails is tried again, slower and slower up to five seconds.
+import type { Progress, PutOutcome, Refusal } from '@secondsite/transport';
+import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
+import type { ByteBudget } from '../byte-budget';
+import { Signal } from '../signal';
+import type { EpochQueue, SpooledSet } from '../spool/epoch-queue';
+import type { PairSpool } from '../spool/pair-spool';
+import { type ForwardClient, type PairCompression, sendSet, type SendSetOptions } from './send-set';
+
+/** Why a pair does not advance, in words for an operator. */
+export interface ForwardFault {
+  readonly code: string;
+  readonly hint: string;
+}
+
+export interface ForwardObserver {
+  /** Sent for the first time or again; call the result with the outcome when it is there. */
+  sending(set: SpooledSet): (result: { readonly kind: PutOutcome['kind'] | 'unreadable'; readonly wireBytes: number }) => void;
+  /** The target has it durably; the spool may forget it. */
+  forwarded(set: SpooledSet): void;
+  /** The target refused it for good. */
+  refused(set: SpooledSet, refusal: Refusal): void;
+  /** The epoch has a hole that only a resynchronisation fills. */
+  broken(epoch: Epoch, reason: string): void;
+}
+
+export interface PairForwarderOptions {
+  readonly pairId: string;
+  readonly spool: PairSpool;
+  readonly client: ForwardClient;
+  readonly budget: ByteBudget;
+  readonly compression: PairCompression;
+  readonly paused: boolean;
+  readonly observer: ForwardObserver;
+  /** First and longest pause after a failure; defaults 100 ms and 5 s. */
+  readonly backOffMillis?: { readonly min: number; readonly max: number };
+  readonly windowSets?: number;
+}
+
+type Failure = Exclude<PutOutcome, { readonly kind: 'stored' }> | ({ readonly kind: 'unreadable' } & ForwardFault);
+
+const unknownPair = 'change-set/unknown-pair';
+const oldEpoch = 'change-set/old-epoch';
+const holdOffMillis = 250;
+
+export class PairForwarder {
+  readonly #options: PairForwarderOptions;
+  readonly #spool: PairSpool;
+  readonly #signal = new Signal();
+  readonly #stop = new AbortController();
+  readonly #inFlight = new Map<SequenceNumber, Promise<void>>();
+  #running: Promise<void> | undefined;
+  #fault: ForwardFault | undefined;
+  #failures = 0;
+  #pausedUntil = 0;
+  #knowsTarget = false;
+
+  constructor(options: PairForwarderOptions) {
+    this.#options = options;
+    this.#spool = options.spool;
+  }
+
+  /** What holds the pair up now; undefined when all is well. */
+  get fault(): ForwardFault | undefined {
+    return this.#fault;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Something was added to the spool. */
+  wake(): void {
+    this.#signal.raise();
+  }
+
+  /** Gives up what is on its way (it stays in the spool) and stops. Rejects if forwarding ended by a bug. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#signal.raise();
+    await this.#running;
+    await Promise.all(this.#inFlight.values());
+    this.#options.client.close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const waitMillis = this.#pausedUntil - performance.now();
+      if (this.#options.paused || waitMillis > 0) await this.#signal.wait(this.#options.paused ? undefined : waitMillis);
+      else if (await this.#step()) await this.#signal.wait();
+    }
+  }
+
+  /** True when there is nothing to do before the next signal. */
+  async #step(): Promise<boolean> {
+    const queue = this.#spool.oldestQueue();
+    if (!queue) return true;
+    if (this.#inFlight.size === 0 && queue.epoch < this.#spool.epoch && (queue.damaged || queue.forwarded === queue.received)) {
+      this.#spool.giveUp(queue.epoch);
+      return false;
+    }
+    if (queue.damaged || queue.forwarded === queue.received) return true;
+    if (!this.#knowsTarget) return this.#askTarget(queue);
+    for (let set = this.#next(queue); set; set = this.#next(queue)) this.#send(set);
+    return true;
+  }
+
+  /** The first set in the window that is neither confirmed nor on its way. */
+  #next(queue: EpochQueue): SpooledSet | undefined {
+    const windowSets = this.#options.windowSets ?? 8;
+    if (this.#inFlight.size >= windowSets || this.#pausedUntil > performance.now()) return undefined;
+    const last = Math.min(queue.received, queue.forwarded + windowSets);
+    for (let sequence = queue.forwarded + 1; sequence <= last; sequence += 1) {
+      const set = queue.get(sequence);
+      if (set && !this.#inFlight.has(sequence)) return set;
+    }
+    return undefined;
+  }
+
+  /** Where the target is may be further than what is noted here (a crash) or, after it lost data, behind. */
+  async #askTarget(queue: EpochQueue): Promise<boolean> {
+    const answer = await this.#options.client.position(this.#options.pairId, this.#stop.signal);
+    if (answer.kind === 'known') {
+      this.#knowsTarget = true;
+      const lost = answer.epoch === queue.epoch && answer.sequence < queue.forwarded;
+      if (lost) this.#break(queue, `the master target has ${answer.sequence} of epoch ${queue.epoch}, ${queue.forwarded} was confirmed`);
+      else this.#spool.adoptPosition(answer);
+      this.#progress(answer);
+      return false;
+    }
+    this.#fail(answer);
+    return false;
+  }
+
+  #send(set: SpooledSet): void {
+    const { observer, ...options } = this.#options;
+    const settle = observer.sending(set);
+    const sending = this.#sendOnce(set, { ...options, signal: this.#stop.signal }, settle).finally(() => {
+      this.#inFlight.delete(set.sequence);
+      this.#signal.raise();
+    });
+    this.#inFlight.set(set.sequence, sending);
+  }
+
+  async #sendOnce(set: SpooledSet, options: SendSetOptions, settle: ReturnType<ForwardObserver['sending']>): Promise<void> {
+    try {
+      const { outcome, wireBytes } = await sendSet(set, options);
+      settle({ kind: outcome.kind, wireBytes });
+      this.#settled(set, outcome);
+    } catch (error) {
+      settle({ kind: 'unreadable', wireBytes: 0 });
+      if (!isOperationError(error)) throw error;
+      this.#unreadable(set, error);
+    }
+  }
+
+  /**
+   * @writePath 5 The process server compresses the set and sends it to the master target, in order per pair; its own copy is deleted only after the target's 200, so a crash on either side loses nothing and at worst sends the set again.
+   */
+  #settled(set: SpooledSet, outcome: PutOutcome): void {
+    if (outcome.kind === 'stored') {
+      this.#spool.acknowledge(set);
+      this.#progress(outcome);
+      this.#options.observer.forwarded(set);
+    } else if (outcome.kind === 'refused') this.#refused(set, outcome);
+    else this.#fail(outcome);
+  }
+
+  #progress(progress: Progress): void {
+    this.#spool.learnApplied({ epoch: progress.appliedEpoch, sequence: progress.appliedSequence });
+    this.#failures = 0;
+    this.#fault = undefined;
+    if (progress.creditBytes === 0) this.#pause(progress.retryAfterMillis ?? holdOffMillis);
+  }
+
+  #refused(set: SpooledSet, refusal: Refusal & { readonly status: number }): void {
+    if (refusal.code === unknownPair) return this.#fail(refusal);
+    this.#options.observer.refused(set, refusal);
+    if (refusal.code === oldEpoch) this.#spool.giveUp(set.epoch);
+    else {
+      // Damaged on the way or in memory: the copy on disk is sent next.
+      set.memory?.forget();
+      set.memory = undefined;
+      this.#fail(refusal);
+    }
+  }
+
+  #unreadable(set: SpooledSet, error: ForwardFault & { readonly retryable?: boolean }): void {
+    const queue = this.#spool.oldestQueue();
+    if (error.code === 'segment-log/corrupt-record' && queue?.epoch === set.epoch) {
+      this.#break(queue, `set ${set.sequence} of epoch ${set.epoch} was damaged on the disk of the process server`);
+    }
+    this.#fail({ kind: 'unreadable', code: error.code, hint: error.hint });
+  }
+
+  /** Nothing after the hole is of use; the pair waits for a newer epoch. */
+  #break(queue: EpochQueue, reason: string): void {
+    if (queue.damaged) return;
+    queue.damaged = true;
+    this.#options.observer.broken(queue.epoch, reason);
+  }
+
+  #fail(outcome: Failure): void {
+    if (this.#stop.signal.aborted) return;
+    this.#fault = faultOf(outcome);
+    if (outcome.kind === 'held-off') return this.#pause(outcome.retryAfterMillis);
+    const { min, max } = this.#options.backOffMillis ?? { min: 100, max: 5000 };
+    this.#pause(Math.min(max, min * 2 ** this.#failures));
+    this.#failures = Math.min(this.#failures + 1, 16);
+    this.#knowsTarget = false;
+  }
+
+  #pause(millis: number): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + millis);
+    this.#signal.raise();
+  }
+}
+
+function faultOf(outcome: Failure): ForwardFault {
+  if (outcome.kind === 'unreachable') {
+    const { cause } = outcome;
+    return isOperationError(cause) ? { code: cause.code, hint: cause.hint } : { code: 'transport/unreachable', hint: cause.message };
+  }
+  if (outcome.kind === 'held-off') return { code: outcome.code, hint: `The master target holds this process server off: ${outcome.detail}.` };
+  return { code: outcome.code, hint: outcome.hint };
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { StoredChangeSet } from '@secondsite/change-set';
+import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
+import { startSpan } from '@secondsite/telemetry';
+import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
+import { type ByteCount, type Epoch, isoFromMicros, type TimeMicros } from '@secondsite/units';
+import type { ByteBudget } from './byte-budget';
+import type { FactReporter } from './control/control-plane';
+import { HopRecorder } from './control/hop-recorder';
+import { counters } from './control/counters';
+import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
+import type { ForwardClient } from './forward/send-set';
+import { FlowControl } from './receive/flow-control';
+import type { FreeSpaceGuard } from './receive/free-space-guard';
+import { stageOfSet } from './receive/stage-of-set';
+import type { SpooledSet } from './spool/epoch-queue';
+import type { PairSpool } from './spool/pair-spool';
+
+export interface PairServices {
+  readonly now: () => TimeMicros;
+  readonly reporter: FactReporter;
+  readonly freeSpace: FreeSpaceGuard;
+  readonly forwardBudget: ByteBudget;
+  readonly connect: (masterTargetUrl: string) => ForwardClient;
+}
+
+const oldEpoch = 'change-set/old-epoch';
+const streamBroken = 'change-set/stream-broken';
+const retryAfterMillis = 500;
+const reportAgainMillis = 10_000;
+
+/** One replication pair on this process server: receives, keeps and forwards its change sets. */
+export class Pair {
+  readonly hops = new HopRecorder();
+  readonly #services: PairServices;
+  readonly #spool: PairSpool;
+  readonly #flow: FlowControl;
+  readonly #reported = new Map<string, number>();
+  #config: ProcessServerPair;
+  #forwarder: PairForwarder;
+  /** Epochs up to this one lead nowhere any more; the agent is told so and begins a new one. */
+  #ended: { readonly epoch: Epoch; readonly code: string; readonly reason: string } | undefined;
+
+  constructor(options: { readonly config: ProcessServerPair; readonly spool: PairSpool; readonly services: PairServices }) {
+    this.#config = options.config;
+    this.#spool = options.spool;
+    this.#services = options.services;
+    const { reporter, now } = options.services;
+    const pairId = options.config.pairId;
+    this.#flow = new FlowControl(
+      {
+        started: (heldBytes) => reporter.report({ kind: 'flow-control-started', pairId, heldBytes }),
+        ended: (seconds) => reporter.report({ kind: 'flow-control-ended', pairId, seconds }),
+      },
+      () => now() / 1000,
+    );
+    if (this.#spool.damagedRanges > 0) this.#break(this.#spool.epoch, `${this.#spool.damagedRanges} places of the spool are damaged`);
+    this.#forwarder = this.#startForwarder();
+  }
+
+  get pairId(): string {
+    return this.#config.pairId;
+  }
+
+  /** Obeys a changed desired state. */
+  async configure(config: ProcessServerPair): Promise<void> {
+    if (JSON.stringify(config) === JSON.stringify(this.#config)) return;
+    this.#config = config;
+    await this.#forwarder.stop();
+    this.#forwarder = this.#startForwarder();
+  }
+
+  /** Stores a set whose bytes were checked. `stored` only when it is durable. */
+  async store(set: StoredChangeSet, content: Uint8Array): Promise<Stored | HeldOff | Refusal> {
+    const { epoch, sequence } = set.header;
+    if (epoch < this.#spool.epoch) return this.#refuseOldEpoch(set, content);
+    if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
+    const heldOff = this.#heldOff(set, content.length);
+    if (heldOff) return heldOff;
+    const span = startSpan({ name: 'spool', traceparent: set.header.traceparent, attributes: this.#attributes(set.header) });
+    try {
+      const { firstTime, traceparent } = set.header;
+      const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content });
+      if (result === 'old-epoch') return await this.#refuseOldEpoch(set, content);
+      if (result === 'stored') this.#stored(set, content.length);
+      return { kind: 'stored', ...this.#progress() };
+    } finally {
+      span.end();
+    }
+  }
+
+  position(): PairPosition {
+    return { epoch: this.#spool.epoch, sequence: this.#spool.received, ...this.#progress() };
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#spool.checkpoint();
+  }
+
+  telemetry(): ProcessServerPairTelemetry {
+    const { epoch, received, forwarded, oldestTime } = this.#spool;
+    const fault = this.#fault();
+    return {
+      pairId: this.pairId,
+      ...(epoch === 0 ? {} : { epoch, receivedSequence: received }),
+      forwardedSequence: forwarded.epoch === epoch ? forwarded.sequence : 0,
+      spoolBytes: this.#spool.spoolBytes,
+      spoolSets: this.#spool.spoolSets,
+      ...(oldestTime === undefined ? {} : { oldestTime: isoFromMicros(oldestTime) }),
+      ...(fault ? { fault: { code: fault.code, hint: fault.hint } } : {}),
+    };
+  }
+
+  /** Counts and reports a set that was refused for good; the same reason at most every ten seconds. */
+  reportRefused(set: { readonly epoch: number; readonly sequence: number }, refusal: { readonly code: string; readonly detail: string }): void {
+    counters.refusedSets.add(1, { code: refusal.code });
+    const nowMillis = this.#services.now() / 1000;
+    if (nowMillis - (this.#reported.get(refusal.code) ?? -Infinity) < reportAgainMillis) return;
+    this.#reported.set(refusal.code, nowMillis);
+    const { epoch, sequence } = set;
+    this.#services.reporter.report({
+      kind: 'change-set-refused', pairId: this.pairId, epoch, sequence, code: refusal.code, reason: refusal.detail,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#forwarder.stop();
+    await this.#spool.close();
+  }
+
+  #startForwarder(): PairForwarder {
+    const { masterTargetUrl, compression, paused, pairId } = this.#config;
+    const { connect, forwardBudget } = this.#services;
+    const forwarder = new PairForwarder({
+      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, paused, observer: this.#observer(),
+    });
+    forwarder.start();
+    return forwarder;
+  }
+
+  #observer(): ForwardObserver {
+    return {
+      sending: (set) => this.#traceForwarding(set),
+      forwarded: ({ epoch, sequence }) => {
+        counters.forwardedSets.add(1);
+        this.hops.forwarded({ epoch, sequence, at: this.#services.now() });
+        if (this.#flow.active) this.#credit();
+      },
+      refused: (set, refusal) => {
+        this.reportRefused(set, refusal);
+        if (refusal.code === oldEpoch) this.#ended = { epoch: set.epoch, code: oldEpoch, reason: refusal.detail };
+      },
+      broken: (epoch, reason) => this.#break(epoch, reason),
+    };
+  }
+
+  #traceForwarding(set: SpooledSet): ReturnType<ForwardObserver['sending']> {
+    const about = { traceparent: set.traceparent, attributes: this.#attributes(set) };
+    if (set.durableAt !== undefined) startSpan({ name: 'wait in spool', startTime: set.durableAt, ...about }).end();
+    const span = startSpan({ name: 'forward', ...about });
+    return ({ kind, wireBytes }) => {
+      counters.wireBytes.add(wireBytes);
+      span.setAttributes({ outcome: kind, 'wire.bytes': wireBytes }).end();
+    };
+  }
+
+  #stored(set: StoredChangeSet, bytes: ByteCount): void {
+    const { epoch, sequence, traceparent } = set.header;
+    this.#services.freeSpace.count(bytes);
+    counters.receivedBytes.add(bytes);
+    counters.receivedSets.add(1);
+    this.hops.spooled({ epoch, sequence, storedBytes: bytes, traceparent, spoolDurableAt: this.#services.now() });
+    const stage = stageOfSet(set);
+    if (stage) this.#spool.setStage(stage);
+    this.#forwarder.wake();
+  }
+
+  #heldOff(set: StoredChangeSet, bytes: ByteCount): HeldOff | undefined {
+    const full = this.#credit() === 0;
+    const { freeSpace } = this.#services;
+    const unblocks = this.#unblocks(set);
+    const noSpace = !freeSpace.hasRoomFor(unblocks ? bytes - freeSpace.freeBytesMin / 2 : bytes);
+    if (!noSpace && (!full || unblocks)) return undefined;
+    const code = noSpace ? 'storage/no-space' : 'change-set/flow-controlled';
+    const detail = noSpace ? `less than ${freeSpace.freeBytesMin} bytes are free where the process server keeps its data` : 'the spool of the pair is full';
+    counters.heldOffSets.add(1, { code });
+    return { kind: 'held-off', code, detail, retryAfterMillis };
+  }
+
+  /** Without this set nothing of the pair could be forwarded, so its spool would stay full for ever. */
+  #unblocks({ header: { epoch, sequence } }: StoredChangeSet): boolean {
+    if (epoch > this.#spool.epoch) return true;
+    const { forwarded, received } = this.#spool;
+    return sequence === received + 1 && received === (forwarded.epoch === epoch ? forwarded.sequence : 0);
+  }
+
+  async #refuseOldEpoch(set: StoredChangeSet, content: Uint8Array): Promise<Refusal> {
+    const { epoch, sequence } = set.header;
+    const refusal: Refusal = {
+      kind: 'refused',
+      code: oldEpoch,
+      detail: `epoch ${epoch} is over, the pair is in epoch ${this.#spool.epoch}`,
+      hint: 'Another agent or a newer start of this agent writes to the pair; start a new epoch.',
+    };
+    await this.#spool.keepAside({ epoch, sequence, content });
+    this.reportRefused(set.header, refusal);
+    return refusal;
+  }
+
+  #progress(): Omit<Stored, 'kind'> {
+    const { epoch: appliedEpoch, sequence: appliedSequence } = this.#spool.applied;
+    const creditBytes = this.#credit();
+    return { appliedEpoch, appliedSequence, creditBytes, ...(creditBytes === 0 ? { retryAfterMillis } : {}) };
+  }
+
+  #credit(): ByteCount {
+    return this.#flow.credit(this.#spool.spoolBytes, this.#config.spoolBytesMax[this.#spool.stage]);
+  }
+
+  #fault(): ForwardFault | undefined {
+    if (this.#ended?.code === streamBroken && this.#ended.epoch === this.#spool.epoch) {
+      return { code: streamBroken, hint: `${this.#ended.reason}. Check the disk; the agent begins a new epoch and resynchronises.` };
+    }
+    if (this.#config.paused) return { code: 'forward/paused', hint: 'The pair is paused; resume its plan to go on.' };
+    return this.#forwarder.fault;
+  }
+
+  #refuseEnded(set: StoredChangeSet, ended: { readonly code: string; readonly reason: string }): Refusal {
+    const refusal: Refusal = { kind: 'refused', code: ended.code, detail: ended.reason, hint: 'Begin a new epoch.' };
+    this.reportRefused(set.header, refusal);
+    return refusal;
+  }
+
+  #break(epoch: Epoch, reason: string): void {
+    this.#ended = { epoch, code: streamBroken, reason };
+    this.#services.reporter.report({ kind: 'resync-required', pairId: this.pairId, reason });
+  }
+
+  #attributes({ epoch, sequence }: { readonly epoch: number; readonly sequence: number }) {
+    return { 'pair.id': this.pairId, 'change_set.epoch': epoch, 'change_set.sequence': sequence };
+  }
+}

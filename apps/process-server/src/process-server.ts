@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ProcessServerDesiredState, processServerDesiredStateSchema, type ProcessServerPairTelemetry } from '@secondsite/contracts';
+import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
+import { type Authorize, ChangeSetClient, ChangeSetServer, type RefusedPeer } from '@secondsite/transport';
+import { type ByteCount, MIB } from '@secondsite/units';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ConnectionOptions, SecureContextOptions, TlsOptions } from 'node:tls';
+import { ByteBudget } from './byte-budget';
+import type { FactReporter } from './control/control-plane';
+import { PairRegistry } from './pair-registry';
+import { ChangeSetReceiver } from './receive/change-set-receiver';
+import { FreeSpaceGuard } from './receive/free-space-guard';
+
+export interface ProcessServerOptions {
+  readonly dataDir: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Undefined for both: plain HTTP (development switch). */
+  readonly serverTls?: TlsOptions | undefined;
+  readonly clientTls?: ConnectionOptions | undefined;
+  readonly authorize: Authorize;
+  readonly onRefusedPeer?: (refused: RefusedPeer) => void;
+  readonly reporter: FactReporter;
+  /** Fewer free bytes than this: nothing more is accepted. */
+  readonly freeBytesMin: ByteCount;
+  /** Memory for sets kept until they are forwarded, and again as much for sets read back from disk. */
+  readonly memoryBytesMax: ByteCount;
+  /** The process cannot go on and has to be started anew. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const checkpointMillis = 500;
+const freeSpaceMillis = 1000;
+const connectionsPerTarget = 4;
+
+/** The data plane of a process server: keeps change sets durably and forwards them. Needs no bus and no database. */
+export class ProcessServer {
+  readonly #options: ProcessServerOptions;
+  readonly #lock: FolderLock;
+  readonly #freeSpace: FreeSpaceGuard;
+  readonly #pairs: PairRegistry;
+  readonly #server: ChangeSetServer;
+  /** Clients that forwarding closed stay here until the next renewal, which does them no harm. */
+  readonly #clients = new Set<WeakRef<ChangeSetClient>>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #clientTls: ConnectionOptions | undefined;
+
+  private constructor(
+    options: ProcessServerOptions,
+    parts: { readonly lock: FolderLock; readonly freeSpace: FreeSpaceGuard; readonly spool: DiskDirectory },
+  ) {
+    this.#options = options;
+    this.#lock = parts.lock;
+    this.#freeSpace = parts.freeSpace;
+    this.#clientTls = options.clientTls;
+    this.#pairs = new PairRegistry({
+      directory: parts.spool,
+      removeData: (pairId) => rm(join(parts.spool.path, pairId), { recursive: true, force: true }),
+      memory: new ByteBudget(options.memoryBytesMax),
+      services: {
+        now: clockMicros,
+        reporter: options.reporter,
+        freeSpace: parts.freeSpace,
+        forwardBudget: new ByteBudget(options.memoryBytesMax),
+        connect: (url) => this.#connect(url),
+      },
+    });
+    this.#server = new ChangeSetServer({
+      handler: new ChangeSetReceiver({ pairs: this.#pairs, reporter: options.reporter, now: clockMicros, onFatal: options.onFatal }),
+      authorize: options.authorize,
+      ...(options.serverTls ? { tls: options.serverTls } : {}),
+      ...(options.onRefusedPeer ? { onRefusedPeer: options.onRefusedPeer } : {}),
+      limits: { budgetBytes: 80 * MIB, peerBudgetBytes: 48 * MIB },
+    });
+  }
+
+  /** Takes the data folder (refused while another process has it), and opens the pairs of the last known desired state. Does not listen yet. */
+  static async open(options: ProcessServerOptions): Promise<ProcessServer> {
+    const directory = await openDirectory(options.dataDir);
+    const lock = lockFolder(options.dataDir);
+    const freeSpace = new FreeSpaceGuard(directory, options.freeBytesMin);
+    await freeSpace.refresh();
+    const server = new ProcessServer(options, { lock, freeSpace, spool: await directory.directory('spool') });
+    const known = processServerDesiredStateSchema.safeParse(await readJsonFile(server.#desiredStateFile));
+    if (known.success) await server.#pairs.reconcile(known.data);
+    server.#every(checkpointMillis, () => server.#pairs.checkpoint());
+    server.#every(freeSpaceMillis, () => freeSpace.refresh());
+    return server;
+  }
+
+  get pairs(): PairRegistry {
+    return this.#pairs;
+  }
+
+  get freeBytes(): ByteCount {
+    return this.#freeSpace.freeBytes;
+  }
+
+  /** Undefined when all is well; else why this process server accepts nothing. */
+  notReadyReason(): string | undefined {
+    if (!this.#freeSpace.hasRoomFor(0)) return `less than ${this.#freeSpace.freeBytesMin} bytes are free in ${this.#options.dataDir}`;
+    return this.#pairs.revision === undefined ? 'no desired state has arrived yet' : undefined;
+  }
+
+  listen(): Promise<{ readonly port: number; readonly url: string }> {
+    return this.#server.listen(this.#options.listen);
+  }
+
+  /** Obeys a new desired state; remembered over restarts when this resolves. */
+  async reconcile(desired: ProcessServerDesiredState): Promise<void> {
+    await writeJsonAtomically(this.#desiredStateFile, desired);
+    await this.#pairs.reconcile(desired);
+  }
+
+  telemetry(): ProcessServerPairTelemetry[] {
+    return [...this.#pairs.all()].map((pair) => pair.telemetry());
+  }
+
+  /** Uses renewed certificates for new connections. */
+  useCertificates(renewed: { readonly server: SecureContextOptions; readonly client: ConnectionOptions }): void {
+    this.#clientTls = renewed.client;
+    this.#server.setSecureContext(renewed.server);
+    for (const client of this.#clients) client.deref()?.setTls(renewed.client);
+  }
+
+  /** Answers what is under way, makes the state durable and lets go of the folder. What is not forwarded stays for the next start. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#server.close();
+    await this.#pairs.close();
+    this.#lock.release();
+  }
+
+  get #desiredStateFile(): string {
+    return join(this.#options.dataDir, 'desired-state.json');
+  }
+
+  #connect(url: string): ChangeSetClient {
+    const client = new ChangeSetClient({ url, connectionsMax: connectionsPerTarget, ...(this.#clientTls ? { tls: this.#clientTls } : {}) });
+    this.#clients.add(new WeakRef(client));
+    return client;
+  }
+
+  #every(millis: number, run: () => Promise<void>): void {
+    this.#timers.push(setInterval(() => void run().catch(this.#options.onFatal), millis));
+  }
+}

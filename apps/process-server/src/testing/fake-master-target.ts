@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import { decompressChangeSet, verifyStored } from '@secondsite/change-set';
+import {
+  allowEveryone, type ChangeSetHandler, ChangeSetServer, type PositionOutcome, type StoreOutcome, type StoreRequest,
+} from '@secondsite/transport';
+import { zstdDecompressSync } from 'node:zlib';
+
+interface Stream {
+  epoch: number;
+  /** Contents by sequence, uncompressed, of the newest epoch. */
+  readonly sets: Map<number, Uint8Array>;
+  /** `epoch/sequence` in the order of arrival, repeats left out. */
+  readonly arrivals: string[];
+}
+
+/** A master target that keeps change sets in memory, over real HTTP: accepts out of order in a window, refuses older epochs and gaps. */
+export class FakeMasterTarget implements ChangeSetHandler {
+  readonly streams = new Map<string, Stream>();
+  readonly windowSets = 8;
+  compressedSets = 0;
+  requests = 0;
+  /** Answers instead of storing; undefined lets the set through. */
+  answer: ((request: StoreRequest) => StoreOutcome | undefined) | undefined;
+  #server: ChangeSetServer | undefined;
+  #port = 0;
+
+  /** Starts to listen; after `stop` on the same port. */
+  async start(): Promise<string> {
+    this.#server = new ChangeSetServer({ handler: this, authorize: allowEveryone });
+    const { port, url } = await this.#server.listen({ host: '127.0.0.1', port: this.#port });
+    this.#port = port;
+    return url;
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.close({ graceMillisMax: 100 });
+  }
+
+  async store(request: StoreRequest): Promise<StoreOutcome> {
+    this.requests += 1;
+    const answer = this.answer?.(request);
+    if (answer) return answer;
+    const content = await this.#contentOf(request);
+    if (typeof content === 'string') return { kind: 'corrupt', code: 'change-set/corrupt', detail: content, hint: 'Send it again.' };
+    const stream = this.#streamOf(request.pairId);
+    if (request.epoch < stream.epoch) return { kind: 'refused', code: 'change-set/old-epoch', detail: 'older', hint: 'Begin a new epoch.' };
+    if (request.epoch > stream.epoch) {
+      stream.epoch = request.epoch;
+      stream.sets.clear();
+    }
+    const next = contiguous(stream) + 1;
+    if (request.sequence >= next + this.windowSets) return { kind: 'held-off', code: 'change-set/gap', detail: `${next} is missing`, retryAfterMillis: 20 };
+    if (!stream.sets.has(request.sequence)) stream.arrivals.push(`${request.epoch}/${request.sequence}`);
+    stream.sets.set(request.sequence, content);
+    return { kind: 'stored', ...this.#progress(stream) };
+  }
+
+  async position({ pairId }: { pairId: string }): Promise<PositionOutcome> {
+    const stream = this.#streamOf(pairId);
+    return { kind: 'known', epoch: stream.epoch, sequence: contiguous(stream), ...this.#progress(stream) };
+  }
+
+  /** Highest sequence of the newest epoch below which none is missing. */
+  contiguous(pairId: string): number {
+    return contiguous(this.#streamOf(pairId));
+  }
+
+  #progress(stream: Stream) {
+    return { appliedEpoch: stream.epoch, appliedSequence: contiguous(stream), creditBytes: 64 << 20 };
+  }
+
+  #streamOf(pairId: string): Stream {
+    let stream = this.streams.get(pairId);
+    if (!stream) this.streams.set(pairId, (stream = { epoch: 0, sets: new Map(), arrivals: [] }));
+    return stream;
+  }
+
+  async #contentOf(request: StoreRequest): Promise<Uint8Array | string> {
+    const stored = verifyStored(new Uint8Array(request.body));
+    if (!stored.ok) return stored.detail;
+    if (stored.header.compression === 'zstd') this.compressedSets += 1;
+    const verified = await decompressChangeSet(stored, async (bytes) => zstdDecompressSync(bytes));
+    return verified.ok ? verified.data : verified.detail;
+  }
+}
+
+function contiguous(stream: Stream): number {
+  let sequence = 0;
+  while (stream.sets.has(sequence + 1)) sequence += 1;
+  return sequence;
+}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+export { FakeMasterTarget } from './fake-master-target';
+export { changeSetBytes, dataOf, type SampleSet } from './sample-change-sets';
+export { waitUntil } from './wait-until';
