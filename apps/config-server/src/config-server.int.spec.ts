@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CertificateAuthority, createKeyAndRequest, enroll, renewIdentity, readIdentity } from '@secondsite/certificates';
+import {
+  bitmapModeEnteredV1, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
+  listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
+  resyncReadV1, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
+} from '@secondsite/contracts';
+import { temporaryFolder } from '@secondsite/embedded-services/testing';
+import { waitUntil } from '@secondsite/embedded-services';
+import { Client } from 'pg';
+import { RestClient, startTestCluster, type TestCluster, TestComponent } from './testing';
+
+const volumeBytes = 64 * 1024 * 1024;
+const agentVolume = { epoch: 1, sequence: 7, heldBytes: 4096, dirtyBytes: 0, writesPerSecond: 12, bytesPerSecond: 49_152, flowControlled: false, mode: 'data' } as const;
+const targetPair = {
+  epoch: 1, receivedSequence: 7, appliedSequence: 7, cacheBytes: 0, stage: 'differential-sync', green: true, journalBytes: 1000, views: 0,
+} as const;
+
+/** Shows a certificate of another authority with the same names in it. */
+async function foreignClient({ server, authority }: TestCluster): Promise<RestClient> {
+  const material = await CertificateAuthority.generate();
+  const other = await CertificateAuthority.load(material);
+  const { keyPem, csrPem } = await createKeyAndRequest('x');
+  const { certificatePem } = await other.issue({ csrPem, identity: { tenantId: 'default', role: 'agent', componentId: 'x' } });
+  return new RestClient({ url: server.url, caPem: authority.identity.caPem, adminToken: '', client: { cert: certificatePem, key: keyPem } });
+}
+
+describe('the configuration server', () => {
+  let cluster: TestCluster;
+  let agent: TestComponent<'agent'>;
+  let processServer: TestComponent<'process-server'>;
+  let masterTarget: TestComponent<'master-target'>;
+  let volume: Volume;
+  let plan: Plan;
+  let pairId: string;
+
+  const history = async (): Promise<HistoryEntry[]> =>
+    (await cluster.rest.ok<{ entries: HistoryEntry[] }>(restRoutes.getPlanHistory, { params: { plan: 'shop' } })).entries;
+  const until = <Value>(what: string, probe: () => Promise<Value | undefined | false>) => waitUntil(probe, { what, timeoutMillis: 15_000, intervalMillis: 50 });
+  const auditReasons = async (): Promise<unknown[]> => {
+    const { entries } = await cluster.rest.ok<{ entries: HistoryEntry[] }>(restRoutes.listEvents, { query: { context: 'security', limit: '50' } });
+    return entries.map((entry) => entry.data as { reason?: string; code?: string }).map((data) => data.code ?? data.reason);
+  };
+  const sayDifferentialSync = (): void => masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [{ ...targetPair, pairId, coveredTime: new Date().toISOString() }] });
+
+  beforeAll(async () => {
+    cluster = await startTestCluster({ SECONDSITE_STALL_SECONDS: '3' });
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all([agent, processServer, masterTarget].map((component) => component?.close()));
+    await cluster?.stop();
+  }, 60_000);
+
+  it('enrols components with one-time tokens over TLS that is checked by the token alone', async () => {
+    const { url } = cluster.server;
+    processServer = await TestComponent.start('process-server', { rest: cluster.rest, url });
+    masterTarget = await TestComponent.start('master-target', { rest: cluster.rest, url });
+    const host = await cluster.rest.ok<Host>(restRoutes.addHost, { body: { name: 'web' } });
+    expect(host.agent).toBe('missing');
+    agent = await TestComponent.start('agent', { rest: cluster.rest, url, host: 'web' });
+    expect(agent.componentId).toBe(host.hostId);
+    const tokens = await cluster.rest.ok<{ tokens: { state: string }[] }>(restRoutes.listEnrolmentTokens);
+    expect(tokens.tokens.map((token) => token.state)).toEqual(['used', 'used', 'used']);
+  });
+
+  it('renews a certificate for its holder only', async () => {
+    const identity = await readIdentity(agent.dataDir);
+    const renewed = await renewIdentity(identity!, []);
+    expect(renewed.certificatePem).not.toBe(identity?.certificatePem);
+    const { csrPem } = await createKeyAndRequest('nobody');
+    const anonymous = await cluster.rest.call(restRoutes.renewCertificate, { body: { csr: csrPem } });
+    expect(anonymous).toMatchObject({ status: 401, body: { code: 'access/client-certificate' } });
+    const foreigner = await foreignClient(cluster);
+    expect(await foreigner.call(restRoutes.renewCertificate, { body: { csr: csrPem } })).toMatchObject({ status: 401, body: { code: 'access/client-certificate' } });
+  });
+
+  it('refuses wrong, used and expired tokens and a wrong admin token with an audit event each', async () => {
+    const { url } = cluster.server;
+    const join = (token: string): Promise<unknown> => enroll({ token, configServerUrl: url, dataDir: temporaryFolder('refused'), name: 'x', dnsNames: [] });
+    const issue = (validSeconds: number) => cluster.rest.ok<{ token: string }>(restRoutes.issueEnrolmentToken, { body: { role: 'master-target', validSeconds } });
+    const { token: used } = await issue(60);
+    await join(used);
+    await expect(join(used)).rejects.toMatchObject({ code: 'enrolment/token-used' });
+    const parts = used.split('.');
+    await expect(join([parts[0], 'A'.repeat(43), parts[2]].join('.'))).rejects.toMatchObject({ code: 'enrolment/token-unknown' });
+    const { token: expired } = await issue(1);
+    await until('a token to expire', async () => {
+      const { tokens } = await cluster.rest.ok<{ tokens: { state: string }[] }>(restRoutes.listEnrolmentTokens);
+      return tokens.some((token) => token.state === 'expired');
+    });
+    await expect(join(expired)).rejects.toMatchObject({ code: 'enrolment/token-expired' });
+    const wrong = await cluster.rest.call(restRoutes.listHosts, { token: 'guess' });
+    expect(wrong).toMatchObject({ status: 401, contentType: expect.stringContaining('application/problem+json'), body: { code: 'access/admin-token' } });
+    await until('the audit', async () => {
+      const reasons = await auditReasons();
+      return ['token-used', 'token-unknown', 'token-expired', 'access/admin-token', 'access/client-certificate'].every((reason) => reasons.includes(reason));
+    });
+  });
+
+  it('adds a volume and answers with the address that the agent exports', async () => {
+    agent.say({ volumes: [] });
+    await until('the agent online', async () => (await cluster.rest.ok<{ hosts: Host[] }>(restRoutes.listHosts)).hosts[0]?.agent === 'online');
+    const adding = cluster.rest.ok<Volume>(restRoutes.addVolume, { body: { name: 'web-root', host: 'web', tap: { kind: 'nbd', source: '/disks/web.img' } } });
+    const desired = await until('the volume in the desired state', async () => (await agent.desiredState())?.volumes[0]);
+    expect(desired).toMatchObject({ name: 'web-root', tap: { kind: 'nbd', source: '/disks/web.img' } });
+    agent.say({ volumes: [{ ...agentVolume, volumeId: desired.volumeId, mode: 'unprotected', sizeBytes: volumeBytes, nbdUris: ['nbd+unix:///x?socket=/s'] }] });
+    volume = await adding;
+    expect(volume).toMatchObject({ nbdUris: ['nbd+unix:///x?socket=/s'], sizeBytes: volumeBytes, hostName: 'web' });
+    const twice = await cluster.rest.call(restRoutes.addVolume, { body: { name: 'web-root', host: 'web', tap: { kind: 'nbd', source: '/other' } } });
+    expect(twice).toMatchObject({ status: 409, body: { code: 'volume/name-taken' } });
+  });
+
+  it('places a plan\'s pairs and hands every component its part', async () => {
+    processServer.say({ url: 'https://127.0.0.1:1', pairs: [] });
+    masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [] });
+    plan = await cluster.rest.ok<Plan>(restRoutes.createPlan, { body: { name: 'shop', volumes: ['web-root'], consistencyIntervalSeconds: 60 } });
+    pairId = plan.volumes[0]?.pairId as string;
+    const atAgent = await until('the pair at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair);
+    expect(atAgent).toMatchObject({ pairId, processServerUrl: 'https://127.0.0.1:1', paused: false });
+    expect((await agent.desiredState())?.consistencyGroups).toEqual([{ planId: plan.planId, volumeIds: [volume.volumeId], intervalSeconds: 60 }]);
+    expect((await processServer.desiredState())?.pairs).toMatchObject([{ pairId, masterTargetUrl: 'https://127.0.0.1:2', compression: 'process-server' }]);
+    expect((await masterTarget.desiredState())?.pairs).toMatchObject([{ pairId, sizeBytes: volumeBytes, retention: { windowSeconds: 86_400 } }]);
+    const again = await cluster.rest.call(restRoutes.createPlan, { body: { name: 'other', volumes: ['web-root'] } });
+    expect(again).toMatchObject({ status: 409, body: { code: 'volume/protected' } });
+  });
+
+  it('follows an address that a component registers or says anew', async () => {
+    await processServer.bus.publishEventEventually(
+      processServer.bus.events.make(componentRegisteredV1, { componentId: processServer.componentId, role: 'process-server', version: '1', hostName: 'h', url: 'https://127.0.0.1:9' }),
+    );
+    processServer.say({ url: 'https://127.0.0.1:9', pairs: [{ pairId, forwardedSequence: 7, spoolBytes: 0, spoolSets: 0 }] });
+    await until('the new address at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.processServerUrl === 'https://127.0.0.1:9');
+  });
+
+  it('takes what components report into the history once, whoever repeats it', async () => {
+    const started = agent.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes });
+    const reports = [
+      started, agent.bus.events.make(bitmapModeEnteredV1, { pairId, epoch: 1, reason: 'buffer-full' }), agent.bus.events.make(resyncReadV1, { pairId, epoch: 1, sequence: 3 }),
+      masterTarget.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes }),
+      masterTarget.bus.events.make(differentialSyncReachedV1, { pairId, epoch: 1, sequence: 5, coveredTime: new Date().toISOString() }),
+    ];
+    for (const report of reports) await agent.bus.publishEventEventually(report);
+    agent.say({ volumes: [{ ...agentVolume, volumeId: volume.volumeId, pairId, sizeBytes: volumeBytes, nbdUris: ['nbd+unix:///x?socket=/s'] }] });
+    sayDifferentialSync();
+    await until('differential sync in the history', async () => (await history()).some((entry) => entry.type.includes('differential-sync-reached')));
+    const facts = (await history()).map((entry) => entry.type.split('.')[2]);
+    expect(facts).toEqual([
+      'plan-created', 'volume-protected', 'pair-created', 'resync-started', 'bitmap-mode-entered', 'resync-read', 'differential-sync-reached',
+    ]);
+    expect((await history())[3]).toMatchObject({ eventId: started.id, occurredAt: started.time, actor: `component ${agent.componentId}` });
+  });
+
+  it('shows stage, RPO, rate and data in transit from what the components said less than 2 s ago', async () => {
+    const status = await until('a fresh status', async () => {
+      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
+      return pairs[0]?.stage === 'differential-sync' && pairs[0].rpoSeconds !== null && pairs[0];
+    });
+    expect(status).toMatchObject({
+      green: true, epoch: 1, sequences: { agent: 7, forwarded: 7, received: 7, applied: 7 }, writesPerSecond: 12,
+      dataInTransit: { agentBytes: 4096, totalBytes: 4096, waitsAt: 'nowhere', words: '4 KiB on the way, nothing is waiting' },
+    });
+    expect(Date.now() - Date.parse(status.measuredAt as string)).toBeLessThan(2_000);
+  });
+
+  it('raises a stall alarm by itself and takes it back', async () => {
+    const old = new Date(Date.now() - 60_000).toISOString();
+    masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [{ ...targetPair, pairId, coveredTime: old }] });
+    const alarm = await until('the alarm', async () => (await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).alarms.find((one) => one.kind === 'stalled'));
+    expect(alarm.subject).toBe('web-root');
+    masterTarget.silence();
+    sayDifferentialSync();
+    masterTarget.silence();
+    const refresh = setInterval(sayDifferentialSync, 300);
+    await until('the end of the alarm', async () => (await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).alarms.every((one) => one.kind !== 'stalled'));
+    clearInterval(refresh);
+    expect((await history()).map((entry) => entry.type.split('.')[2]).slice(-2)).toEqual(['replication-stalled', 'replication-recovered']);
+  });
+
+  it('makes bookmarks through the agent and lists points through the target', async () => {
+    const time = '2026-01-01T00:00:05.000001Z';
+    agent.bus.serve(createBookmarkOperation, async ({ bookmarkId, volumeIds }) => {
+      expect(volumeIds).toEqual([volume.volumeId]);
+      return { bookmarkId, time, heldMillis: 1.5, cuts: [{ volumeId: volume.volumeId, pairId, epoch: 1, sequence: 8 }] };
+    });
+    const points = { pairId, ranges: [{ from: '2026-01-01T00:00:00.000000Z', to: '2026-01-01T00:00:09.000000Z', green: true }], bookmarks: [], latest: '2026-01-01T00:00:09.000000Z' };
+    masterTarget.bus.serve(listPointsOperation, async () => ({ pairs: [points] }));
+    const bookmark = await cluster.rest.ok<{ time: string; bookmarkId: string }>(restRoutes.createBookmark, { params: { plan: 'shop' }, body: { name: 'before update' } });
+    expect(bookmark).toMatchObject({ time, heldMillis: 1.5, volumes: [{ volumeName: 'web-root' }] });
+    const listed = await cluster.rest.ok(restRoutes.listPoints, { query: { of: 'shop', from: '-1h' } });
+    expect(listed).toMatchObject({ of: { kind: 'plan', name: 'shop' }, common: { latest: points.latest }, volumes: [{ volumeName: 'web-root', ranges: points.ranges }] });
+    expect((await history()).at(-1)).toMatchObject({ type: 'secondsite.recovery.bookmark-created.v1', actor: 'user admin' });
+  });
+
+  it('opens views at a resolved point, refuses others with the nearest points, and closes them', async () => {
+    const open = new Map<string, OpenedView>();
+    const pointTime = '2026-01-01T00:00:05.000000Z';
+    masterTarget.bus.serve(resolvePointOperation, async ({ point }): Promise<ReplyInputOf<typeof resolvePointOperation>> =>
+      point.kind === 'at' && point.time < '2026-01-01'
+        ? { outcome: 'refused', reason: 'before-retention', detail: 'older than the retention window', nearestAfter: '2026-01-01T00:00:00.000000Z' }
+        : { outcome: 'found', time: pointTime },
+    );
+    masterTarget.bus.serve(openViewOperation, async ({ viewId, readWrite }): Promise<ReplyInputOf<typeof openViewOperation>> => {
+      const view = { viewId, pairId, volumeId: volume.volumeId, pointTime, readWrite: readWrite ?? false, sizeBytes: volumeBytes, nbdUris: ['nbd://x'] };
+      open.set(viewId, view);
+      return { outcome: 'opened', view };
+    });
+    masterTarget.bus.serve(listViewsOperation, async () => ({ views: [...open.values()] }));
+    masterTarget.bus.serve(closeViewOperation, async ({ viewId }) => ({ closed: open.delete(viewId) }));
+    const opened = await cluster.rest.ok<{ pointTime: string; views: { viewId: string }[] }>(restRoutes.openViews, { body: { of: 'web-root', point: { kind: 'latest' }, readWrite: true } });
+    expect(opened).toMatchObject({ pointTime, views: [{ volumeName: 'web-root', readWrite: true, masterTargetId: masterTarget.componentId }] });
+    const refused = await cluster.rest.call(restRoutes.openViews, { body: { of: 'shop', point: { kind: 'at', time: '2025-01-01T00:00:00Z' } } });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'recovery/point-refused', context: { reason: 'before-retention', nearestAfter: '2026-01-01T00:00:00.000000Z' } } });
+    const unreadable = await cluster.rest.call(restRoutes.openViews, { body: { of: 'shop', point: { kind: 'at', time: 'yesterday' } } });
+    expect(unreadable).toMatchObject({ status: 400, body: { code: 'point/unreadable-time' } });
+    const viewId = opened.views[0]?.viewId as string;
+    await cluster.rest.ok(restRoutes.closeView, { params: { viewId } });
+    expect(open.size).toBe(0);
+    const again = await cluster.rest.call(restRoutes.closeView, { params: { viewId } });
+    expect([again.status, (await history()).slice(-3).map((entry) => entry.type.split('.')[2])]).toEqual([503, ['view-opened', 'point-refused', 'view-closed']]);
+  });
+
+  it('follows one change set through the components and names those that do not answer', async () => {
+    const set = { pairId, epoch: 1, sequence: 7 };
+    masterTarget.bus.serve(traceAtMasterTargetOperation, async (): Promise<ReplyInputOf<typeof traceAtMasterTargetOperation>> => ({ changeSet: { ...set, hops: [{ hop: 'applied', at: '2026-01-01T00:00:01.250000Z' }] } }));
+    agent.bus.serve(traceAtAgentOperation, async (wanted): Promise<ReplyInputOf<typeof traceAtAgentOperation>> => {
+      expect(wanted).toMatchObject(set);
+      return { changeSet: { ...set, storedBytes: 4096, hops: [{ hop: 'cut', at: '2026-01-01T00:00:01.000000Z' }] } };
+    });
+    const trace = await cluster.rest.ok(restRoutes.traceVolume, { params: { volume: 'web-root' } });
+    expect(trace).toMatchObject({
+      sequence: 7, storedBytes: 4096, silent: [`process-server ${processServer.componentId}`],
+      hops: [{ hop: 'cut', sinceFirstMillis: 0 }, { hop: 'applied', sinceFirstMillis: 250, component: `master-target ${masterTarget.componentId}` }],
+    });
+  });
+
+  it('pauses and resumes a plan at every component', async () => {
+    await cluster.rest.ok(restRoutes.pausePlan, { params: { plan: 'shop' } });
+    await until('the pause at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.paused === true);
+    const refused = await cluster.rest.call(restRoutes.createBookmark, { params: { plan: 'shop' }, body: { name: 'x' } });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'plan/paused' } });
+    await cluster.rest.ok(restRoutes.resumePlan, { params: { plan: plan.planId } });
+    await cluster.rest.ok(restRoutes.changePlan, { params: { plan: 'shop' }, body: { retention: { windowSeconds: 3600 }, consistencyIntervalSeconds: null } });
+    const retention = await until('the new retention at the target', async () => {
+      const pair = (await masterTarget.desiredState())?.pairs[0];
+      return pair?.retention.windowSeconds === 3600 && pair.retention;
+    });
+    expect(retention).toEqual({ windowSeconds: 3600 });
+  });
+
+  it('rebuilds its read models from zero, identical', async () => {
+    const rebuilt = await cluster.rest.ok<{ events: number; identical: boolean; readModels: { rows: number }[] }>(restRoutes.rebuildReadModels);
+    expect(rebuilt.identical).toBe(true);
+    expect(rebuilt.events).toBeGreaterThan(20);
+    expect(rebuilt.readModels.every((model) => model.rows > 0)).toBe(true);
+  });
+
+  it('finds and repairs a read model that is not what the events say', async () => {
+    const client = new Client({ connectionString: cluster.postgres.url });
+    await client.connect();
+    await client.query(`update rm_plans set name = 'tampered'`);
+    await client.end();
+    const verdicts = async (): Promise<boolean[]> =>
+      (await cluster.rest.ok<{ readModels: { identical: boolean }[] }>(restRoutes.rebuildReadModels)).readModels.map((model) => model.identical);
+    expect(await verdicts()).toEqual([true, true, false]);
+    expect(await verdicts()).toEqual([true, true, true]);
+    expect((await cluster.rest.call(restRoutes.getPlanStatus, { params: { plan: 'shop' } })).status).toBe(200);
+  });
+
+  it('answers 503 with a hint while the bus is away, and comes back by itself', async () => {
+    await cluster.nats.kill();
+    const away = await until('an outage', async () => {
+      const answer = await cluster.rest.call(restRoutes.listPoints, { query: { of: 'shop' } });
+      return answer.status === 503 && answer;
+    });
+    expect(away.body).toMatchObject({ code: 'bus/not-connected', retryable: true });
+    const traceparent = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`;
+    await cluster.rest.ok(restRoutes.addHost, { body: { name: 'added-without-bus' }, traceparent });
+    await cluster.nats.start();
+    const relayed = Promise.withResolvers<string | undefined>();
+    masterTarget.bus.consume({
+      durable: 'spec', subjects: [eventSubjectFilter({ fact: 'host-added' })],
+      handler: async (event) => ('name' in event.data && event.data.name === 'added-without-bus' ? relayed.resolve(event.traceparent) : undefined),
+    });
+    expect(await relayed.promise).toBe(traceparent);
+    await until('points again', async () => (await cluster.rest.call(restRoutes.listPoints, { query: { of: 'shop' } })).status === 200);
+  });
+
+  it('answers 503 with a hint while the database is away, and comes back by itself', async () => {
+    await cluster.postgres.kill();
+    const away = await cluster.rest.call(restRoutes.addHost, { body: { name: 'db' } });
+    expect(away).toMatchObject({ status: 503, body: { code: 'database/unavailable', retryable: true } });
+    await cluster.postgres.start();
+    await until('hosts again', async () => (await cluster.rest.call(restRoutes.addHost, { body: { name: 'db' } })).status === 201);
+  });
+
+  it('removes protection only when the name is repeated, and tells everyone', async () => {
+    const unconfirmed = await cluster.rest.call(restRoutes.removePlan, { params: { plan: 'shop' }, query: { confirm: 'shp' } });
+    expect(unconfirmed).toMatchObject({ status: 409, body: { code: 'plan/not-confirmed' } });
+    await cluster.rest.ok(restRoutes.removePlan, { params: { plan: 'shop' }, query: { confirm: 'shop', deleteData: 'true' } });
+    const told = await until('the removal at the target', async () => {
+      const state = await masterTarget.desiredState();
+      return state?.removedPairs.includes(pairId) && state;
+    });
+    expect(told.pairs).toEqual([]);
+    await until('the removal at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair === undefined);
+    expect((await history()).at(-1)?.type).toBe('secondsite.protection.pair-removed.v1');
+    await cluster.rest.ok(restRoutes.removeVolume, { params: { volume: 'web-root' } });
+  });
+});

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Puts the parts of the configuration server together, in the order in which they need each other, and takes them apart again. */
+import { type ComponentIdentity, identityFiles, IdentityRotator, optionalClientTlsOptions, secureContextOptions } from '@secondsite/certificates';
+import { type CurrentEvent, eventSubjectFilter } from '@secondsite/contracts';
+import { EventStore, feedLag, openEventDatabase, relayName, startEventRelay } from '@secondsite/event-store';
+import { MessageBus } from '@secondsite/messaging';
+import { type HttpService, startHttpService } from '@secondsite/service-kit';
+import { isOperationError } from '@secondsite/units';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { DataSource } from 'typeorm';
+import { CommandRunner } from './commands/command-runner';
+import { ComponentEvents } from './component-events/component-events';
+import type { ConfigServerConfig } from './config';
+import { controllers } from './controllers';
+import { CreateReadModels1763770000000 } from './database/read-models.migration';
+import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
+import { LiveStatus } from './live/live-status';
+import { observePairs } from './live/observe-pairs';
+import { PairStatuses } from './live/pair-statuses';
+import { PairWatch } from './live/pair-watch';
+import { problemRules } from './problem-rules';
+import { restProviders } from './rest-providers';
+import { readModels } from './read-models/apply-event';
+import { DirectoryCache } from './read-models/directory-cache';
+import { livePairs } from './read-models/find';
+import { AuditAllowance } from './security/audit-allowance';
+import { issueOwnIdentity, ownComponentId, type PreparedAuthority, prepareAuthority } from './security/prepare-authority';
+import { RefusalAudit } from './security/refusal-audit';
+import { ServerClock } from './server-clock';
+
+export interface ConfigServer {
+  readonly url: string;
+  /** Facts about its neighbours, for readiness and metrics. */
+  readonly health: { readonly isBusConnected: () => boolean; readonly checkDatabase: () => Promise<undefined> };
+  /** Answers what was asked, hands over what is committed, closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+const ownSource = `/config-server/${ownComponentId}`;
+
+/** Waits for the database, not for the bus. */
+export async function startConfigServer(parts: { readonly config: ConfigServerConfig; readonly logger: Logger; readonly signal?: AbortSignal }): Promise<ConfigServer> {
+  const { config, logger, signal } = parts;
+  const prepared = await prepareAuthority(config);
+  const dataSource = await openEventDatabase({
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000], log: logger, ...(signal ? { signal } : {}),
+  });
+  const bus = await startBus(config, logger);
+  const core = buildCore({ config, logger, dataSource, bus });
+  const http = await startRest({ config, logger, prepared, core, bus });
+  const rotator = startRotation({ config, logger, prepared, http });
+  const background = startBackground({ config, logger, core, bus });
+  return {
+    url: `${config.insecure ? 'http' : 'https'}://${config.advertiseHost}:${http.port}`,
+    health: {
+      isBusConnected: () => bus.isConnected,
+      checkDatabase: async () => {
+        await dataSource.query('select 1');
+        return undefined;
+      },
+    },
+    close: once(async () => {
+      await rotator.stop();
+      await http.close();
+      await background.close();
+      await bus.close();
+      await dataSource.destroy();
+    }),
+  };
+}
+
+export type Core = ReturnType<typeof buildCore>;
+
+async function startBus(config: ConfigServerConfig, logger: Logger): Promise<MessageBus> {
+  const identity = { tenantId: config.tenantId, role: 'config-server', componentId: ownComponentId } as const;
+  const { caFile, certFile, keyFile } = identityFiles(config.dataDir);
+  return MessageBus.start({ servers: config.natsUrls, identity, log: logger, ...(config.insecure ? {} : { tls: { caFile, certFile, keyFile } }) });
+}
+
+function buildCore({ config, logger, dataSource, bus }: { readonly config: ConfigServerConfig; readonly logger: Logger; readonly dataSource: DataSource; readonly bus: MessageBus }) {
+  const { tenantId } = config;
+  const clock = new ServerClock();
+  const store = new EventStore(dataSource, { tenantId, projections: readModels, ownSource });
+  const directories = new DirectoryCache(dataSource);
+  const live = new LiveStatus(() => clock.now());
+  const publisher = new DesiredStatePublisher({ bus, directories, live, logger });
+  const onCommitted = (_events: readonly CurrentEvent[]): void => {
+    directories.invalidate();
+    publisher.trigger();
+  };
+  const commands = new CommandRunner(store, { tenantId, source: ownSource, now: () => clock.now(), newId: randomUUID, onCommitted });
+  return { clock, store, directories, live, publisher, commands };
+}
+
+interface RestParts {
+  readonly config: ConfigServerConfig;
+  readonly logger: Logger;
+  readonly prepared: PreparedAuthority;
+  readonly core: Core;
+  readonly bus: MessageBus;
+}
+
+function startRest({ config, logger, prepared, core, bus }: RestParts): Promise<HttpService> {
+  const allowance = new AuditAllowance(Date.now);
+  const audit = new RefusalAudit({ commands: core.commands, componentId: ownComponentId, logger, allowance });
+  return startHttpService({
+    controllers: [...controllers], providers: restProviders({ config, core, bus, authority: prepared.authority, allowance }), listen: config.listen, logger,
+    problems: problemRules, access: { adminToken: prepared.adminToken, onRefused: (refusal) => audit.record(refusal) },
+    ...(config.insecure ? {} : { tls: optionalClientTlsOptions(prepared.identity) }),
+  });
+}
+
+/** This server is its own authority, so it renews its certificate without asking anybody. */
+function startRotation(parts: { readonly config: ConfigServerConfig; readonly logger: Logger; readonly prepared: PreparedAuthority; readonly http: HttpService }): IdentityRotator {
+  const { config, logger, prepared, http } = parts;
+  const rotator = new IdentityRotator({
+    dataDir: config.dataDir, identity: prepared.identity, dnsNames: config.certificateNames, renew: () => issueOwnIdentity(config, prepared.authority),
+    onFailure: (error, notAfter) => logger.error({ err: error, notAfter }, 'own certificate not renewed; trying again'),
+  });
+  rotator.onRotated((identity: ComponentIdentity) => http.setCertificate(secureContextOptions(identity)));
+  rotator.start();
+  return rotator;
+}
+
+function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepared'>): { close(): Promise<void> } {
+  const { clock, commands, directories, live, publisher, store } = core;
+  const componentEvents = new ComponentEvents({ commands, store, ownSource, logger, insecure: config.insecure });
+  const closing = new AbortController();
+  const topology = keepStreams({ bus, logger, signal: closing.signal });
+  const stopTrigger = bus.link.onConnected(() => void topology.then(() => publisher.trigger()));
+  bus.subscribeTelemetry({ tenantId: config.tenantId }, (telemetry) => {
+    if (live.observe(telemetry)) publisher.trigger();
+  });
+  bus.consume({
+    durable: `config-server-${config.tenantId}`, subjects: [eventSubjectFilter({ tenantId: config.tenantId })], handler: (event) => componentEvents.handle(event),
+  });
+  const relay = startEventRelay({ url: config.databaseUrl, publisher: bus, log: logger });
+  const watch = new PairWatch({ commands, directories, live, clock, logger, stallSeconds: config.stallSeconds });
+  const statuses = new PairStatuses(live, clock);
+  const stopObserving = observePairs({
+    pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
+    relayLag: () => feedLag(store.dataSource.manager, { name: relayName, events: 'to-relay' }),
+  });
+  publisher.trigger();
+  return {
+    close: async () => {
+      closing.abort();
+      stopTrigger();
+      stopObserving();
+      await topology;
+      await watch.close();
+      await publisher.close();
+      await relay.close();
+    },
+  };
+}
+
+/** Streams and bucket are there when it resolves, or the server is closing. */
+async function keepStreams({ bus, logger, signal }: { readonly bus: MessageBus; readonly logger: Logger; readonly signal: AbortSignal }): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await bus.keepTopology({}, 1_000);
+      return;
+    } catch (error) {
+      if (!isOperationError(error, 'bus/not-connected')) logger.warn({ err: error }, 'streams not made; trying again');
+    }
+    await delay(250, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => (done ??= work());
+}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+export { openApiDocument } from './administration/open-api';
+export { type ConfigServerConfig, type InitConfig, readConfig, readInitConfig } from './config';
+export { type ConfigServer, startConfigServer } from './config-server';
+export { issueNatsCertificate, openAuthority, prepareAuthority } from './security/prepare-authority';

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from 'node:crypto';
+import type { Component, Host, Tap, Volume } from '@secondsite/contracts';
+import { inventoryDecider, silentAfterMicros } from '@secondsite/protection';
+import { isoFromMicros } from '@secondsite/units';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CommandOrigin, CommandRunner } from '../commands/command-runner';
+import { streams } from '../commands/streams';
+import type { LiveStatus } from '../live/live-status';
+import type { ComponentRow, Directory, HostRow, VolumeRow } from '../read-models/directory';
+import type { DirectoryCache } from '../read-models/directory-cache';
+import { findVolume, livePairs } from '../read-models/find';
+import type { ServerClock } from '../server-clock';
+
+export interface VolumeWish {
+  readonly name: string;
+  readonly host: string;
+  readonly tap: Tap;
+  readonly sizeBytes: number | undefined;
+}
+
+const inventory = { decider: inventoryDecider, streamId: streams.inventory };
+
+/** Hosts, components and volumes (F40). */
+export class InventoryService {
+  constructor(
+    private readonly commands: CommandRunner,
+    private readonly directories: DirectoryCache,
+    private readonly live: LiveStatus,
+    private readonly clock: ServerClock,
+  ) {}
+
+  async addHost(name: string, origin: CommandOrigin): Promise<Host> {
+    const hostId = `host-${randomBytes(5).toString('hex')}`;
+    await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'add-host', hostId, name }));
+    const hosts = await this.listHosts();
+    return hosts.find((host) => host.hostId === hostId) as Host;
+  }
+
+  async listHosts(): Promise<Host[]> {
+    const directory = await this.directories.load();
+    return directory.hosts.map((host) => this.#host(host, directory));
+  }
+
+  async listComponents(): Promise<Component[]> {
+    const directory = await this.directories.load();
+    return directory.components.map((component) => this.component(component, directory));
+  }
+
+  /** Waits up to `waitSeconds` until the agent exports the volume. */
+  async addVolume(wish: VolumeWish, { origin, waitSeconds }: { readonly origin: CommandOrigin; readonly waitSeconds: number }): Promise<Volume> {
+    const volumeId = `vol-${randomBytes(5).toString('hex')}`;
+    await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'add-volume', volume: { volumeId, ...wish } }));
+    const limit = this.clock.now() + waitSeconds * 1e6;
+    for (;;) {
+      const volume = await this.getVolume(volumeId);
+      if (this.#isExported(volume) || !this.#isHeard(volume.hostId) || this.clock.now() >= limit) return volume;
+      await delay(100);
+    }
+  }
+
+  async listVolumes(): Promise<Volume[]> {
+    const directory = await this.directories.load();
+    return directory.volumes.map((volume) => this.#volume(volume, directory));
+  }
+
+  async getVolume(reference: string): Promise<Volume> {
+    const directory = await this.directories.load();
+    return this.#volume(findVolume(directory, reference), directory);
+  }
+
+  async removeVolume(reference: string, origin: CommandOrigin): Promise<void> {
+    const directory = await this.directories.load();
+    const { volumeId } = findVolume(directory, reference);
+    const pair = livePairs(directory).find((one) => one.volumeId === volumeId);
+    const protectedByPlan = pair && directory.plans.find((plan) => plan.planId === pair.planId)?.name;
+    await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'remove-volume', volumeId, protectedByPlan }));
+  }
+
+  component(row: ComponentRow, directory: Directory): Component {
+    const { componentId, role, name, enrolledAt } = row;
+    const seenAt = this.live.seenAt(componentId);
+    const url = this.live.url(componentId) ?? row.url;
+    const pairCount = livePairs(directory).filter((pair) => [pair.hostId, pair.processServerId, pair.masterTargetId].includes(componentId)).length;
+    return {
+      componentId, role, name, enrolledAt, pairCount, state: this.#state(componentId), ...(url === undefined ? {} : { url }),
+      ...(seenAt === undefined ? {} : { lastSeenAt: isoFromMicros(seenAt) }),
+    };
+  }
+
+  #state(componentId: string): Component['state'] {
+    const seenAt = this.live.seenAt(componentId);
+    if (seenAt === undefined) return 'enrolled';
+    return this.clock.now() - seenAt > silentAfterMicros ? 'silent' : 'online';
+  }
+
+  #host(host: HostRow, directory: Directory): Host {
+    const enrolled = directory.components.some((component) => component.componentId === host.hostId);
+    const volumeCount = directory.volumes.filter((volume) => volume.hostId === host.hostId).length;
+    return { ...host, agent: enrolled ? this.#state(host.hostId) : 'missing', volumeCount };
+  }
+
+  #volume(volume: VolumeRow, directory: Directory): Volume {
+    const { volumeId, name, hostId, tap, addedAt } = volume;
+    const pair = livePairs(directory).find((one) => one.volumeId === volumeId);
+    const told = this.live.volume(volume);
+    const sizeBytes = volume.sizeBytes ?? pair?.sizeBytes ?? told?.sizeBytes;
+    return {
+      volumeId, name, hostId, tap, addedAt, hostName: directory.hosts.find((host) => host.hostId === hostId)?.name ?? hostId, nbdUris: told?.nbdUris ?? [],
+      ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair ? { pairId: pair.pairId, planId: pair.planId } : {}),
+    };
+  }
+
+  #isExported(volume: Volume): boolean {
+    return volume.nbdUris.length > 0 && volume.sizeBytes !== undefined;
+  }
+
+  #isHeard(hostId: string): boolean {
+    return this.#state(hostId) === 'online';
+  }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from '@jest/globals';
+import type { MasterTargetTelemetry } from '@secondsite/contracts';
+import { LiveStatus } from './live-status';
+
+const way = { pairId: '00000000-0000-4000-8000-000000000001', volumeId: 'v', hostId: 'h', processServerId: 'ps', masterTargetId: 'mt' };
+const pair = { pairId: way.pairId, epoch: 1, receivedSequence: 1, cacheBytes: 0, stage: 'differential-sync', green: true, journalBytes: 0, views: 0 } as const;
+const target = (appliedSequence: number, more: Partial<MasterTargetTelemetry> = {}): MasterTargetTelemetry => ({
+  role: 'master-target', componentId: 'mt', tenantId: 't', at: '2026-01-01T00:00:00Z', pairs: [{ ...pair, appliedSequence }], ...more,
+});
+
+describe('live status', () => {
+  it('dates progress by this server\'s clock, and only when the target moved on', () => {
+    let now = 10;
+    const live = new LiveStatus(() => now);
+    expect(live.progressAt(way.pairId, 5)).toBe(10);
+    now = 20;
+    live.observe(target(1));
+    now = 30;
+    live.observe(target(1));
+    expect([live.progressAt(way.pairId, 5), live.readings(way).masterTarget?.seenAt]).toEqual([20, 30]);
+    live.observe(target(2));
+    expect(live.progressAt(way.pairId, 5)).toBe(30);
+  });
+
+  it('says when a component has a new address', () => {
+    const live = new LiveStatus(() => 1);
+    expect([live.observe(target(1)), live.observe(target(1, { url: 'https://a' })), live.observe(target(1, { url: 'https://a' }))]).toEqual([false, true, false]);
+    expect(live.url('mt')).toBe('https://a');
+  });
+
+  it('does not take the figures of a volume for a pair it does not belong to any more', () => {
+    const live = new LiveStatus(() => 1);
+    const volume = {
+      volumeId: 'v', pairId: '00000000-0000-4000-8000-000000000002', nbdUris: [], mode: 'data', epoch: 1, sequence: 1, heldBytes: 1, dirtyBytes: 0, writesPerSecond: 0,
+      bytesPerSecond: 0, flowControlled: false,
+    } as const;
+    live.observe({ role: 'agent', componentId: 'h', tenantId: 't', at: '2026-01-01T00:00:00Z', volumes: [{ ...volume, nbdUris: [] }] });
+    expect(live.readings(way).agent).toBeUndefined();
+  });
+});

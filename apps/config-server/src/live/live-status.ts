@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the components said last, in memory only: it is whole again one second after a restart. Bounded by the number of components and
+ * pairs. `now` is this server's clock; times in telemetry are the components' own.
+ */
+import type { AgentVolumeTelemetry, MasterTargetPairTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
+import type { AgentReading, MasterTargetReading, PairReadings, ProcessServerReading } from '@secondsite/protection';
+import { microsFromIso, type TimeMicros } from '@secondsite/units';
+
+interface Heard<Message> {
+  readonly message: Message;
+  readonly seenAt: TimeMicros;
+}
+
+interface Progress {
+  readonly mark: string;
+  readonly at: TimeMicros;
+}
+
+/** Names of what the readings of a pair are taken from. */
+export interface PairWay {
+  readonly pairId: string;
+  readonly volumeId: string;
+  readonly hostId: string;
+  readonly processServerId: string;
+  readonly masterTargetId: string;
+}
+
+export class LiveStatus {
+  readonly #heard = new Map<string, Heard<Telemetry>>();
+  readonly #progress = new Map<string, Progress>();
+  readonly #startedAt: TimeMicros;
+
+  constructor(private readonly now: () => TimeMicros) {
+    this.#startedAt = now();
+  }
+
+  /** Returns whether the component said an address that is new. */
+  observe(telemetry: Telemetry): boolean {
+    const before = this.#heard.get(telemetry.componentId)?.message.url;
+    this.#heard.set(telemetry.componentId, { message: telemetry, seenAt: this.now() });
+    if (telemetry.role === 'master-target') for (const pair of telemetry.pairs) this.#noteProgress(pair);
+    return telemetry.url !== undefined && telemetry.url !== before;
+  }
+
+  /** A component that was not heard since the start of this server was never seen. */
+  seenAt(componentId: string): TimeMicros | undefined {
+    return this.#heard.get(componentId)?.seenAt;
+  }
+
+  url(componentId: string): string | undefined {
+    return this.#heard.get(componentId)?.message.url;
+  }
+
+  volume(way: { readonly hostId: string; readonly volumeId: string }): AgentVolumeTelemetry | undefined {
+    const heard = this.#heard.get(way.hostId);
+    return heard?.message.role === 'agent' ? heard.message.volumes.find((volume) => volume.volumeId === way.volumeId) : undefined;
+  }
+
+  readings(way: PairWay): PairReadings {
+    const agent = this.#agentReading(way);
+    const processServer = this.#processServerReading(way);
+    const masterTarget = this.#masterTargetReading(way);
+    return { ...(agent ? { agent } : {}), ...(processServer ? { processServer } : {}), ...(masterTarget ? { masterTarget } : {}) };
+  }
+
+  /** When the pair last moved on at the target; when watching began if it did not since. */
+  progressAt(pairId: string, watchedSince: TimeMicros): TimeMicros {
+    return this.#progress.get(pairId)?.at ?? Math.max(this.#startedAt, watchedSince);
+  }
+
+  #noteProgress(pair: MasterTargetPairTelemetry): void {
+    const mark = `${pair.epoch}/${pair.appliedSequence}/${pair.coveredTime ?? ''}`;
+    if (this.#progress.get(pair.pairId)?.mark !== mark) this.#progress.set(pair.pairId, { mark, at: this.now() });
+  }
+
+  #agentReading(way: PairWay): AgentReading | undefined {
+    const heard = this.#heard.get(way.hostId);
+    const volume = this.volume(way);
+    return heard && volume && volume.pairId === way.pairId ? agentReading(volume, heard.seenAt) : undefined;
+  }
+
+  #processServerReading(way: PairWay): ProcessServerReading | undefined {
+    const heard = this.#heard.get(way.processServerId);
+    if (heard?.message.role !== 'process-server') return undefined;
+    const pair = heard.message.pairs.find((one) => one.pairId === way.pairId);
+    return pair && processServerReading(pair, heard.seenAt);
+  }
+
+  #masterTargetReading(way: PairWay): MasterTargetReading | undefined {
+    const heard = this.#heard.get(way.masterTargetId);
+    if (heard?.message.role !== 'master-target') return undefined;
+    const pair = heard.message.pairs.find((one) => one.pairId === way.pairId);
+    return pair && masterTargetReading(pair, heard.seenAt);
+  }
+}
+
+function agentReading(volume: AgentVolumeTelemetry, seenAt: TimeMicros): AgentReading {
+  const { mode, epoch, sequence, heldBytes, dirtyBytes, resync, writesPerSecond, bytesPerSecond, flowControlled } = volume;
+  const reading = { seenAt, mode, epoch, sequence, heldBytes, dirtyBytes, writesPerSecond, bytesPerSecond, flowControlled };
+  if (!resync) return reading;
+  const { doneBytes, totalBytes, finishSeconds } = resync;
+  return { ...reading, resync: { doneBytes, totalBytes, ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+}
+
+function processServerReading(pair: ProcessServerPairTelemetry, seenAt: TimeMicros): ProcessServerReading {
+  return { seenAt, spoolBytes: pair.spoolBytes, forwardedSequence: pair.forwardedSequence };
+}
+
+function masterTargetReading(pair: MasterTargetPairTelemetry, seenAt: TimeMicros): MasterTargetReading {
+  const { epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views } = pair;
+  return {
+    seenAt, epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views,
+    ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
+  };
+}
+
+function time<Name extends string>(name: Name, text: string | undefined): { readonly [K in Name]?: TimeMicros } {
+  const micros = text === undefined ? undefined : microsFromIso(text);
+  return (micros === undefined ? {} : { [name]: micros }) as { readonly [K in Name]?: TimeMicros };
+}

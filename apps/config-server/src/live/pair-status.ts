@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { PairStatus } from '@secondsite/contracts';
+import { dataInTransit, type MasterTargetReading, type PairReadings, type PairStage, rpoSeconds } from '@secondsite/protection';
+import { isoFromMicros, type TimeMicros } from '@secondsite/units';
+import type { PairRow } from '../read-models/directory';
+
+export interface PairScene {
+  readonly pair: PairRow;
+  readonly planName: string;
+  readonly paused: boolean;
+  readonly hostName: string;
+  readonly readings: PairReadings;
+  readonly now: TimeMicros;
+}
+
+/** Live status of a pair: what the components said, over what the events say. */
+export function pairStatus(scene: PairScene): PairStatus {
+  const { pair, readings, now } = scene;
+  const { agent, processServer, masterTarget } = readings;
+  return {
+    pairId: pair.pairId, planId: pair.planId, planName: scene.planName, volumeId: pair.volumeId, volumeName: pair.volumeName, hostId: pair.hostId,
+    hostName: scene.hostName, processServerId: pair.processServerId, masterTargetId: pair.masterTargetId,
+    stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene),
+    rpoSeconds: rpoSeconds(masterTarget, now), green: masterTarget?.green ?? false, dataInTransit: dataInTransit(readings, now),
+    writesPerSecond: agent?.writesPerSecond ?? 0, bytesPerSecond: agent?.bytesPerSecond ?? 0,
+    epoch: Math.max(pair.epoch, agent?.epoch ?? 0, masterTarget?.epoch ?? 0),
+    sequences: {
+      agent: agent?.sequence ?? 0, forwarded: processServer?.forwardedSequence ?? 0,
+      received: masterTarget?.receivedSequence ?? 0, applied: masterTarget?.appliedSequence ?? 0,
+    },
+    journalBytes: masterTarget?.journalBytes ?? 0, views: masterTarget?.views ?? 0,
+    ...isoField('coveredTime', masterTarget?.coveredTime), ...isoField('earliestPoint', masterTarget?.earliestPoint),
+    ...isoField('latestPoint', masterTarget?.latestPoint), ...isoField('measuredAt', oldestSeenAt(readings)),
+  };
+}
+
+/** The target knows first; a pair that has not sent anything is queued, whatever stage the target would begin with. */
+function liveStage(pair: PairRow, target: MasterTargetReading | undefined): PairStage {
+  const known = pair.state === 'absent' || pair.state === 'removed' ? 'queued' : pair.state;
+  return target && target.epoch > 0 && target.epoch >= pair.epoch ? target.stage : known;
+}
+
+function flags({ pair, paused, readings: { agent } }: PairScene): PairStatus['flags'] {
+  const on: [PairStatus['flags'][number], boolean][] = [
+    ['paused', paused],
+    ['flow-controlled', agent ? agent.flowControlled : pair.flowControlled],
+    ['bitmap-mode', !paused && (agent ? agent.mode === 'bitmap' : pair.bitmapMode)],
+    ['resync-required', agent?.mode === 'resync-required' || pair.resyncRequiredSince !== undefined],
+    ['stalled', !paused && pair.stalledSince !== undefined],
+  ];
+  return on.filter(([, isOn]) => isOn).map(([flag]) => flag);
+}
+
+function progress({ readings: { agent } }: PairScene): Pick<PairStatus, 'progress'> {
+  if (!agent?.resync) return {};
+  const { doneBytes, totalBytes, finishSeconds } = agent.resync;
+  const percent = totalBytes === 0 ? 100 : Math.min(100, Math.floor((doneBytes / totalBytes) * 1000) / 10);
+  return { progress: { doneBytes, totalBytes, percent, ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+}
+
+function oldestSeenAt({ agent, processServer, masterTarget }: PairReadings): TimeMicros | undefined {
+  const times = [agent, processServer, masterTarget].flatMap((reading) => (reading ? [reading.seenAt] : []));
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function isoField<Name extends string>(name: Name, time: TimeMicros | undefined): { readonly [K in Name]?: string } {
+  return (time === undefined ? {} : { [name]: isoFromMicros(time) }) as { readonly [K in Name]?: string };
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Controller } from '@nestjs/common';
+import { restRoutes } from '@secondsite/contracts';
+import type { PlanCommand } from '@secondsite/protection';
+import { Call, Handles, type RouteCall } from '@secondsite/service-kit';
+import { adminOrigin } from '../admin-origin';
+import { History } from '../status/history';
+import { PlanService } from './plans';
+
+@Controller()
+export class PlansController {
+  constructor(private readonly plans: PlanService, private readonly history: History) {}
+
+  @Handles(restRoutes.createPlan)
+  create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
+    const { name, volumes, ...options } = call.body;
+    return this.plans.create({ name, volumes, options }, adminOrigin(call));
+  }
+
+  @Handles(restRoutes.listPlans)
+  async list(@Call() _call: RouteCall<typeof restRoutes.listPlans>): Promise<unknown> {
+    return { plans: await this.plans.list() };
+  }
+
+  @Handles(restRoutes.getPlanStatus)
+  status(@Call() call: RouteCall<typeof restRoutes.getPlanStatus>): Promise<unknown> {
+    return this.plans.status(call.params.plan ?? '');
+  }
+
+  @Handles(restRoutes.getPlanHistory)
+  async planHistory(@Call() call: RouteCall<typeof restRoutes.getPlanHistory>): Promise<unknown> {
+    return { entries: await this.history.ofPlan(call.params.plan ?? '') };
+  }
+
+  @Handles(restRoutes.changePlan)
+  change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
+    const { retention, consistencyIntervalSeconds: seconds } = call.body;
+    const commands: PlanCommand[] = [];
+    if (retention) commands.push({ kind: 'change-retention', retention });
+    if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
+    return this.plans.change(call.params.plan ?? '', { commands, origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.addPlanVolumes)
+  addVolumes(@Call() call: RouteCall<typeof restRoutes.addPlanVolumes>): Promise<unknown> {
+    return this.plans.addVolumes(call.params.plan ?? '', { volumes: call.body.volumes, origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.pausePlan)
+  pause(@Call() call: RouteCall<typeof restRoutes.pausePlan>): Promise<unknown> {
+    return this.plans.change(call.params.plan ?? '', { commands: [{ kind: 'pause' }], origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.resumePlan)
+  resume(@Call() call: RouteCall<typeof restRoutes.resumePlan>): Promise<unknown> {
+    return this.plans.change(call.params.plan ?? '', { commands: [{ kind: 'resume' }], origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.removePlan)
+  remove(@Call() call: RouteCall<typeof restRoutes.removePlan>): Promise<void> {
+    const { confirm, deleteData } = call.query;
+    return this.plans.remove(call.params.plan ?? '', { confirm, deleteData: deleteData === 'true', origin: adminOrigin(call) });
+  }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { DataPlaneRole, Retention, Tap } from '@secondsite/contracts';
+import type { PairState } from '@secondsite/protection';
+import type { EntityManager } from 'typeorm';
+
+export interface HostRow {
+  readonly hostId: string;
+  readonly name: string;
+  readonly addedAt: string;
+}
+
+export interface ComponentRow {
+  readonly componentId: string;
+  readonly role: DataPlaneRole;
+  readonly name: string;
+  readonly enrolledAt: string;
+  readonly url: string | undefined;
+}
+
+export interface VolumeRow {
+  readonly volumeId: string;
+  readonly hostId: string;
+  readonly name: string;
+  readonly tap: Tap;
+  readonly sizeBytes: number | undefined;
+  readonly addedAt: string;
+}
+
+export interface PlanRow {
+  readonly planId: string;
+  readonly name: string;
+  readonly state: 'active' | 'paused' | 'removed';
+  readonly createdAt: string;
+  readonly retention: Retention;
+  readonly consistencyIntervalSeconds: number | undefined;
+  readonly compression: 'none' | 'source' | 'process-server';
+  readonly folding: boolean;
+}
+
+export interface PairRow {
+  readonly pairId: string;
+  readonly planId: string;
+  readonly volumeId: string;
+  readonly volumeName: string;
+  readonly hostId: string;
+  readonly processServerId: string;
+  readonly masterTargetId: string;
+  readonly sizeBytes: number;
+  readonly createdAt: string;
+  readonly state: PairState;
+  readonly epoch: number;
+  readonly bitmapMode: boolean;
+  readonly flowControlled: boolean;
+  readonly resyncRequiredSince: string | undefined;
+  readonly resyncReason: string | undefined;
+  readonly stalledSince: string | undefined;
+  readonly stallReason: string | undefined;
+  readonly deleteData: boolean;
+}
+
+export interface TokenRow {
+  readonly tokenId: string;
+  readonly role: DataPlaneRole;
+  readonly hostId: string | undefined;
+  readonly issuedAt: string;
+  readonly expiresAt: string;
+  readonly usedBy: string | undefined;
+}
+
+/** All read models at one moment. Small: hundreds of hosts, thousands of volumes. */
+export interface Directory {
+  readonly hosts: readonly HostRow[];
+  readonly components: readonly ComponentRow[];
+  readonly volumes: readonly VolumeRow[];
+  /** Removed plans and pairs are in it, at the end. */
+  readonly plans: readonly PlanRow[];
+  readonly pairs: readonly PairRow[];
+  readonly tokens: readonly TokenRow[];
+}
+
+const bySqlTable = {
+  hosts: 'select * from rm_hosts order by name',
+  components: 'select * from rm_components order by role, name, component_id',
+  volumes: 'select * from rm_volumes order by name',
+  plans: `select * from rm_plans order by (state = 'removed'), name, created_at desc`,
+  pairs: `select * from rm_pairs order by (state = 'removed'), volume_name, created_at desc`,
+  tokens: 'select * from rm_enrolment_tokens order by issued_at, token_id',
+} as const;
+
+export async function loadDirectory(manager: EntityManager): Promise<Directory> {
+  const [hosts, components, volumes, plans, pairs, tokens] = await Promise.all([
+    rows<HostRow>(manager, bySqlTable.hosts), rows<ComponentRow>(manager, bySqlTable.components), rows<VolumeRow>(manager, bySqlTable.volumes),
+    rows<PlanRow>(manager, bySqlTable.plans), rows<PairRow>(manager, bySqlTable.pairs), rows<TokenRow>(manager, bySqlTable.tokens),
+  ]);
+  return { hosts, components, volumes, plans, pairs, tokens };
+}
+
+const bigintColumns = new Set(['size_bytes', 'epoch']);
+
+/** Rows with names in camel case, null as undefined, 64-bit columns as numbers (all far below 2^53). */
+async function rows<Row>(manager: EntityManager, sql: string): Promise<Row[]> {
+  const raw = await manager.query<Record<string, unknown>[]>(sql);
+  return raw.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [camelCase(name), column(name, value)])) as Row);
+}
+
+function column(name: string, value: unknown): unknown {
+  if (value === null) return undefined;
+  return bigintColumns.has(name) ? Number(value) : value;
+}
+
+function camelCase(name: string): string {
+  return name.replaceAll(/_(\w)/g, (_all, letter: string) => letter.toUpperCase());
+}

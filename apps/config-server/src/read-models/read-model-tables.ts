@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Tables that follow from the events alone: they can be dropped and built again. Times are texts, exact to the microsecond. */
+export const readModelTables = ['rm_hosts', 'rm_components', 'rm_volumes', 'rm_plans', 'rm_pairs', 'rm_enrolment_tokens'] as const;
+
+/** Idempotent. Run before the first event is appended. */
+export const createReadModelTables = `
+create table if not exists rm_hosts (
+  host_id text primary key, name text not null unique, added_at text not null
+);
+create table if not exists rm_components (
+  component_id text primary key, role text not null, name text not null, enrolled_at text not null, url text, version text, certificate_expires_at text
+);
+create table if not exists rm_volumes (
+  volume_id text primary key, host_id text not null, name text not null unique, tap jsonb not null, size_bytes bigint, added_at text not null
+);
+create table if not exists rm_plans (
+  plan_id text primary key, name text not null, state text not null, created_at text not null, retention jsonb not null,
+  consistency_interval_seconds integer, compression text not null, folding boolean not null
+);
+create unique index if not exists rm_plans_name on rm_plans (name) where state <> 'removed';
+create table if not exists rm_pairs (
+  pair_id text primary key, plan_id text not null, volume_id text not null, volume_name text not null, host_id text not null,
+  process_server_id text not null, master_target_id text not null, size_bytes bigint not null, created_at text not null,
+  state text not null default 'queued', epoch bigint not null default 0, bitmap_mode boolean not null default false,
+  flow_controlled boolean not null default false, resync_required_since text, resync_reason text, stalled_since text, stall_reason text,
+  delete_data boolean not null default false
+);
+create unique index if not exists rm_pairs_volume on rm_pairs (volume_id) where state <> 'removed';
+create table if not exists rm_enrolment_tokens (
+  token_id text primary key, role text not null, host_id text, issued_at text not null, expires_at text not null, used_by text
+);
+`;

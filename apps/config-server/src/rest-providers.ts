@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Provider } from '@nestjs/common';
+import type { CertificateAuthority } from '@secondsite/certificates';
+import { MessageBus } from '@secondsite/messaging';
+import { ReadModelRebuild } from './administration/rebuild';
+import type { ConfigServerConfig } from './config';
+import type { Core } from './config-server';
+import { Enrolments } from './enrolment/enrolments';
+import { InventoryService } from './inventory/inventory';
+import { PairStatuses } from './live/pair-statuses';
+import { PlanService } from './protection/plans';
+import { DirectoryCache } from './read-models/directory-cache';
+import { BookmarkService } from './recovery/bookmarks';
+import { TraceService } from './recovery/traces';
+import { ViewService } from './recovery/views';
+import type { AuditAllowance } from './security/audit-allowance';
+import { ServerClock } from './server-clock';
+import { History } from './status/history';
+import { Tenant } from './status/tenant';
+
+interface RestPartsForProviders {
+  readonly config: ConfigServerConfig;
+  readonly core: Core;
+  readonly bus: MessageBus;
+  readonly authority: CertificateAuthority;
+  readonly allowance: AuditAllowance;
+}
+
+/** What the controllers are made from. */
+export function restProviders({ config, core, bus, authority, allowance }: RestPartsForProviders): Provider[] {
+  const { clock, commands, directories, live, store } = core;
+  const { tenantId, componentNatsUrls: natsUrls } = config;
+  const inventory = new InventoryService(commands, directories, live, clock);
+  const statuses = new PairStatuses(live, clock);
+  const recovery = { bus, commands, directories, clock };
+  return [
+    { provide: ServerClock, useValue: clock },
+    { provide: DirectoryCache, useValue: directories },
+    { provide: MessageBus, useValue: bus },
+    { provide: Tenant, useValue: new Tenant(tenantId) },
+    { provide: InventoryService, useValue: inventory },
+    { provide: PairStatuses, useValue: statuses },
+    { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
+    { provide: PlanService, useValue: new PlanService({ commands, directories, live, inventory, statuses }) },
+    { provide: ViewService, useValue: new ViewService(recovery) },
+    { provide: BookmarkService, useValue: new BookmarkService(recovery) },
+    { provide: TraceService, useValue: new TraceService(bus, directories) },
+    { provide: History, useValue: new History(store, directories) },
+    { provide: ReadModelRebuild, useValue: new ReadModelRebuild(store, directories) },
+  ];
+}

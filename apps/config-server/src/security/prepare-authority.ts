@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `config-server init`: makes what must exist before NATS starts. Idempotent: what is there stays, except that certificates are issued anew.
+ * Data folder: `authority/` (the authority's key), `ca/ca.pem` (its certificate, for everyone), `identity/` (this
+ * server), `nats/{ca,cert,key}.pem` (nats-server), `admin-token` (0600).
+ */
+import { CertificateAuthority, type ComponentIdentity, createKeyAndRequest, readIdentity, writeIdentity } from '@secondsite/certificates';
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { InitConfig } from '../config';
+
+export const ownComponentId = 'config-server';
+/** nats-server does not rotate by itself; `init` issues a new certificate at each start of the installation. */
+const natsCertificateSeconds = 5 * 365 * 86_400;
+
+export interface PreparedAuthority {
+  readonly authority: CertificateAuthority;
+  readonly identity: ComponentIdentity;
+  readonly adminToken: string;
+}
+
+export function openAuthority(config: Pick<InitConfig, 'dataDir' | 'certificateSeconds'>): Promise<CertificateAuthority> {
+  return CertificateAuthority.openFolder(join(config.dataDir, 'authority'), { lifetimeSeconds: config.certificateSeconds });
+}
+
+/** Authority, own identity and admin token; each is made when it is missing. */
+export async function prepareAuthority(config: InitConfig): Promise<PreparedAuthority> {
+  const authority = await openAuthority(config);
+  await mkdir(join(config.dataDir, 'ca'), { recursive: true });
+  await writeWhole({ file: join(config.dataDir, 'ca', 'ca.pem'), text: authority.certificatePem });
+  const identity = (await readIdentity(config.dataDir)) ?? (await issueOwnIdentity(config, authority));
+  return { authority, identity, adminToken: await adminToken(config.dataDir) };
+}
+
+/** Issues this server's own certificate anew, with a new key. */
+export async function issueOwnIdentity(config: InitConfig, authority: CertificateAuthority): Promise<ComponentIdentity> {
+  const { keyPem, csrPem } = await createKeyAndRequest(ownComponentId);
+  const named = { tenantId: config.tenantId, role: 'config-server', componentId: ownComponentId } as const;
+  const { certificatePem } = await authority.issue({ csrPem, identity: named, dnsNames: names(config) });
+  const identity = { ...named, certificatePem, keyPem, caPem: authority.certificatePem, configServerUrl: '', natsUrls: [] };
+  await writeIdentity(config.dataDir, identity);
+  return identity;
+}
+
+/** Certificate of nats-server as PEM files. Returns their paths. */
+export async function issueNatsCertificate(config: InitConfig, authority: CertificateAuthority): Promise<{ caFile: string; certFile: string; keyFile: string }> {
+  const folder = join(config.dataDir, 'nats');
+  const files = { caFile: join(folder, 'ca.pem'), certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+  const { keyPem, csrPem } = await createKeyAndRequest('nats-server');
+  const identity = { tenantId: config.tenantId, role: 'config-server', componentId: 'nats-server' } as const;
+  const { certificatePem } = await authority.issue({ csrPem, identity, dnsNames: names(config), lifetimeSeconds: natsCertificateSeconds });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeWhole({ file: files.caFile, text: authority.certificatePem });
+  await writeWhole({ file: files.keyFile, text: keyPem });
+  await writeWhole({ file: files.certFile, text: certificatePem });
+  return files;
+}
+
+/** Text of the admin token, made at the first call. */
+async function adminToken(dataDir: string): Promise<string> {
+  const file = join(dataDir, 'admin-token');
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const token = randomBytes(32).toString('base64url');
+  await writeWhole({ file, text: `${token}\n` });
+  return token;
+}
+
+function names(config: InitConfig): string[] {
+  return [...new Set([config.advertiseHost, ...config.certificateNames])];
+}
+
+/** Durable, readable by the owner only, never half written. */
+async function writeWhole({ file, text }: { readonly file: string; readonly text: string }): Promise<void> {
+  const handle = await open(`${file}.tmp`, 'w', 0o600);
+  await handle.writeFile(text);
+  await handle.sync();
+  await handle.close();
+  await rename(`${file}.tmp`, file);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { byteCountSchema, countSchema, idSchema, pairIdSchema } from '../scalars';
+import { tapSchema } from '../tap';
+
+export const agentPairSchema = z.object({
+  pairId: pairIdSchema,
+  processServerUrl: z.url(),
+  paused: z.boolean().default(false),
+  compression: z.enum(['none', 'source']).default('none'),
+  folding: z.boolean().default(false),
+  bufferBytes: byteCountSchema.describe('memory the change buffer may use'),
+  /** Grows when an operator asks for a resynchronisation; a value the agent has not obeyed yet makes it read the whole volume again. */
+  resyncRequest: countSchema.default(0),
+});
+export type AgentPair = z.infer<typeof agentPairSchema>;
+
+export const agentVolumeSchema = z.object({
+  volumeId: idSchema,
+  name: z.string().min(1).max(200),
+  tap: tapSchema,
+  sizeBytes: byteCountSchema.optional().describe('absent: the size of the source'),
+  pair: agentPairSchema.optional().describe('absent: exported, not protected'),
+});
+export type AgentVolume = z.infer<typeof agentVolumeSchema>;
+
+/** Volumes that are cut together, at once and every so many seconds. */
+export const consistencyGroupSchema = z.object({
+  planId: idSchema,
+  volumeIds: z.array(idSchema).min(1),
+  intervalSeconds: z.int().positive().optional().describe('absent: only on demand'),
+});
+export type ConsistencyGroup = z.infer<typeof consistencyGroupSchema>;
+
+/** What an agent should be doing. */
+export const agentDesiredStateSchema = z.object({
+  revision: countSchema,
+  volumes: z.array(agentVolumeSchema),
+  consistencyGroups: z.array(consistencyGroupSchema).default([]),
+});
+export type AgentDesiredState = z.infer<typeof agentDesiredStateSchema>;

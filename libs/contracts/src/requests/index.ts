@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createBookmarkOperation } from './bookmarks';
+import type { Operation } from './define-operation';
+import { listPointsOperation, resolvePointOperation } from './points';
+import { traceAtAgentOperation, traceAtMasterTargetOperation, traceAtProcessServerOperation } from './traces';
+import { closeViewOperation, listViewsOperation, openViewOperation } from './views';
+
+export * from './bookmarks';
+export * from './define-operation';
+export * from './points';
+export * from './traces';
+export * from './views';
+
+/** Every request with a reply on the bus. */
+export const operations: readonly Operation[] = Object.freeze([
+  createBookmarkOperation, listPointsOperation, resolvePointOperation, openViewOperation, closeViewOperation, listViewsOperation,
+  traceAtAgentOperation, traceAtProcessServerOperation, traceAtMasterTargetOperation,
+]);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { bytesSchema, timeSchema } from './fields';
+
+export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
+export const pairFlagSchema = z.enum(['paused', 'flow-controlled', 'bitmap-mode', 'resync-required', 'stalled']);
+
+/** Live status of a replication pair, never older than 2 s while its components are heard. */
+export const pairStatusSchema = z
+  .object({
+    pairId: z.string(),
+    planId: z.string(),
+    planName: z.string(),
+    volumeId: z.string(),
+    volumeName: z.string(),
+    hostId: z.string(),
+    hostName: z.string(),
+    processServerId: z.string(),
+    masterTargetId: z.string(),
+    stage: pairStageSchema,
+    flags: z.array(pairFlagSchema),
+    progress: z
+      .object({ doneBytes: bytesSchema, totalBytes: bytesSchema, percent: z.number(), finishSeconds: z.number().optional() })
+      .optional()
+      .describe('of a resynchronisation that is going on'),
+    rpoSeconds: z.number().nullable().describe('now minus the time covered at the target; null before the first recovery point'),
+    coveredTime: timeSchema.optional(),
+    green: z.boolean().describe('any write can be recovered now'),
+    dataInTransit: z.object({
+      agentBytes: bytesSchema,
+      processServerBytes: bytesSchema,
+      masterTargetBytes: bytesSchema,
+      totalBytes: bytesSchema,
+      waitsAt: z.enum(['nowhere', 'agent', 'process-server', 'master-target']),
+      words: z.string().describe('where most of it waits and what that means'),
+    }),
+    writesPerSecond: z.number(),
+    bytesPerSecond: z.number(),
+    epoch: z.number().int(),
+    sequences: z.object({ agent: z.number().int(), forwarded: z.number().int(), received: z.number().int(), applied: z.number().int() }),
+    journalBytes: bytesSchema,
+    earliestPoint: timeSchema.optional(),
+    latestPoint: timeSchema.optional(),
+    views: z.number().int(),
+    measuredAt: timeSchema.optional().describe('when the oldest of the figures was measured'),
+  })
+  .meta({ id: 'PairStatus' });
+export type PairStatus = z.infer<typeof pairStatusSchema>;

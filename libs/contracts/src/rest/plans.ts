@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { nameSchema, referenceSchema, timeSchema } from './fields';
+import { pairStatusSchema } from './pairs';
+import { defineRoute } from './route';
+
+export const retentionPolicySchema = z.object({
+  windowSeconds: z.number().int().min(60).max(20 * 366 * 86_400).default(86_400),
+  spaceBytes: z.number().int().min(1).optional().describe('whichever is reached first: the window or this space per volume'),
+});
+export type RetentionPolicy = z.infer<typeof retentionPolicySchema>;
+
+export const planSchema = z
+  .object({
+    planId: z.string(),
+    name: z.string(),
+    state: z.enum(['active', 'paused', 'removed']),
+    createdAt: timeSchema,
+    retention: retentionPolicySchema,
+    consistencyIntervalSeconds: z.number().int().optional(),
+    compression: z.enum(['none', 'source', 'process-server']),
+    folding: z.boolean(),
+    volumes: z.array(z.object({ volumeId: z.string(), name: z.string(), pairId: z.string() })),
+  })
+  .meta({ id: 'Plan' });
+export type Plan = z.infer<typeof planSchema>;
+
+export const planStatusSchema = planSchema.extend({ pairs: z.array(pairStatusSchema), rpoSeconds: z.number().nullable() }).meta({ id: 'PlanStatus' });
+export type PlanStatus = z.infer<typeof planStatusSchema>;
+
+/** One fact of the past, as read from the event store. */
+export const historyEntrySchema = z
+  .object({
+    eventId: z.string(),
+    type: z.string(),
+    occurredAt: timeSchema,
+    actor: z.string(),
+    summary: z.string().describe('the fact in a sentence'),
+    correlationId: z.string(),
+    causationId: z.string().optional(),
+    traceId: z.string().optional(),
+    data: z.unknown(),
+  })
+  .meta({ id: 'HistoryEntry' });
+export type HistoryEntry = z.infer<typeof historyEntrySchema>;
+
+export const createPlan = defineRoute({
+  operationId: 'createPlan', method: 'POST', path: '/v1/plans', tag: 'protection', access: 'admin', status: 201,
+  summary: 'Protect volumes: one replication pair each, placed on the least loaded process server and master target.',
+  body: z.object({
+    name: nameSchema,
+    volumes: z.array(referenceSchema).min(1).max(256),
+    retention: retentionPolicySchema.prefault({}),
+    consistencyIntervalSeconds: z.number().int().min(5).max(86_400).optional(),
+    compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
+    folding: z.boolean().default(false),
+  }),
+  response: planSchema,
+});
+
+export const listPlans = defineRoute({
+  operationId: 'listPlans', method: 'GET', path: '/v1/plans', tag: 'protection', access: 'admin', status: 200,
+  summary: 'List the plans that are not removed.',
+  response: z.object({ plans: z.array(planSchema) }),
+});
+
+export const getPlanStatus = defineRoute({
+  operationId: 'getPlanStatus', method: 'GET', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
+  summary: 'One plan with the live status of its pairs.',
+  response: planStatusSchema,
+});
+
+export const getPlanHistory = defineRoute({
+  operationId: 'getPlanHistory', method: 'GET', path: '/v1/plans/{plan}/history', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Everything that happened to a plan and its pairs, oldest first; also of a removed plan.',
+  response: z.object({ entries: z.array(historyEntrySchema) }),
+});
+
+export const changePlan = defineRoute({
+  operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Change retention or consistency interval (null: no periodic bookmarks).',
+  body: z.object({ retention: retentionPolicySchema.optional(), consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional() }),
+  response: planSchema,
+});
+
+export const addPlanVolumes = defineRoute({
+  operationId: 'addPlanVolumes', method: 'POST', path: '/v1/plans/{plan}/volumes', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Add volumes to a plan; the others go on as they are.',
+  body: z.object({ volumes: z.array(referenceSchema).min(1).max(256) }),
+  response: planSchema,
+});
+
+export const pausePlan = defineRoute({
+  operationId: 'pausePlan', method: 'POST', path: '/v1/plans/{plan}/pause', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Stop sending; writes are only marked in the bitmap until the plan is resumed.',
+  response: planSchema,
+});
+
+export const resumePlan = defineRoute({
+  operationId: 'resumePlan', method: 'POST', path: '/v1/plans/{plan}/resume', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Resume a paused plan: changed regions are resynchronised.',
+  response: planSchema,
+});
+
+export const removePlan = defineRoute({
+  operationId: 'removePlan', method: 'DELETE', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 204,
+  summary: 'Remove protection. confirm repeats the name of the plan. deleteData also deletes replicas and journals.',
+  query: z.object({ confirm: z.string(), deleteData: z.enum(['true', 'false']).default('false') }),
+});
+

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { referenceSchema, timeInputSchema, timeSchema } from './fields';
+import { defineRoute } from './route';
+
+export const pointRangeSchema = z.object({ from: timeSchema, to: timeSchema, green: z.boolean().describe('every instant of it can be recovered') });
+export const pointBookmarkSchema = z.object({ bookmarkId: z.string(), name: z.string(), level: z.enum(['crash', 'user']), time: timeSchema });
+
+export const recoveryPointsSchema = z.object({
+  ranges: z.array(pointRangeSchema),
+  bookmarks: z.array(pointBookmarkSchema),
+  latest: timeSchema.optional(),
+});
+
+/** Recovery points of the volumes, and those that all of them have in common. */
+export const pointsSchema = z
+  .object({
+    of: z.object({ kind: z.enum(['plan', 'volume']), id: z.string(), name: z.string() }),
+    common: recoveryPointsSchema,
+    volumes: z.array(recoveryPointsSchema.extend({ volumeId: z.string(), volumeName: z.string(), pairId: z.string() })),
+  })
+  .meta({ id: 'RecoveryPoints' });
+export type RecoveryPoints = z.infer<typeof pointsSchema>;
+
+export const listPoints = defineRoute({
+  operationId: 'listPoints', method: 'GET', path: '/v1/points', tag: 'recovery', access: 'admin', status: 200,
+  summary: 'Recovery points of a plan or volume: ranges and bookmarks, each volume and in common.',
+  query: z.object({ of: referenceSchema.describe('plan or volume, name or id'), from: timeInputSchema.optional(), to: timeInputSchema.optional() }),
+  response: pointsSchema,
+});
+
+export const createBookmark = defineRoute({
+  operationId: 'createBookmark', method: 'POST', path: '/v1/plans/{plan}/bookmarks', tag: 'recovery', access: 'admin', status: 201,
+  summary: 'Cut all volumes of a plan at one instant and name it.',
+  body: z.object({ name: z.string().min(1).max(200) }),
+  response: z
+    .object({
+      bookmarkId: z.string(), name: z.string(), planId: z.string(), time: timeSchema,
+      heldMillis: z.number().describe('how long writes were held'),
+      volumes: z.array(z.object({ volumeId: z.string(), volumeName: z.string() })),
+    })
+    .meta({ id: 'Bookmark' }),
+});

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { byteCountSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
+import { componentTelemetryShape } from './component';
+
+export const agentVolumeTelemetrySchema = z.object({
+  volumeId: idSchema,
+  pairId: pairIdSchema.optional(),
+  sizeBytes: byteCountSchema.optional(),
+  nbdUris: z.array(z.string()).default([]).describe('what the server uses as its disk; unix socket first'),
+  mode: z.enum(['data', 'bitmap', 'resync-required', 'unprotected']),
+  epoch: epochSchema,
+  sequence: sequenceSchema.describe('newest sealed change set of the epoch'),
+  lastWriteTime: isoTimeSchema.optional(),
+  heldBytes: byteCountSchema.describe('sealed or not, not yet durable at the process server'),
+  dirtyBytes: byteCountSchema.describe('still to be resynchronised'),
+  resync: z.object({ doneBytes: byteCountSchema, totalBytes: byteCountSchema, finishSeconds: z.number().nonnegative().optional() }).optional(),
+  writesPerSecond: z.number().nonnegative(),
+  bytesPerSecond: z.number().nonnegative(),
+  flowControlled: z.boolean(),
+  /** Last thing that went wrong and still does; absent when all is well. */
+  fault: z.object({ code: z.string(), hint: z.string() }).optional(),
+});
+export type AgentVolumeTelemetry = z.infer<typeof agentVolumeTelemetrySchema>;
+
+export const agentTelemetrySchema = z.object({
+  role: z.literal('agent'),
+  ...componentTelemetryShape,
+  volumes: z.array(agentVolumeTelemetrySchema),
+});
+export type AgentTelemetry = z.infer<typeof agentTelemetrySchema>;

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { byteCountSchema, idSchema, isoTimeSchema } from '../scalars';
+
+/** What every component says each second, whatever it does. */
+export const componentTelemetryShape = {
+  componentId: idSchema,
+  tenantId: idSchema,
+  at: isoTimeSchema.describe('clock of the component when the message was made'),
+  version: z.string().max(64).optional(),
+  url: z.url().optional().describe('address of its data plane'),
+  rssBytes: byteCountSchema.optional(),
+  freeBytes: byteCountSchema.optional().describe('free space where it keeps its data'),
+};

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { byteCountSchema, countSchema, epochSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
+import { componentTelemetryShape } from './component';
+
+export const masterTargetPairTelemetrySchema = z.object({
+  pairId: pairIdSchema,
+  epoch: epochSchema,
+  receivedSequence: sequenceSchema,
+  appliedSequence: sequenceSchema,
+  coveredTime: isoTimeSchema.optional().describe('every write up to it is in the replica; absent before the first'),
+  cacheBytes: byteCountSchema,
+  stage: z.enum(['resync-step-1', 'resync-step-2', 'differential-sync']),
+  green: z.boolean().describe('any write can be recovered now'),
+  journalBytes: byteCountSchema,
+  earliestPoint: isoTimeSchema.optional(),
+  latestPoint: isoTimeSchema.optional(),
+  views: countSchema,
+  bytesPerSecond: z.number().nonnegative().optional(),
+  fault: z.object({ code: z.string(), hint: z.string() }).optional(),
+});
+export type MasterTargetPairTelemetry = z.infer<typeof masterTargetPairTelemetrySchema>;
+
+export const masterTargetTelemetrySchema = z.object({
+  role: z.literal('master-target'),
+  ...componentTelemetryShape,
+  pairs: z.array(masterTargetPairTelemetrySchema),
+});
+export type MasterTargetTelemetry = z.infer<typeof masterTargetTelemetrySchema>;

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod';
+import { byteCountSchema, countSchema, epochSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
+import { componentTelemetryShape } from './component';
+
+export const processServerPairTelemetrySchema = z.object({
+  pairId: pairIdSchema,
+  epoch: epochSchema.optional(),
+  receivedSequence: sequenceSchema.optional(),
+  forwardedSequence: sequenceSchema.describe('acknowledged by the master target'),
+  spoolBytes: byteCountSchema,
+  spoolSets: countSchema,
+  oldestTime: isoTimeSchema.optional().describe('first write of the oldest set in the spool'),
+  bytesPerSecond: z.number().nonnegative().optional(),
+  fault: z.object({ code: z.string(), hint: z.string() }).optional(),
+});
+export type ProcessServerPairTelemetry = z.infer<typeof processServerPairTelemetrySchema>;
+
+export const processServerTelemetrySchema = z.object({
+  role: z.literal('process-server'),
+  ...componentTelemetryShape,
+  pairs: z.array(processServerPairTelemetrySchema),
+});
+export type ProcessServerTelemetry = z.infer<typeof processServerTelemetrySchema>;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isoFromMicros, microsFromIso } from '@secondsite/units';
+import type { z } from 'zod';
+import type { CloudEventEnvelope } from './cloud-event';
+import type { changeSetAppliedV1, changeSetAppliedV2 } from './events';
+
+/** Turns the data of one version into the data of the next; total for every event that its old schema accepts. */
+export interface Upcaster {
+  readonly from: string;
+  readonly to: string;
+  readonly upcast: (event: CloudEventEnvelope) => Record<string, unknown>;
+}
+
+/** v1 told the age of the newest write when it was applied; v2 tells the times themselves. Epoch 0 means "not told". */
+function changeSetAppliedFromV1(event: CloudEventEnvelope): z.infer<typeof changeSetAppliedV2.data> {
+  const data = event.data as z.infer<typeof changeSetAppliedV1.data>;
+  const appliedAt = microsFromIso(event.time) ?? 0;
+  const coveredTime = Math.max(0, appliedAt - Math.round(data.rpoSeconds * 1e6));
+  return { pairId: data.pairId, epoch: 0, sequence: data.sequence, coveredTime: isoFromMicros(coveredTime), appliedAt: isoFromMicros(appliedAt) };
+}
+
+export const upcasters: readonly Upcaster[] = Object.freeze([
+  {
+    from: 'secondsite.replication.change-set-applied.v1',
+    to: 'secondsite.replication.change-set-applied.v2',
+    upcast: changeSetAppliedFromV1,
+  },
+]);
+
+const upcasterByType = new Map(upcasters.map((upcaster) => [upcaster.from, upcaster]));
+
+/** Runs the chain until no newer version is known. Pure; the envelope keeps its id and time. */
+export function upcastEvent(event: CloudEventEnvelope): CloudEventEnvelope {
+  let current = event;
+  for (let next = upcasterByType.get(current.type); next; next = upcasterByType.get(current.type)) {
+    current = { ...current, type: next.to, data: next.upcast(current) };
+  }
+  return current;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+export { accept, type Decider, type Decision, refuse, type Rejection, replay } from './decider';
+export { type Fact, fact } from './fact';
+export { findHost, type Inventory, type InventoryCommand, inventoryDecider, type InventoryFact, type NewVolume } from './inventory/inventory';
+export { type DataInTransit, dataInTransit, formatBytes } from './live/data-in-transit';
+export { type AgentReading, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
+export { rpoSeconds, worstRpoSeconds } from './live/rpo';
+export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
+export {
+  type ObservedStage, type PairAggregate, type PairCommand, pairDecider, type PairFact, type ReportedPairFact, type StallPlace,
+} from './pair/pair';
+export { pairGraph, type PairStage, type PairState, type PairStep } from './pair/pair-graph';
+export {
+  bufferBytesDefault, desiredAgentState, desiredMasterTargetState, type DesiredPair, type DesiredPlan, desiredProcessServerState, type DesiredStateSources,
+  type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
+} from './placement/desired-state';
+export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
+export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
+export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
+export { commonPoints, type Points } from './recovery/common-points';
+export { nextState, stateGraph, type StateGraph, type Transitions } from './state-graph';

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ByteCount, TimeMicros } from '@secondsite/units';
+
+/** What the agent last said about a volume. `seenAt` is this server's clock when it arrived. */
+export interface AgentReading {
+  readonly seenAt: TimeMicros;
+  readonly mode: 'data' | 'bitmap' | 'resync-required' | 'unprotected';
+  readonly epoch: number;
+  readonly sequence: number;
+  /** Captured, not yet durable at the process server. */
+  readonly heldBytes: ByteCount;
+  /** In regions marked in the write-intent bitmap. In data mode most of them are shipped and only await lazy clearing. */
+  readonly dirtyBytes: ByteCount;
+  readonly resync?: { readonly doneBytes: ByteCount; readonly totalBytes: ByteCount; readonly finishSeconds?: number };
+  readonly writesPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly flowControlled: boolean;
+}
+
+export interface ProcessServerReading {
+  readonly seenAt: TimeMicros;
+  readonly spoolBytes: ByteCount;
+  readonly forwardedSequence: number;
+}
+
+export interface MasterTargetReading {
+  readonly seenAt: TimeMicros;
+  readonly epoch: number;
+  readonly receivedSequence: number;
+  readonly appliedSequence: number;
+  /** Source time up to which everything is applied; undefined before the first set. */
+  readonly coveredTime?: TimeMicros;
+  readonly cacheBytes: ByteCount;
+  readonly stage: 'resync-step-1' | 'resync-step-2' | 'differential-sync';
+  readonly green: boolean;
+  readonly journalBytes: ByteCount;
+  readonly earliestPoint?: TimeMicros;
+  readonly latestPoint?: TimeMicros;
+  readonly views: number;
+}
+
+/** The newest readings of one pair from the three components on its way; any may be missing. */
+export interface PairReadings {
+  readonly agent?: AgentReading;
+  readonly processServer?: ProcessServerReading;
+  readonly masterTarget?: MasterTargetReading;
+}
+
+/** A component is silent when nothing was heard of it for this long (it speaks once a second). */
+export const silentAfterMicros = 5_000_000;
+
+export function isSilent(reading: { readonly seenAt: TimeMicros } | undefined, now: TimeMicros): boolean {
+  return reading === undefined || now - reading.seenAt > silentAfterMicros;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { TimeMicros } from '@secondsite/units';
+import { isoFromMicros } from '@secondsite/units';
+import { accept, type Decider, type Decision, refuse } from '../decider';
+import { type Fact, fact } from '../fact';
+import type { StallAnswer } from '../live/stall';
+import { nextState } from '../state-graph';
+import { pairGraph, type PairState, type PairStep } from './pair-graph';
+
+/** Facts that components report about a pair. */
+export type ReportedPairFact = Fact<
+  | 'replication.resync-started.v1'
+  | 'replication.resync-read.v1'
+  | 'replication.differential-sync-reached.v1'
+  | 'replication.bitmap-mode-entered.v1'
+  | 'replication.bitmap-mode-left.v1'
+  | 'replication.flow-control-started.v1'
+  | 'replication.flow-control-ended.v1'
+  | 'replication.change-set-refused.v1'
+  | 'replication.resync-required.v1'
+>;
+export type PairFact =
+  | ReportedPairFact
+  | Fact<'protection.pair-created.v1' | 'protection.pair-removed.v1' | 'replication.replication-stalled.v1' | 'replication.replication-recovered.v1'>;
+
+/** What telemetry shows at the target; corrects the aggregate when a report was lost. */
+export interface ObservedStage {
+  readonly epoch: number;
+  readonly stage: 'resync-step-1' | 'resync-step-2' | 'differential-sync';
+  readonly appliedSequence: number;
+  readonly coveredTime: TimeMicros;
+  readonly dirtyBytes: number;
+  readonly totalBytes: number;
+}
+
+export type PairCommand =
+  | { readonly kind: 'create'; readonly pair: Fact<'protection.pair-created.v1'>['data'] }
+  | { readonly kind: 'remove'; readonly deleteData: boolean }
+  | { readonly kind: 'record'; readonly fact: ReportedPairFact }
+  | { readonly kind: 'observe'; readonly observed: ObservedStage }
+  | { readonly kind: 'judge-stall'; readonly answer: StallAnswer; readonly waitsAt: StallPlace; readonly coveredTime: TimeMicros | undefined };
+
+export type StallPlace = Fact<'replication.replication-stalled.v1'>['data']['waitsAt'];
+
+export interface PairAggregate {
+  readonly state: PairState;
+  readonly pairId: string;
+  readonly planId: string;
+  readonly epoch: number;
+  readonly bitmapMode: boolean;
+  readonly flowControlled: boolean;
+  readonly resyncRequired: boolean;
+  readonly stalled: boolean;
+}
+
+const initial: PairAggregate = {
+  state: pairGraph.initial, pairId: '', planId: '', epoch: 0, bitmapMode: false, flowControlled: false, resyncRequired: false, stalled: false,
+};
+
+/**
+ * Replication pair. Reports are idempotent: one that changes nothing, or belongs to an older epoch (I6), is accepted without facts, so
+ * the same news from two components or from a redelivery stands in the history once.
+ */
+export const pairDecider: Decider<PairCommand, PairAggregate, PairFact> = { initial, decide, evolve };
+
+function decide(command: PairCommand, pair: PairAggregate): Decision<PairFact> {
+  if (command.kind === 'create') {
+    return pair.state === 'absent' ? accept(fact('protection.pair-created.v1', command.pair)) : accept();
+  }
+  if (pair.state === 'absent') {
+    return refuse({ kind: 'not-found', code: 'pair/unknown', detail: 'there is no such pair', hint: 'The component holds an old desired state.' });
+  }
+  if (pair.state === 'removed') return accept();
+  switch (command.kind) {
+    case 'remove':
+      return accept(fact('protection.pair-removed.v1', { pairId: pair.pairId, planId: pair.planId, deleteData: command.deleteData }));
+    case 'record':
+      return isNews(command.fact, pair) ? accept(command.fact) : accept();
+    case 'observe':
+      return observe(command.observed, pair);
+    case 'judge-stall':
+      return judgeStall(command, pair);
+  }
+}
+
+const stepOf: Partial<Record<PairFact['type'], PairStep>> = {
+  'secondsite.protection.pair-created.v1': 'created',
+  'secondsite.protection.pair-removed.v1': 'removed',
+  'secondsite.replication.resync-started.v1': 'resync-started',
+  'secondsite.replication.resync-read.v1': 'resync-read',
+  'secondsite.replication.differential-sync-reached.v1': 'differential-sync-reached',
+};
+
+function isNews(reported: ReportedPairFact, pair: PairAggregate): boolean {
+  switch (reported.type) {
+    case 'secondsite.replication.resync-started.v1':
+      return isStageNews(reported, pair) && (reported.data.epoch > pair.epoch || startsAnew(reported.data.reason, pair));
+    case 'secondsite.replication.resync-read.v1':
+    case 'secondsite.replication.differential-sync-reached.v1':
+      return isStageNews(reported, pair);
+    case 'secondsite.replication.bitmap-mode-entered.v1':
+      return !pair.bitmapMode;
+    case 'secondsite.replication.bitmap-mode-left.v1':
+      return pair.bitmapMode;
+    case 'secondsite.replication.flow-control-started.v1':
+      return !pair.flowControlled;
+    case 'secondsite.replication.flow-control-ended.v1':
+      return pair.flowControlled;
+    case 'secondsite.replication.resync-required.v1':
+      return !pair.resyncRequired;
+    case 'secondsite.replication.change-set-refused.v1':
+      return true;
+  }
+}
+
+/**
+ * Inside an epoch the target tells of a resynchronisation after the agent, perhaps when the agent is already past it. Only one that begins
+ * out of differential sync for a reason of its own is another one; what is lost by this, `observe` brings back.
+ */
+function startsAnew(reason: Fact<'replication.resync-started.v1'>['data']['reason'], pair: PairAggregate): boolean {
+  return pair.state === 'queued' || (pair.state === 'differential-sync' && reason !== 'baseline' && reason !== 'restart');
+}
+
+function isStageNews(reported: { readonly type: PairFact['type']; readonly data: { readonly epoch: number } }, pair: PairAggregate): boolean {
+  if (reported.data.epoch < pair.epoch) return false;
+  const step = stepOf[reported.type];
+  return reported.data.epoch > pair.epoch || (step !== undefined && nextState(pairGraph, pair.state, step) !== pair.state);
+}
+
+function observe(observed: ObservedStage, pair: PairAggregate): Decision<PairFact> {
+  if (observed.epoch < pair.epoch || observed.stage === pair.state) return accept();
+  const { epoch, stage, appliedSequence: sequence, dirtyBytes, totalBytes } = observed;
+  const { pairId } = pair;
+  if (stage === 'resync-step-1') {
+    const reason = pair.state === 'queued' ? 'baseline' : epoch > pair.epoch ? 'restart' : 'requested';
+    return accept(fact('replication.resync-started.v1', { pairId, epoch, reason, dirtyBytes, totalBytes }));
+  }
+  if (stage === 'resync-step-2') return accept(fact('replication.resync-read.v1', { pairId, epoch, sequence }));
+  return accept(fact('replication.differential-sync-reached.v1', { pairId, epoch, sequence, coveredTime: isoFromMicros(observed.coveredTime) }));
+}
+
+function judgeStall({ answer, waitsAt, coveredTime }: Extract<PairCommand, { kind: 'judge-stall' }>, pair: PairAggregate): Decision<PairFact> {
+  const { pairId } = pair;
+  const covered = coveredTime === undefined ? {} : { coveredTime: isoFromMicros(coveredTime) };
+  if (answer.stalled && !pair.stalled) {
+    return accept(fact('replication.replication-stalled.v1', { pairId, stalledSeconds: answer.behindSeconds, waitsAt, reason: answer.reason, ...covered }));
+  }
+  if (answer.stalled || !pair.stalled || coveredTime === undefined) return accept();
+  return accept(fact('replication.replication-recovered.v1', { pairId, stalledSeconds: 0, coveredTime: isoFromMicros(coveredTime) }));
+}
+
+function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
+  const step = stepOf[happened.type];
+  const moved = step === undefined ? pair : { ...pair, state: nextState(pairGraph, pair.state, step) };
+  switch (happened.type) {
+    case 'secondsite.protection.pair-created.v1':
+      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId };
+    case 'secondsite.replication.resync-started.v1':
+      return { ...moved, epoch: happened.data.epoch, resyncRequired: false };
+    case 'secondsite.replication.resync-read.v1':
+    case 'secondsite.replication.differential-sync-reached.v1':
+      return { ...moved, epoch: happened.data.epoch };
+    case 'secondsite.replication.bitmap-mode-entered.v1':
+      return { ...moved, bitmapMode: true };
+    case 'secondsite.replication.bitmap-mode-left.v1':
+      return { ...moved, bitmapMode: false };
+    case 'secondsite.replication.flow-control-started.v1':
+      return { ...moved, flowControlled: true };
+    case 'secondsite.replication.flow-control-ended.v1':
+      return { ...moved, flowControlled: false };
+    case 'secondsite.replication.resync-required.v1':
+      return { ...moved, resyncRequired: true };
+    case 'secondsite.replication.replication-stalled.v1':
+      return { ...moved, stalled: true };
+    case 'secondsite.replication.replication-recovered.v1':
+      return { ...moved, stalled: false };
+    default:
+      return moved;
+  }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { AgentDesiredState, MasterTargetDesiredState, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
+import { GIB } from '@secondsite/units';
+
+export interface DesiredVolume {
+  readonly volumeId: string;
+  readonly hostId: string;
+  readonly name: string;
+  readonly tap: Tap;
+  readonly sizeBytes: number | undefined;
+}
+
+export interface DesiredPair {
+  readonly pairId: string;
+  readonly planId: string;
+  readonly volumeId: string;
+  readonly volumeName: string;
+  readonly hostId: string;
+  readonly processServerId: string;
+  readonly masterTargetId: string;
+  readonly sizeBytes: number;
+}
+
+export interface RemovedPair extends DesiredPair {
+  readonly deleteData: boolean;
+}
+
+export interface DesiredPlan {
+  readonly planId: string;
+  readonly paused: boolean;
+  readonly retention: Retention;
+  readonly consistencyIntervalSeconds: number | undefined;
+  readonly compression: 'none' | 'source' | 'process-server';
+  readonly folding: boolean;
+}
+
+/** Everything that the documents follow from. */
+export interface DesiredStateSources {
+  readonly volumes: readonly DesiredVolume[];
+  readonly plans: ReadonlyMap<string, DesiredPlan>;
+  readonly pairs: readonly DesiredPair[];
+  readonly removedPairs: readonly RemovedPair[];
+  /** Data-plane address of each component that said it. */
+  readonly urls: ReadonlyMap<string, string>;
+}
+
+type Unnumbered<Document> = Omit<Document, 'revision'>;
+
+/** Change-buffer memory of one volume, and spool space of one pair. */
+export const bufferBytesDefault = 250_000_000;
+export const spoolBytesMaxDefault = { resync: 8 * GIB, differential: 64 * GIB };
+
+/** What the agent of a host should do. A pair whose process server has no address yet waits. */
+export function desiredAgentState(hostId: string, sources: DesiredStateSources): Unnumbered<AgentDesiredState> {
+  const volumes = sources.volumes.filter((volume) => volume.hostId === hostId).map((volume) => desiredVolume(volume, sources));
+  return { volumes: sortedBy(volumes, (volume) => volume.volumeId), consistencyGroups: consistencyGroups(hostId, sources) };
+}
+
+function desiredVolume(volume: DesiredVolume, sources: DesiredStateSources): AgentDesiredState['volumes'][number] {
+  const { volumeId, name, tap, sizeBytes } = volume;
+  const pair = desiredAgentPair(volumeId, sources);
+  return { volumeId, name, tap, ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair === undefined ? {} : { pair }) };
+}
+
+function desiredAgentPair(volumeId: string, sources: DesiredStateSources): AgentDesiredState['volumes'][number]['pair'] {
+  const pair = sources.pairs.find((one) => one.volumeId === volumeId);
+  const plan = pair && sources.plans.get(pair.planId);
+  const processServerUrl = pair && sources.urls.get(pair.processServerId);
+  if (!plan || processServerUrl === undefined) return undefined;
+  const compression = plan.compression === 'source' ? 'source' : 'none';
+  return { pairId: pair.pairId, processServerUrl, paused: plan.paused, compression, folding: plan.folding, bufferBytes: bufferBytesDefault, resyncRequest: 0 };
+}
+
+/** One group per plan with the plan's volumes on this host; without an interval it is cut on demand only. */
+function consistencyGroups(hostId: string, sources: DesiredStateSources): AgentDesiredState['consistencyGroups'] {
+  const groups = new Map<string, string[]>();
+  for (const pair of sources.pairs) if (pair.hostId === hostId) groups.set(pair.planId, [...(groups.get(pair.planId) ?? []), pair.volumeId]);
+  return sortedBy([...groups], ([planId]) => planId).map(([planId, volumeIds]) => {
+    const plan = sources.plans.get(planId);
+    const seconds = plan?.paused ? undefined : plan?.consistencyIntervalSeconds;
+    return { planId, volumeIds: volumeIds.sort(), ...(seconds === undefined ? {} : { intervalSeconds: seconds }) };
+  });
+}
+
+export function desiredProcessServerState(processServerId: string, sources: DesiredStateSources): Unnumbered<ProcessServerDesiredState> {
+  const pairs = sources.pairs.filter((pair) => pair.processServerId === processServerId).flatMap((pair) => {
+    const plan = sources.plans.get(pair.planId);
+    const masterTargetUrl = sources.urls.get(pair.masterTargetId);
+    if (!plan || masterTargetUrl === undefined) return [];
+    const compression = plan.compression === 'process-server' ? 'process-server' as const : 'none' as const;
+    return [{ pairId: pair.pairId, masterTargetUrl, compression, spoolBytesMax: spoolBytesMaxDefault, paused: plan.paused }];
+  });
+  const removed = sources.removedPairs.filter((pair) => pair.processServerId === processServerId);
+  return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+}
+
+/** The replica of a removed pair is deleted only where that was asked for. */
+export function desiredMasterTargetState(masterTargetId: string, sources: DesiredStateSources): Unnumbered<MasterTargetDesiredState> {
+  const pairs = sources.pairs.filter((pair) => pair.masterTargetId === masterTargetId).flatMap((pair) => {
+    const plan = sources.plans.get(pair.planId);
+    if (!plan) return [];
+    const { pairId, volumeId, volumeName, sizeBytes } = pair;
+    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention }];
+  });
+  const removed = sources.removedPairs.filter((pair) => pair.masterTargetId === masterTargetId && pair.deleteData);
+  return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+}
+
+function sortedBy<Item>(items: readonly Item[], key: (item: Item) => string): Item[] {
+  return [...items].sort((left, right) => (key(left) < key(right) ? -1 : 1));
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from '@jest/globals';
+import { desiredAgentState, desiredMasterTargetState, desiredProcessServerState, type DesiredStateSources } from './desired-state';
+import { type Candidate, placePair, withPlacement } from './place-pair';
+
+const candidate = (role: Candidate['role'], componentId: string, pairCount: number, available = true): Candidate => ({ role, componentId, pairCount, available });
+
+describe('placement', () => {
+  it('takes the least loaded that is available, by id when equal', () => {
+    const candidates = [
+      candidate('process-server', 'ps-b', 1), candidate('process-server', 'ps-a', 1), candidate('process-server', 'ps-c', 0, false), candidate('master-target', 'mt', 7),
+    ];
+    const placement = placePair(candidates);
+    expect(placement).toEqual({ placed: true, processServerId: 'ps-a', masterTargetId: 'mt' });
+    if (placement.placed) expect(placePair(withPlacement(candidates, placement))).toMatchObject({ processServerId: 'ps-b' });
+  });
+
+  it('says what is missing', () => {
+    expect(placePair([candidate('process-server', 'ps', 0)])).toMatchObject({ rejection: { code: 'placement/no-master-target', detail: 'no master target is enrolled' } });
+    expect(placePair([candidate('process-server', 'ps', 0, false)])).toMatchObject({ rejection: { detail: 'no process server has been heard lately' } });
+  });
+});
+
+describe('desired state', () => {
+  const tap = { kind: 'nbd', source: '/d' } as const;
+  const pair = { pairId: 'pair-1', planId: 'plan', volumeId: 'v1', volumeName: 'data', hostId: 'h1', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 7 };
+  const sources: DesiredStateSources = {
+    volumes: [{ volumeId: 'v2', hostId: 'h1', name: 'free', tap, sizeBytes: undefined }, { volumeId: 'v1', hostId: 'h1', name: 'data', tap, sizeBytes: 7 }],
+    plans: new Map([['plan', { planId: 'plan', paused: false, retention: { windowSeconds: 60 }, consistencyIntervalSeconds: 15, compression: 'process-server', folding: false }]]),
+    pairs: [pair],
+    removedPairs: [{ ...pair, pairId: 'old-1', deleteData: true }, { ...pair, pairId: 'old-2', deleteData: false }],
+    urls: new Map([['ps', 'https://ps:1'], ['mt', 'https://mt:2']]),
+  };
+
+  it('of an agent: every volume of the host, its pair where there is one, the cuts of its plans', () => {
+    const state = desiredAgentState('h1', sources);
+    expect(state.volumes.map((volume) => [volume.volumeId, volume.pair?.processServerUrl])).toEqual([['v1', 'https://ps:1'], ['v2', undefined]]);
+    expect(state.consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'], intervalSeconds: 15 }]);
+  });
+
+  it('of a pair whose next hop has no address yet waits', () => {
+    const unreachable = { ...sources, urls: new Map<string, string>() };
+    expect(desiredAgentState('h1', unreachable).volumes[0]?.pair).toBeUndefined();
+    expect(desiredProcessServerState('ps', unreachable).pairs).toEqual([]);
+  });
+
+  it('of a target deletes a removed replica only when asked', () => {
+    expect(desiredMasterTargetState('mt', sources)).toMatchObject({ pairs: [{ pairId: 'pair-1', sizeBytes: 7 }], removedPairs: ['old-1'] });
+    expect(desiredProcessServerState('ps', sources)).toMatchObject({ pairs: [{ compression: 'process-server' }], removedPairs: ['old-1', 'old-2'] });
+  });
+});

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+export { given } from './given';
+export { agentReading, masterTargetReading, processServerReading } from './readings';
