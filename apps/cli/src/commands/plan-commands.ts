@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Plan, restRoutes } from '@secondsite/contracts';
+import type { Command } from 'commander';
+import { type CliContext, connect, show, usageError } from '../cli-context';
+import { humanBytes, humanSeconds, parseBytes, parseSeconds, table } from '../output';
+import { pairRows, pairHeader } from './status-view';
+
+interface CreateOptions {
+  readonly volume: string[];
+  readonly retention?: string;
+  readonly retentionSpace?: string;
+  readonly consistencyInterval?: string;
+  readonly compression?: 'none' | 'source' | 'process-server';
+  readonly folding?: boolean;
+}
+
+function required<Value>(value: Value | undefined, hint: string): Value {
+  if (value === undefined) throw usageError(hint);
+  return value;
+}
+
+function createBody(name: string, options: CreateOptions) {
+  const windowSeconds = options.retention === undefined ? undefined : required(parseSeconds(options.retention), '--retention is a duration such as 24h or 7d.');
+  const spaceBytes = options.retentionSpace === undefined ? undefined : required(parseBytes(options.retentionSpace), '--retention-space is a size such as 50GiB.');
+  const interval = options.consistencyInterval === undefined ? undefined : required(parseSeconds(options.consistencyInterval), '--consistency-interval is a duration such as 15m.');
+  return {
+    name,
+    volumes: options.volume,
+    retention: { ...(windowSeconds === undefined ? {} : { windowSeconds }), ...(spaceBytes === undefined ? {} : { spaceBytes }) },
+    ...(interval === undefined ? {} : { consistencyIntervalSeconds: interval }),
+    ...(options.compression === undefined ? {} : { compression: options.compression }),
+    ...(options.folding === undefined ? {} : { folding: options.folding }),
+  };
+}
+
+function describe(plan: Plan): string {
+  const space = plan.retention.spaceBytes === undefined ? '' : ` or ${humanBytes(plan.retention.spaceBytes)}`;
+  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${humanSeconds(plan.retention.windowSeconds)}${space}`;
+}
+
+function addCreate(plan: Command, context: CliContext): void {
+  plan
+    .command('create <name>')
+    .description('protect volumes')
+    .requiredOption('--volume <volumes...>', 'volumes by name')
+    .option('--retention <duration>', 'window in which any write can be recovered to (default 24h)')
+    .option('--retention-space <size>', 'also bound the journal by space, whichever comes first')
+    .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
+    .option('--compression <where>', 'none, source or process-server')
+    .option('--folding', 'last write wins inside a change set: fewer bytes, coarser points')
+    .addHelpText('after', '\nExample:\n  secondsite plan create web --volume web1-disk web1-data --retention 24h --retention-space 50GiB --consistency-interval 15m')
+    .action(async (name: string, options: CreateOptions, command: Command) => {
+      const value = await (await connect(context, command)).call(restRoutes.createPlan, { body: createBody(name, options) });
+      show(context, command, { value, human: describe });
+    });
+}
+
+function addQueries(plan: Command, context: CliContext): void {
+  plan
+    .command('status <name>')
+    .description('stage, RPO and data in transit of each volume')
+    .action(async (name: string, _options: object, command: Command) => {
+      const value = await (await connect(context, command)).call(restRoutes.getPlanStatus, { path: { plan: name } });
+      show(context, command, { value, human: (status) => `${describe(status)}, RPO ${humanSeconds(status.rpoSeconds)}\n${table(pairHeader, pairRows(status.pairs))}` });
+    });
+  plan
+    .command('list')
+    .description('list the plans')
+    .action(async (_options: object, command: Command) => {
+      const value = await (await connect(context, command)).call(restRoutes.listPlans);
+      show(context, command, { value, human: ({ plans }) => (plans.length === 0 ? '(none)' : plans.map(describe).join('\n')) });
+    });
+  plan
+    .command('history <name>')
+    .description('every fact about the plan, with actor and time')
+    .action(async (name: string, _options: object, command: Command) => {
+      const value = await (await connect(context, command)).call(restRoutes.getPlanHistory, { path: { plan: name } });
+      show(context, command, { value, human: ({ entries }) => table(['TIME', 'ACTOR', 'FACT'], entries.map((entry) => [entry.occurredAt, entry.actor, entry.summary])) });
+    });
+}
+
+function addChanges(plan: Command, context: CliContext): void {
+  const acts = { pause: { route: restRoutes.pausePlan, what: 'stop sending; changed regions are remembered' }, resume: { route: restRoutes.resumePlan, what: 'go on; changed regions are resynchronised' } };
+  for (const [act, { route, what }] of Object.entries(acts)) {
+    plan
+      .command(`${act} <name>`)
+      .description(what)
+      .action(async (name: string, _options: object, command: Command) => {
+        const value = await (await connect(context, command)).call(route, { path: { plan: name } });
+        show(context, command, { value, human: describe });
+      });
+  }
+  plan
+    .command('remove <name>')
+    .description('remove protection; replicas and journals stay unless --delete-data')
+    .requiredOption('--confirm <name>', 'repeat the name of the plan')
+    .option('--delete-data', 'also delete replicas and journals')
+    .action(async (name: string, options: { confirm: string; deleteData?: boolean }, command: Command) => {
+      const query = { confirm: options.confirm, deleteData: options.deleteData ? ('true' as const) : ('false' as const) };
+      await (await connect(context, command)).call(restRoutes.removePlan, { path: { plan: name }, query });
+      show(context, command, { value: { removed: name }, human: () => `plan ${name} removed` });
+    });
+}
+
+export function addPlanCommands(program: Command, context: CliContext): void {
+  const plan = program.command('plan').description('protection plans');
+  addCreate(plan, context);
+  addQueries(plan, context);
+  addChanges(plan, context);
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import { open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TestCluster, waitFor } from '@secondsite/cli/testing';
+import type { Volume } from '@secondsite/contracts';
+import { microsFromIso } from '@secondsite/units';
+import { clockMicros } from '@secondsite/disk-files';
+
+export interface ProtectedDisk {
+  readonly name: string;
+  readonly image: string;
+  readonly uri: string;
+  readonly sizeBytes: number;
+}
+
+/** A local cluster and protected disks on it, as the rows need them. */
+export class BenchSite {
+  #disks = 0;
+
+  private constructor(readonly cluster: TestCluster) {}
+
+  static async start(environment: NodeJS.ProcessEnv = {}): Promise<BenchSite> {
+    return new BenchSite(await TestCluster.start(environment));
+  }
+
+  get folder(): string {
+    return this.cluster.folder;
+  }
+
+  /** Adds a disk; `fill` writes its first content before it is exported. */
+  async addDisk({ sizeBytes, fill }: { sizeBytes: number; fill?: (image: string) => Promise<void> }): Promise<ProtectedDisk> {
+    const name = `disk-${++this.#disks}`;
+    const image = join(this.folder, `${name}.img`);
+    const file = await open(image, 'w');
+    await file.truncate(sizeBytes);
+    await file.close();
+    await fill?.(image);
+    const volume = await this.cluster.cli<Volume>('volume', 'add', name, '--host', 'local', '--image', image);
+    const uri = volume.nbdUris[0];
+    if (uri === undefined) throw new Error(`the agent did not export ${name}`);
+    return { name, image, uri, sizeBytes };
+  }
+
+  async protect(disk: ProtectedDisk): Promise<void> {
+    await this.cluster.cli('plan', 'create', `plan-${disk.name}`, '--volume', disk.name, '--retention', '24h');
+    await this.cluster.whenInSync(`plan-${disk.name}`, { secondsMax: 600 });
+  }
+
+  /** Resolves when everything written until the call is applied at the target. */
+  async whenApplied(disk: ProtectedDisk): Promise<void> {
+    const written = clockMicros();
+    await waitFor(`${disk.name} to be applied`, 300, async () => {
+      const { pairs } = await this.cluster.planStatus(`plan-${disk.name}`);
+      return pairs.every((pair) => (microsFromIso(pair.coveredTime ?? '') ?? 0) >= written);
+    });
+  }
+
+  async remove(disk: ProtectedDisk): Promise<void> {
+    await this.cluster.cli('plan', 'remove', `plan-${disk.name}`, '--confirm', `plan-${disk.name}`, '--delete-data');
+    await this.cluster.cli('volume', 'remove', disk.name);
+    await rm(disk.image, { force: true });
+  }
+
+  /** Resident memory of each process in MiB. */
+  async residentMebibytes(): Promise<Record<string, number>> {
+    const sizes: Record<string, number> = {};
+    for (const { name, pid } of await this.cluster.processes()) {
+      const status = await readFile(`/proc/${pid}/status`, 'utf8');
+      sizes[name] = Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+    }
+    return sizes;
+  }
+
+  stop(): Promise<void> {
+    return this.cluster.stop();
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// `./secondsite bench [--rounds N] [--row NAME]`: every figure beside its peer from the same run.
+import { cpus, totalmem } from 'node:os';
+import { humanBytes } from '@secondsite/cli';
+import { BenchSite } from './bench-site';
+import { baselineRow } from './rows/baseline-row';
+import { bootRow } from './rows/boot-row';
+import { rpoRow, sustainedRow } from './rows/sustained-row';
+import { tapRows } from './rows/tap-row';
+import { rowLines, type TableRow } from './table-row';
+
+const rowNames = ['tap', 'sustained', 'baseline', 'boot'];
+
+function optionValue(name: string, fallback: string): string {
+  const index = process.argv.indexOf(name);
+  return index < 0 ? fallback : (process.argv[index + 1] ?? fallback);
+}
+
+function print(rows: readonly TableRow[]): void {
+  for (const row of rows) console.log(`\n${rowLines(row).join('\n')}`);
+}
+
+async function printMemory(site: BenchSite, when: string): Promise<void> {
+  const sizes = await site.residentMebibytes();
+  console.log(`\nresident memory ${when}: ${Object.entries(sizes).map(([name, mebibytes]) => `${name} ${mebibytes} MiB`).join(', ')}`);
+}
+
+async function withTls(rounds: number, wanted: ReadonlySet<string>): Promise<void> {
+  const site = await BenchSite.start();
+  try {
+    if (wanted.has('tap')) print(await tapRows(site, rounds));
+    if (wanted.has('sustained')) {
+      const { row, megabytesPerSecond } = await sustainedRow(site, { rounds, title: 'agent to applied, 64 KiB random writes, TLS', leastRatio: 0.35 });
+      print([row, await rpoRow(site, megabytesPerSecond)]);
+    }
+    await printMemory(site, 'after these rows');
+    if (wanted.has('baseline')) print([await baselineRow(site, rounds)]);
+    if (wanted.has('boot')) print([await bootRow(site, rounds)]);
+    await printMemory(site, 'at the end (limit 400 MiB each)');
+  } finally {
+    await site.stop();
+  }
+}
+
+async function withoutTls(rounds: number): Promise<void> {
+  const site = await BenchSite.start({ SECONDSITE_INSECURE: '1' });
+  try {
+    const { row } = await sustainedRow(site, { rounds, title: 'agent to applied, 64 KiB random writes, no TLS', leastRatio: 0.6 });
+    print([row]);
+  } finally {
+    await site.stop();
+  }
+}
+
+async function main(): Promise<void> {
+  const rounds = Number(optionValue('--rounds', '5'));
+  const only = optionValue('--row', '');
+  const wanted = new Set(only === '' ? rowNames : [only]);
+  console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, ${humanBytes(totalmem())}, Node ${process.version}; medians of ${rounds} (extremes), ours and peers in turn`);
+  await withTls(rounds, wanted);
+  if (wanted.has('sustained')) await withoutTls(rounds);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One row of the table: ours and its peers, measured in turn in the same run. */
+export interface Contestant {
+  readonly name: string;
+  /** One measured run; the figure's unit is the row's. */
+  readonly run: () => Promise<number>;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly median: number;
+  readonly minimum: number;
+  readonly maximum: number;
+}
+
+/** Runs A B A B … so that a machine whose speed drifts is unkind to all alike; the first round warms up and is not counted. */
+export async function measureInterleaved(contestants: readonly Contestant[], rounds: number): Promise<Figure[]> {
+  const figures = contestants.map(() => [] as number[]);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [index, contestant] of contestants.entries()) {
+      const figure = await contestant.run();
+      if (round > 0) (figures[index] as number[]).push(figure);
+    }
+  }
+  return contestants.map((contestant, index) => summarize(contestant.name, figures[index] as number[]));
+}
+
+export function summarize(name: string, values: readonly number[]): Figure {
+  return { name, median: quantile(values, 0.5), minimum: Math.min(...values), maximum: Math.max(...values) };
+}
+
+/** Nearest-rank quantile; `q` in 0 … 1. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? NaN;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GIB } from '@secondsite/units';
+import type { BenchSite } from '../bench-site';
+import { measureInterleaved } from '../measure';
+import { Nbdkit } from '../nbdkit';
+import { runProgram } from '../run-program';
+import type { TableRow } from '../table-row';
+
+const diskBytes = 4 * GIB;
+const stepBytes = GIB / 4;
+
+/** Every other 256 MiB holds incompressible data, the rest are holes. */
+async function fillHalf(image: string): Promise<void> {
+  for (let offset = 0; offset < diskBytes; offset += 2 * stepBytes) {
+    await runProgram('dd', ['if=/dev/urandom', `of=${image}`, 'bs=1M', `count=${stepBytes >> 20}`, `seek=${offset >> 20}`, 'conv=notrunc', 'status=none']);
+  }
+}
+
+async function emptyImage(path: string): Promise<void> {
+  const file = await open(path, 'w');
+  await file.truncate(diskBytes);
+  await file.close();
+}
+
+/** From "protect this disk" to differential sync for a half-full image, beside copies of the same image over NBD. */
+export async function baselineRow(site: BenchSite, rounds: number): Promise<TableRow> {
+  const source = join(site.folder, 'baseline-source.img');
+  await emptyImage(source);
+  await fillHalf(source);
+  const copyWith = async (command: string, args: (from: string, to: string) => string[]): Promise<number> => {
+    const target = join(site.folder, 'baseline-copy.img');
+    await emptyImage(target);
+    const [from, to] = [await Nbdkit.serve(source), await Nbdkit.serve(target)];
+    const started = performance.now();
+    await runProgram(command, args(from.uri, to.uri));
+    const seconds = (performance.now() - started) / 1000;
+    await Promise.all([from.stop(), to.stop()]);
+    await rm(target);
+    return seconds;
+  };
+  const [ours, nbdcopy, convert] = await measureInterleaved([
+    { name: 'plan create to differential sync', run: () => protectOnce(site, source) },
+    { name: 'nbdcopy NBD to NBD', run: () => copyWith('nbdcopy', (from, to) => [from, to]) },
+    { name: 'qemu-img convert -n NBD to NBD', run: () => copyWith('qemu-img', (from, to) => ['convert', '-n', '-f', 'raw', '-O', 'raw', from, to]) },
+  ], rounds);
+  await rm(source);
+  if (!ours || !nbdcopy || !convert) throw new Error('a contestant is missing');
+  return { title: 'baseline of a half-full 4 GiB image', unit: 's', ours, peers: [nbdcopy, convert], reach: [{ kind: 'most', ratio: 1 }, { kind: 'most', ratio: 1 }] };
+}
+
+async function protectOnce(site: BenchSite, source: string): Promise<number> {
+  const disk = await site.addDisk({ sizeBytes: diskBytes, fill: async (image) => void (await runProgram('cp', ['--sparse=always', source, image])) });
+  const started = performance.now();
+  await site.protect(disk);
+  const seconds = (performance.now() - started) / 1000;
+  await site.remove(disk);
+  return seconds;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Writes stamped blocks to an NBD disk without pause, on several connections, surviving the death of the server, and logs every acknowledgement. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { clockMicros } from '@secondsite/disk-files';
+import { NbdClient } from '@secondsite/nbd';
+import { AcknowledgementLog, blockBytes, stampedBlocks } from './acknowledgement-log';
+import type { Random } from './random';
+
+export interface LoadOptions {
+  readonly uri: string;
+  readonly blocks: number;
+  readonly random: Random;
+  /** Writers, each with its own connection and its own part of the disk, so that the order of writes to a block is known. */
+  readonly writers?: number;
+  /** Pause after each write; bounds the load. */
+  readonly pauseMillis?: number;
+}
+
+export class StampedLoad {
+  readonly log = new AcknowledgementLog();
+  readonly #options: Required<LoadOptions>;
+  #running = true;
+  #interruptions = 0;
+  #writers: Promise<void>[] = [];
+
+  constructor(options: LoadOptions) {
+    this.#options = { writers: 4, pauseMillis: 0, ...options };
+  }
+
+  /** Connections that broke and were made again. */
+  get interruptions(): number {
+    return this.#interruptions;
+  }
+
+  start(): void {
+    const { writers } = this.#options;
+    this.#writers = Array.from({ length: writers }, (_, writer) => this.#write(writer));
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#writers);
+  }
+
+  async #write(writer: number): Promise<void> {
+    while (this.#running) {
+      try {
+        const client = await NbdClient.connect(this.#options.uri);
+        try {
+          while (this.#running) await this.#writeOnce(client, writer);
+        } finally {
+          client.destroy();
+        }
+      } catch {
+        this.#interruptions++;
+        await delay(20);
+      }
+    }
+  }
+
+  async #writeOnce(client: NbdClient, writer: number): Promise<void> {
+    const { blocks, random, writers, pauseMillis } = this.#options;
+    const share = Math.floor(blocks / writers);
+    const blockCount = 1 + random.below(4);
+    const firstBlock = writer * share + random.below(share - blockCount);
+    const write = this.log.issue({ firstBlock, blockCount, at: clockMicros() });
+    await client.write(firstBlock * blockBytes, stampedBlocks({ stamp: write.stamp, firstBlock, blockCount }));
+    this.log.acknowledge(write, clockMicros());
+    if (pauseMillis > 0) await delay(pauseMillis);
+  }
+}
