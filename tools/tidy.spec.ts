@@ -13,7 +13,7 @@ const sources = files.filter((file) => /\.(ts|mts)$/.test(file));
 const text = (file: string): string => readFileSync(join(root, file), 'utf8');
 
 /** File names and relative import targets that make a source file reachable from others or from a runner. */
-const entryPoint = /(^|\/)(index|main|bench|.*\.worker|.*\.spec|.*\.migration|golden)\.ts$|^(test|tools|bench)\//;
+const entryPoint = /(^|\/)(index|main|bench|.*\.worker|.*-main|.*-sample|.*-bench|.*\.spec|.*\.migration|golden)\.ts$|^(test|tools|bench)\//;
 
 describe('tidy', () => {
   it('every source file begins with its licence line', () => {
@@ -53,6 +53,10 @@ describe('tidy', () => {
       }
     }
     expect(broken).toEqual([]);
+  });
+
+  it('docs/write-path.md is generated from the sources as they are', () => {
+    expect(() => execFileSync(process.execPath, [join(root, 'tools', 'write-path.mjs'), '--check'], { encoding: 'utf8' })).not.toThrow();
   });
 
   it('every library and app says what it is for', () => {

@@ -131,6 +131,11 @@ describe('the configuration server', () => {
     );
     processServer.say({ url: 'https://127.0.0.1:9', pairs: [{ pairId, forwardedSequence: 7, spoolBytes: 0, spoolSets: 0 }] });
     await until('the new address at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.processServerUrl === 'https://127.0.0.1:9');
+    await until('the address that was only said', async () => {
+      const { entries } = await cluster.rest.ok<{ entries: HistoryEntry[] }>(restRoutes.listEvents, { query: { context: 'inventory' } });
+      const registered = entries.filter((entry) => entry.type.includes('component-registered')).map((entry) => entry.data as { componentId: string; url: string });
+      return registered.some(({ componentId, url }) => componentId === masterTarget.componentId && url === 'https://127.0.0.1:2');
+    });
   });
 
   it('takes what components report into the history once, whoever repeats it', async () => {

@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
 import { CommandRunner } from './commands/command-runner';
+import { ComponentAddresses } from './component-events/component-addresses';
 import { ComponentEvents } from './component-events/component-events';
 import type { ConfigServerConfig } from './config';
 import { controllers } from './controllers';
@@ -137,7 +138,8 @@ function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepare
     durable: `config-server-${config.tenantId}`, subjects: [eventSubjectFilter({ tenantId: config.tenantId })], handler: (event) => componentEvents.handle(event),
   });
   const relay = startEventRelay({ url: config.databaseUrl, publisher: bus, log: logger });
-  const watch = new PairWatch({ commands, directories, live, clock, logger, stallSeconds: config.stallSeconds });
+  const addresses = new ComponentAddresses(commands, live);
+  const watch = new PairWatch({ commands, directories, live, addresses, clock, logger, stallSeconds: config.stallSeconds });
   const statuses = new PairStatuses(live, clock);
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),

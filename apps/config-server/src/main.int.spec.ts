@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { RestClient } from './testing';
 
 const main = join(__dirname.replace('/src', '/dist'), 'main.js');
@@ -28,10 +29,9 @@ describe('the process of the configuration server', () => {
   const environment = (): NodeJS.ProcessEnv => ({
     PATH: process.env.PATH, SECONDSITE_DATA_DIR: dataDir, DATABASE_URL: postgres?.url, NATS_URL: nats?.url, LOG_LEVEL: 'fatal',
   });
-  const run = (...args: string[]): ChildProcess => spawn(process.execPath, [main, ...args], { env: environment(), stdio: ['ignore', 'inherit', 'inherit'] });
-  const start = async (): Promise<Ready> => {
+  const start = async (more: NodeJS.ProcessEnv = {}): Promise<Ready> => {
     rmSync(join(dataDir, 'ready.json'), { force: true });
-    child = run();
+    child = spawn(process.execPath, [main], { env: { ...environment(), ...more }, stdio: ['ignore', 'inherit', 'inherit'] });
     await waitUntil(() => existsSync(join(dataDir, 'ready.json')), { what: 'ready.json', timeoutMillis: 20_000 });
     return JSON.parse(readFileSync(join(dataDir, 'ready.json'), 'utf8')) as Ready;
   };
@@ -75,11 +75,27 @@ describe('the process of the configuration server', () => {
     const ready = await start();
     expect((await fetch(`${ready.metricsUrl}/healthz`)).status).toBe(200);
     await waitUntil(async () => (await readyz(ready)).status === 200, { what: 'readiness', timeoutMillis: 10_000 });
-    expect(await (await fetch(`${ready.metricsUrl}/metrics`)).text()).toContain('secondsite_event_relay_lag_events 0');
+    const metrics = async (): Promise<string> => (await fetch(`${ready.metricsUrl}/metrics`)).text();
+    await waitUntil(async () => (await metrics()).includes('secondsite_event_relay_lag_events 0'), { what: 'everything to be published', timeoutMillis: 15_000 });
     await nats.kill();
     await waitUntil(async () => (await readyz(ready)).text.includes('NATS cannot be reached'), { what: 'unreadiness', timeoutMillis: 10_000 });
     await nats.start();
     await waitUntil(async () => (await readyz(ready)).status === 200, { what: 'readiness again', timeoutMillis: 10_000 });
+    await stop('SIGTERM');
+  });
+
+  it('renews its own certificate while it serves', async () => {
+    const ready = await start({ SECONDSITE_CERTIFICATE_SECONDS: '6' });
+    const serial = (): Promise<string> => {
+      const { promise, resolve, reject } = Promise.withResolvers<string>();
+      const socket = connect({ host: '127.0.0.1', port: Number(new URL(ready.url).port), ca: readFileSync(files.caFile) }, () => {
+        resolve(socket.getPeerCertificate().serialNumber);
+        socket.destroy();
+      }).on('error', reject);
+      return promise;
+    };
+    const first = await serial();
+    await waitUntil(async () => (await serial()) !== first, { what: 'another certificate', timeoutMillis: 15_000, intervalMillis: 200 });
     await stop('SIGTERM');
   });
 

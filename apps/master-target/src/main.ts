@@ -11,11 +11,11 @@ async function main(): Promise<void> {
   const telemetry = await startTelemetry({
     serviceName: 'master-target', otlpEndpoint, traceRatio, metricsListen: `${metricsListen.host}:${metricsListen.port}`,
   });
-  let component: RunningComponent | undefined;
+  const running: { component?: RunningComponent } = {};
   endProcessGracefully({
     logger: log,
     shutdown: async () => {
-      await component?.close();
+      await running.component?.close();
       await telemetry.shutdown();
     },
   });
@@ -23,8 +23,9 @@ async function main(): Promise<void> {
     log.fatal({ err: error }, 'the master target cannot go on');
     return process.exit(1);
   };
-  telemetry.readiness.add('data plane', () => (component ? component.notReadyReason() : 'still starting'));
-  component = await startComponent(config, { log, metricsUrl: telemetry.metricsUrl, onFatal }).catch(onFatal);
+  telemetry.readiness.add('data plane', () => (running.component ? running.component.notReadyReason() : 'still starting'));
+  const component = await startComponent(config, { log, metricsUrl: telemetry.metricsUrl, onFatal }).catch(onFatal);
+  running.component = component;
   log.info({ url: component.url, metricsUrl: telemetry.metricsUrl }, 'ready');
 }
 

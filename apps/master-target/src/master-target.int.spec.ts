@@ -44,7 +44,7 @@ async function startServer(dataDir: string, overAllocate = false): Promise<Runni
 }
 
 async function stop({ server, client }: Running): Promise<void> {
-  await client.close();
+  client.close();
   await server.close();
 }
 
@@ -166,7 +166,7 @@ describe('a master target', () => {
         if ((await sending).kind !== 'stored') break;
         waiting = undefined;
       }
-      await client.close();
+      client.close();
       await child.exited;
     }
     const running = await startServer(dataDir);

@@ -6,8 +6,8 @@ import type { SealedChangeSet } from './encode-change-set';
 import { type Refusal, refusal } from './refusal';
 import { type StoredChangeSet, type VerifiedChangeSet, verifyContent } from './verify-change-set';
 
-/** zstd over the parts one after another, as one frame. Given by the caller, so that this library stays free of input and output. */
-export type Compress = (parts: readonly Uint8Array[]) => Promise<Uint8Array>;
+/** zstd over the parts one after another, as one frame; undefined when it is not worthwhile. Given by the caller, so that this library stays free of input and output. */
+export type Compress = (parts: readonly Uint8Array[]) => Promise<Uint8Array | undefined>;
 
 /** The reverse; must reject or return early rather than produce more than `bytesMax`. */
 export type Decompress = (stored: Uint8Array, limits: { readonly bytesMax: number }) => Promise<Uint8Array>;
@@ -17,7 +17,7 @@ export async function compressSealed(set: SealedChangeSet, compress: Compress): 
   if (set.header.compression !== 'none') return set;
   const parts = set.parts.slice(1);
   const stored = await compress(parts);
-  if (stored.byteLength >= set.header.contentBytes) return set;
+  if (!stored || stored.byteLength >= set.header.contentBytes) return set;
   const header = { ...set.header, compression: 'zstd' as const, storedBytes: stored.byteLength };
   return { header, parts: [encodeHeader(header, { stored: checksum([stored]), content: checksum(parts) }), stored] };
 }
@@ -26,7 +26,7 @@ export async function compressSealed(set: SealedChangeSet, compress: Compress): 
 export async function compressStored(set: StoredChangeSet, compress: Compress): Promise<SealedChangeSet | undefined> {
   if (set.header.compression !== 'none') return undefined;
   const stored = await compress([set.stored]);
-  if (stored.byteLength >= set.header.contentBytes) return undefined;
+  if (!stored || stored.byteLength >= set.header.contentBytes) return undefined;
   const header = { ...set.header, compression: 'zstd' as const, storedBytes: stored.byteLength };
   return { header, parts: [encodeHeader(header, { stored: checksum([stored]), content: set.checksums.content }), stored] };
 }

@@ -8,7 +8,7 @@ export const ZEROS = -1;
 /** What a visitor gets for a range that no extent covers. */
 export const UNCOVERED = -2;
 
-const CHUNK_EXTENTS = 256;
+const CHUNK_EXTENTS = 128;
 
 /**
  * Called for each piece in order. `value` is the place of the piece's first byte (values grow with the offset inside an extent),
@@ -23,7 +23,7 @@ class Chunk {
   readonly values = new Float64Array(CHUNK_EXTENTS);
 
   insert(index: number, extent: { start: number; end: number; value: number }): void {
-    for (const column of [this.starts, this.ends, this.values]) column.copyWithin(index + 1, index, this.count);
+    if (index < this.count) this.#move(index + 1, index);
     this.starts[index] = extent.start;
     this.ends[index] = extent.end;
     this.values[index] = extent.value;
@@ -31,8 +31,15 @@ class Chunk {
   }
 
   remove(index: number, count: number): void {
-    for (const column of [this.starts, this.ends, this.values]) column.copyWithin(index, index + count, this.count);
+    if (count === 0) return;
+    this.#move(index, index + count);
     this.count -= count;
+  }
+
+  #move(target: number, from: number): void {
+    this.starts.copyWithin(target, from, this.count);
+    this.ends.copyWithin(target, from, this.count);
+    this.values.copyWithin(target, from, this.count);
   }
 
   /** Index of the first extent that ends after `offset`; `count` if none does. */
@@ -98,10 +105,15 @@ export class ExtentMap {
   insertUncovered(start: ByteOffset, end: ByteOffset, value: number): void {
     let at = start;
     while (at < end) {
-      const next = this.#extentAfter(at);
-      const gapEnd = Math.min(end, next?.start ?? end);
-      if (at < gapEnd) this.#insert(at, gapEnd, advanced(value, at - start));
-      at = next && next.start < end ? next.end : end;
+      const chunkIndex = this.#chunkOf(at);
+      const chunk = this.#chunks[chunkIndex];
+      const index = chunk ? chunk.locate(at) : 0;
+      const inside = chunk !== undefined && index < chunk.count;
+      const next = inside ? chunk : this.#chunks[chunkIndex + 1];
+      const nextStart = next ? (next.starts[inside ? index : 0] as number) : Infinity;
+      const nextEnd = next ? (next.ends[inside ? index : 0] as number) : end;
+      if (at < nextStart) this.#insertAt({ chunkIndex, index }, { start: at, end: Math.min(end, nextStart), value: advanced(value, at - start) });
+      at = nextStart < end ? nextEnd : end;
     }
   }
 
@@ -162,27 +174,18 @@ export class ExtentMap {
     return Math.max(0, low - 1);
   }
 
-  /** The first extent that ends after `offset`. */
-  #extentAfter(offset: number): { start: number; end: number } | undefined {
-    let chunkIndex = this.#chunkOf(offset);
-    let chunk = this.#chunks[chunkIndex];
-    let index = chunk?.locate(offset) ?? 0;
-    if (chunk && index === chunk.count) [chunk, index] = [this.#chunks[++chunkIndex], 0];
-    return chunk && { start: chunk.starts[index] as number, end: chunk.ends[index] as number };
-  }
-
-  /** Inserts into an uncovered range, joining a neighbour in the same chunk that it continues. */
   #insert(start: number, end: number, value: number): void {
     const chunkIndex = this.#chunkOf(start);
+    this.#insertAt({ chunkIndex, index: this.#chunks[chunkIndex]?.locate(start) ?? 0 }, { start, end, value });
+  }
+
+  /** Inserts into an uncovered range, joining a neighbour in the same chunk that it continues. `index`: of the first extent after it. */
+  #insertAt({ chunkIndex, index }: { chunkIndex: number; index: number }, extent: { start: number; end: number; value: number }): void {
     let chunk = this.#chunks[chunkIndex];
-    if (!chunk) {
-      chunk = new Chunk();
-      this.#chunks.push(chunk);
-    }
-    const index = chunk.locate(start);
-    if (this.#joinPrevious(chunk, index - 1, { start, end, value })) return;
-    if (this.#joinNext(chunk, index, { start, end, value })) return;
-    chunk.insert(index, { start, end, value });
+    if (!chunk) this.#chunks.push((chunk = new Chunk()));
+    if (this.#joinPrevious(chunk, index - 1, extent)) return;
+    if (this.#joinNext(chunk, index, extent)) return;
+    chunk.insert(index, extent);
     this.#extents++;
     if (chunk.count === CHUNK_EXTENTS) this.#chunks.splice(chunkIndex + 1, 0, chunk.splitOff());
   }

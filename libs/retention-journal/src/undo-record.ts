@@ -3,7 +3,7 @@
 import type { ByteCount } from '@secondsite/units';
 import { ByteFields } from './byte-fields';
 import type { SetFacts, StreamState, TimelineStep } from './stream-state';
-import { type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
+import { type JournalPosition, UNDO_ENTRY_BYTES, type UndoEntries } from './undo-entries';
 
 export const SEGMENT_HEADER_BYTES = 128;
 export const RECORD_HEADER_BYTES = 128;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { compressSealed, foldChangeSet, HEADER_BYTES, type SealedChangeSet, verifyChangeSet } from '@secondsite/change-set';
+import { compressZstd } from '@secondsite/zstd';
 import type { PairSettings } from './volume-thread';
-import { compressZstd } from './zstd';
 
 /** Folds and compresses a set on its way out, as the pair's settings say now. */
 export async function prepareChangeSet(set: SealedChangeSet, { compression, folding }: Pick<PairSettings, 'compression' | 'folding'>): Promise<SealedChangeSet> {

@@ -28,6 +28,9 @@ interface ReadyFile {
 const run = promisify(execFile);
 const roundMillis = 300;
 
+/** On one machine the agent, which is in the path of the application's writes, goes before what only has to catch up. */
+const niceness = { agent: 0, 'config-server': 0, 'process-server': 5, 'master-target': 10 } as const;
+
 export class Supervisor {
   readonly #config: CliConfig;
   readonly #log: (message: string) => void;
@@ -116,7 +119,8 @@ export class Supervisor {
     const environment = name === 'config-server' ? this.#configServerEnvironment() : await this.#componentEnvironment(name);
     const listen = name === 'agent' ? {} : { SECONDSITE_LISTEN: `127.0.0.1:${await this.#listenPort(name)}` };
     const env = { ...environment, ...listen, SECONDSITE_DATA_DIR: runDir, SECONDSITE_HOME: undefined };
-    await startService({ name, runDir, command: process.execPath, args: ['--enable-source-maps', appMain(name)], env });
+    const node = [process.execPath, '--enable-source-maps', appMain(name)];
+    await startService({ name, runDir, command: 'nice', args: ['-n', String(niceness[name]), ...node], env });
     return waitForReadyFile<ReadyFile>({ name, runDir, readyFile: join(runDir, 'ready.json'), timeoutMillis: 60_000 });
   }
 

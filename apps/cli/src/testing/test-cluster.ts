@@ -1,22 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A whole local cluster of real processes in its own folder, driven as users drive it: by the command line. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type PairStatus, type PlanStatus, restRoutes } from '@secondsite/contracts';
+import { type ChangeSetTrace, type ClusterStatus, type PairStatus, type PlanStatus, type Problem, restRoutes, type View, type Volume } from '@secondsite/contracts';
+import { identifyProcess, writeWhole } from '@secondsite/embedded-services';
+import { NbdClient } from '@secondsite/nbd';
 import { ApiClient } from '../api-client';
 import { findEndpoint } from '../cluster-file';
 import { readConfig } from '../config';
+import { heldFile, type ServiceName } from '../local-cluster/cluster-layout';
 
 const cliFile = join(__dirname, '..', '..', 'dist', 'main.js');
 
-interface ClusterProcess {
+export interface ClusterProcess {
   readonly name: string;
   readonly pid: number;
   readonly url?: string;
   readonly metricsUrl?: string;
+}
+
+/** A protected disk: its sparse image, and the NBD URI by which the application writes it. */
+export interface TestDisk {
+  readonly name: string;
+  readonly image: string;
+  readonly sizeBytes: number;
+  readonly uri: string;
+}
+
+/** How a command that failed ended. */
+export interface CliFailure {
+  readonly exitCode: number;
+  /** What stood on standard error with `--json`. */
+  readonly problem: Problem;
+}
+
+interface Ended {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 export class TestCluster {
@@ -28,19 +53,54 @@ export class TestCluster {
 
   static async start(environment: NodeJS.ProcessEnv = {}): Promise<TestCluster> {
     const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'secondsite-system-')), environment);
-    await cluster.cli('up');
-    return cluster;
+    try {
+      await cluster.cli('up');
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
   }
 
   /** Runs a command with `--json` and returns what it printed; rejects with its error output when it ends with a code other than 0. */
-  cli<Answer>(...args: string[]): Promise<Answer> {
+  async cli<Answer>(...args: string[]): Promise<Answer> {
+    const { exitCode, stdout, stderr } = await this.#run([...args, '--json']);
+    if (exitCode !== 0) throw new Error(`secondsite ${args.join(' ')}: ${stderr || stdout || `ended with ${exitCode}`}`);
+    return (stdout.trim() === '' ? undefined : JSON.parse(stdout)) as Answer;
+  }
+
+  /** Runs a command without `--json` and returns what a person sees. */
+  async print(...args: string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.#run(args);
+    if (exitCode !== 0) throw new Error(`secondsite ${args.join(' ')}: ${stderr || stdout}`);
+    return stdout;
+  }
+
+  /** Runs a command that has to fail, and returns its exit code and its problem document; rejects when it succeeds. */
+  async cliFailure(...args: string[]): Promise<CliFailure> {
+    const { exitCode, stdout, stderr } = await this.#run([...args, '--json']);
+    if (exitCode === 0) throw new Error(`secondsite ${args.join(' ')} succeeded: ${stdout}`);
+    return { exitCode, problem: JSON.parse(stderr) as Problem };
+  }
+
+  #run(args: string[]): Promise<Ended> {
+    const options = { env: { ...process.env, ...this.environment, SECONDSITE_HOME: this.#home }, maxBuffer: 64 << 20 };
     return new Promise((resolve, reject) => {
-      const options = { env: { ...process.env, ...this.environment, SECONDSITE_HOME: this.#home }, maxBuffer: 64 << 20 };
-      execFile(process.execPath, [cliFile, ...args, '--json'], options, (error, stdout, stderr) => {
-        if (error) reject(new Error(`secondsite ${args.join(' ')}: ${stderr || stdout || error.message}`));
-        else resolve((stdout.trim() === '' ? undefined : JSON.parse(stdout)) as Answer);
+      const child = execFile(process.execPath, [cliFile, ...args], options, (error, stdout, stderr) => {
+        if (child.exitCode === null) reject(error ?? new Error('the command was killed'));
+        else resolve({ exitCode: child.exitCode, stdout, stderr });
       });
     });
+  }
+
+  /** Adds a volume of the host `local`, backed by a new sparse image. */
+  async addDisk(name: string, sizeBytes: number): Promise<TestDisk> {
+    const image = join(this.folder, `${name}.img`);
+    const file = await open(image, 'wx');
+    await file.truncate(sizeBytes);
+    await file.close();
+    const { nbdUris } = await this.cli<Volume>('volume', 'add', name, '--host', 'local', '--image', image);
+    return { name, image, sizeBytes, uri: nbdUris[0] as string };
   }
 
   async processes(): Promise<ClusterProcess[]> {
@@ -54,10 +114,64 @@ export class TestCluster {
     await waitFor(`${name} to be started again`, 60, async () => (await this.#find(name)).pid !== before.pid);
   }
 
+  /** kill -9 of a part that then stays away while `act` runs; resolves when it runs again. */
+  async withoutPart<Result>(name: ServiceName, act: () => Promise<Result>): Promise<Result> {
+    const before = await this.#find(name);
+    const held = heldFile(this.#home, name);
+    writeWhole(held, 'held by a test\n');
+    process.kill(before.pid, 'SIGKILL');
+    await waitFor(`${name} to be gone`, 10, async () => identifyProcess(before.pid) === undefined);
+    try {
+      return await act();
+    } finally {
+      rmSync(held, { force: true });
+      await waitFor(`${name} to be started again`, 60, async () => (await this.#find(name)).pid !== before.pid);
+    }
+  }
+
+  /** Every value of a metric of one part, by its labels as they are printed. */
+  async metric(part: ServiceName, metric: string): Promise<Map<string, number>> {
+    const { metricsUrl } = await this.#find(part);
+    const text = await (await fetch(`${metricsUrl}/metrics`)).text();
+    const values = text.split('\n').flatMap((line) => {
+      const [, name, labels = '', value] = /^(\w+)(\{.*\})? (\S+)/.exec(line) ?? [];
+      return name === metric ? [[labels, Number(value)] as const] : [];
+    });
+    return new Map(values);
+  }
+
   /** For what is asked many times; acts go through the command line. */
   async planStatus(plan: string): Promise<PlanStatus> {
-    const client = new ApiClient(await findEndpoint(readConfig({ SECONDSITE_HOME: this.#home })));
-    return client.call(restRoutes.getPlanStatus, { path: { plan } });
+    return (await this.#client()).call(restRoutes.getPlanStatus, { path: { plan } });
+  }
+
+  async status(): Promise<ClusterStatus> {
+    return (await this.#client()).call(restRoutes.getStatus);
+  }
+
+  /** One change set of a volume; the newest applied one without a number. */
+  async trace(volume: string, place: { epoch?: number; sequence?: number } = {}): Promise<ChangeSetTrace> {
+    return (await this.#client()).call(restRoutes.traceVolume, { path: { volume }, query: place });
+  }
+
+  async #client(): Promise<ApiClient> {
+    return new ApiClient(await findEndpoint(readConfig({ SECONDSITE_HOME: this.#home })));
+  }
+
+  /** Opens a view of one volume (`point` as in the command: `--at`, T), connects to it, and closes it after `act`, whatever happens. */
+  async withView<Result>({ of, point }: { of: string; point: readonly string[] }, act: (client: NbdClient, view: View) => Promise<Result>): Promise<Result> {
+    const { views } = await this.cli<{ views: View[] }>('view', 'open', of, ...point);
+    const view = views[0] as View;
+    try {
+      const client = await NbdClient.connect(view.nbdUris[0] as string);
+      try {
+        return await act(client, view);
+      } finally {
+        await client.disconnect();
+      }
+    } finally {
+      for (const { viewId } of views) await this.cli('view', 'close', viewId);
+    }
   }
 
   /** Waits until every pair of the plan is in differential sync and green, and what `until` asks of each holds. */
@@ -68,6 +182,15 @@ export class TestCluster {
     });
   }
 
+  /** Waits until each pair of the plan is as asked; `what` says how. */
+  async whenPair(plan: string, what: string, is: (pair: PairStatus) => boolean): Promise<void> {
+    await waitFor(`plan ${plan} to be ${what}`, 60, async () => {
+      const { pairs } = await this.planStatus(plan);
+      return pairs.length > 0 && pairs.every(is);
+    });
+  }
+
+  /** Stops everything and removes it. Idempotent. */
   async stop(): Promise<void> {
     await this.cli('down');
     await rm(this.folder, { recursive: true, force: true });

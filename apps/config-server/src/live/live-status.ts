@@ -52,6 +52,10 @@ export class LiveStatus {
     return this.#heard.get(componentId)?.message.url;
   }
 
+  version(componentId: string): string | undefined {
+    return this.#heard.get(componentId)?.message.version;
+  }
+
   volume(way: { readonly hostId: string; readonly volumeId: string }): AgentVolumeTelemetry | undefined {
     const heard = this.#heard.get(way.hostId);
     return heard?.message.role === 'agent' ? heard.message.volumes.find((volume) => volume.volumeId === way.volumeId) : undefined;

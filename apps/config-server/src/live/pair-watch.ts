@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Looks at every pair once a second. Raises and takes back the stall alarm, and corrects the recorded stage from what the target shows when
+ * Looks at every pair once a second, and at the addresses of components. Raises and takes back the stall alarm, and corrects the recorded stage from what the target shows when
  * a report was lost: only after it differed for a while, for reports and telemetry overtake each other.
  */
 import { detectStall, isSilent, pairDecider, type PairReadings, type StallPlace } from '@secondsite/protection';
@@ -8,6 +8,7 @@ import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import type { Logger } from 'pino';
 import type { CommandRunner } from '../commands/command-runner';
 import { streams } from '../commands/streams';
+import type { ComponentAddresses } from '../component-events/component-addresses';
 import type { Directory, PairRow } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
 import { livePairs } from '../read-models/find';
@@ -18,6 +19,7 @@ export interface PairWatchParts {
   readonly commands: CommandRunner;
   readonly directories: DirectoryCache;
   readonly live: LiveStatus;
+  readonly addresses: ComponentAddresses;
   readonly clock: ServerClock;
   readonly logger: Logger;
   readonly stallSeconds: number;
@@ -49,6 +51,7 @@ export class PairWatch {
   /** One round. Throws what the database throws. */
   async look(): Promise<void> {
     const directory = await this.parts.directories.load();
+    await this.parts.addresses.keep(directory);
     const pairs = livePairs(directory);
     for (const pair of pairs) {
       await this.#judgeStall(pair, directory);

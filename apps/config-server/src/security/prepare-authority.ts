@@ -4,7 +4,7 @@
  * Data folder: `authority/` (the authority's key), `ca/ca.pem` (its certificate, for everyone), `identity/` (this
  * server), `nats/{ca,cert,key}.pem` (nats-server), `admin-token` (0600).
  */
-import { CertificateAuthority, type ComponentIdentity, createKeyAndRequest, readIdentity, writeIdentity } from '@secondsite/certificates';
+import { CertificateAuthority, type ComponentIdentity, createKeyAndRequest, writeIdentity } from '@secondsite/certificates';
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,12 +24,12 @@ export function openAuthority(config: Pick<InitConfig, 'dataDir' | 'certificateS
   return CertificateAuthority.openFolder(join(config.dataDir, 'authority'), { lifetimeSeconds: config.certificateSeconds });
 }
 
-/** Authority, own identity and admin token; each is made when it is missing. */
+/** Authority and admin token, made when they are missing, and an own identity, issued anew: names may have changed, or it was away for long. */
 export async function prepareAuthority(config: InitConfig): Promise<PreparedAuthority> {
   const authority = await openAuthority(config);
   await mkdir(join(config.dataDir, 'ca'), { recursive: true });
   await writeWhole({ file: join(config.dataDir, 'ca', 'ca.pem'), text: authority.certificatePem });
-  const identity = (await readIdentity(config.dataDir)) ?? (await issueOwnIdentity(config, authority));
+  const identity = await issueOwnIdentity(config, authority);
   return { authority, identity, adminToken: await adminToken(config.dataDir) };
 }
 

@@ -41,12 +41,12 @@ export class ApplyLoop {
   #uncoveredBytes = 0;
   #lastCheckpoint: TimeMicros;
   #checkpointing: Promise<void> | undefined;
-  #checkpointFailure: unknown;
+  #checkpointFailure: Error | undefined;
   #running: Promise<void> | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
   #idleWaiters: { resolve: () => void; reject: (error: unknown) => void }[] = [];
-  #failure: unknown;
+  #failure: Error | undefined;
   #faultSince: TimeMicros = 0;
   fault: { readonly code: string; readonly hint: string } | undefined;
   appliedBytes: ByteCount = 0;
@@ -76,7 +76,7 @@ export class ApplyLoop {
   }
 
   /** Why the loop stopped: only opening the pair anew helps. */
-  get failure(): unknown {
+  get failure(): Error | undefined {
     return this.#failure;
   }
 
@@ -186,7 +186,7 @@ export class ApplyLoop {
   #beginCheckpoint(): void {
     this.#checkpointing ??= this.#checkpoint()
       .catch((error: unknown) => {
-        this.#checkpointFailure = error;
+        this.#checkpointFailure = errorOf(error);
         this.wake();
       })
       .finally(() => {
@@ -229,12 +229,16 @@ export class ApplyLoop {
   }
 
   #fail(error: unknown): void {
-    this.#failure = error;
+    this.#failure = errorOf(error);
     const known = isOperationError(error) ? error : undefined;
     this.fault = { code: known?.code ?? 'apply/failed', hint: known?.hint ?? String(error) };
     this.#parts.emit({ kind: 'fault', ...this.fault });
     for (const waiter of this.#idleWaiters.splice(0)) waiter.reject(error);
   }
+}
+
+function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function replayFailure(sequence: number): OperationError {

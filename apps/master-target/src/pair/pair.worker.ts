@@ -2,22 +2,20 @@
 // Thread of one pair: cache, journal, replica, views and their NBD servers. Blocking reads and writes happen here and nowhere else.
 import { clockMicros, openDirectory } from '@secondsite/disk-files';
 import { serveThread, type ThreadSide } from '@secondsite/thread-host';
+import { decompressZstd } from '@secondsite/zstd';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
 import { ViewExporter } from '../views/view-exporter';
 import { ViewRegistry } from '../views/view-registry';
 import type { PairThread, PairThreadData } from './pair-thread';
 import { TargetPair } from './target-pair';
 
 const FREE_SPACE_MILLIS = 1000;
-const decompress = promisify(zstdDecompress);
 
 async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Promise<TargetPair> {
   return TargetPair.open({
     ...data,
     directory: await openDirectory(data.path),
-    decompress: (stored, { bytesMax }) => decompress(stored, { maxOutputLength: Math.max(1, bytesMax) }),
+    decompress: decompressZstd,
     clock: clockMicros,
     delay: (millis) => delay(millis),
     onEvent: (event) => side.emit('pairEvent', event),

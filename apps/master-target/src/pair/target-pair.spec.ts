@@ -6,7 +6,7 @@ import type { HistorySet } from '@secondsite/retention-journal/testing';
 import { PairDriver } from '../testing/pair-driver';
 import type { TargetPair } from './target-pair';
 
-const histories = Number(process.env['SECONDSITE_CRASH_HISTORIES'] ?? 100);
+const histories = Number(process.env['SECONDSITE_CRASH_HISTORIES'] ?? 60);
 
 /** I3 to I5 at this moment: replica, offered instants and views against the remembered images. */
 async function expectTruth(driver: PairDriver, pair: TargetPair, { random, views }: { random: Random; views: number }): Promise<void> {

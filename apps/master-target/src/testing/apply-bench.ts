@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speed of applying and of opening views, against the bare system calls (read old, append, write new) on the same file system.
-// Run: node apps/master-target/dist/testing/apply-bench.js [folder]
-import { encodeChangeSet, type LooseEntry } from '@secondsite/change-set';
+// Run: node apps/master-target/dist/testing/apply-bench.js [folder [KiB,KiB…]]
+import { encodeChangeSet, encodeMarker, type LooseEntry } from '@secondsite/change-set';
 import { clockMicros, openDirectory } from '@secondsite/disk-files';
 import { GIB, KIB, MIB } from '@secondsite/units';
+import { decompressZstd } from '@secondsite/zstd';
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeMarker } from '@secondsite/change-set';
 import { TargetPair } from '../pair/target-pair';
-import { decompress } from './pair-driver';
 
 const pairId = '6f1c0a52-0000-4000-8000-000000000001';
 const volumeBytes = 1 * GIB;
@@ -36,7 +35,7 @@ function randomSet(sequence: number, blockBytes: number): Uint8Array {
 async function applyRate(folder: string, { blockBytes, sets }: { blockBytes: number; sets: number }): Promise<string> {
   const directory = await openDirectory(join(folder, `pair-${blockBytes}`));
   const pair = await TargetPair.open({
-    directory, pairId, sizeBytes: volumeBytes, retention: { windowMicros: 1e13 }, decompress, clock: clockMicros, delay: (millis) => delay(millis),
+    directory, pairId, sizeBytes: volumeBytes, retention: { windowMicros: 1e13 }, decompress: decompressZstd, clock: clockMicros, delay: (millis) => delay(millis),
   });
   pair.start();
   await prefill(folder, `pair-${blockBytes}/replica.img`);
@@ -90,7 +89,7 @@ async function bareRate(folder: string, { blockBytes, sets }: { blockBytes: numb
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(process.argv[2] ?? tmpdir(), 'ss-apply-bench-'));
   try {
-    for (const blockBytes of [64 * KIB, 4 * KIB]) {
+    for (const blockBytes of (process.argv[3] ?? '64,4').split(',').map((kib) => Number(kib) * KIB)) {
       for (let round = 0; round < 2; round++) {
         const bare = await bareRate(folder, { blockBytes, sets: 64 });
         const line = await applyRate(folder, { blockBytes, sets: 64 });

@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plays the process server for one pair: sends what was not answered yet, out of order inside a window, an epoch only after the one before;
 // forgets what was answered (I2 is broken if the target loses any of it).
+import { compressStored, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type Random, randomBelow } from '@secondsite/durable-storage/testing';
 import { type HistorySet, StreamHistory } from '@secondsite/retention-journal/testing';
+import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { zstdCompressSync, zstdDecompress } from 'node:zlib';
-import { compressStored, verifyStored } from '@secondsite/change-set';
+import { zstdCompressSync } from 'node:zlib';
 import type { PairEvent } from '../pair/pair-types';
 import { type PairLimits, TargetPair } from '../pair/target-pair';
-
-const decompressAsync = promisify(zstdDecompress);
-
-/** The zstd of this machine behind the port of the change-set library. */
-export async function decompress(stored: Uint8Array, { bytesMax }: { readonly bytesMax: number }): Promise<Uint8Array> {
-  return decompressAsync(stored, { maxOutputLength: Math.max(1, bytesMax) });
-}
 
 export class PairDriver {
   readonly history: StreamHistory;
@@ -36,7 +29,7 @@ export class PairDriver {
       pairId: this.history.pairId,
       sizeBytes: this.history.volumeBytes,
       retention: { windowMicros: 1e12 },
-      decompress,
+      decompress: decompressZstd,
       clock: () => (this.#clock += 1000),
       delay: async () => void (await setImmediate()),
       onEvent: (event) => this.events.push(event),

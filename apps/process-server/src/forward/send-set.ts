@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
 import type { ChangeSetClient, PutOutcome } from '@secondsite/transport';
-import { constants, zstdCompress } from 'node:zlib';
-import { promisify } from 'node:util';
+import { compressZstd } from '@secondsite/zstd';
 import { ByteBudget } from '../byte-budget';
 import type { SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
@@ -28,8 +27,6 @@ export interface SentSet {
   readonly wireBytes: number;
 }
 
-const zstd = promisify(zstdCompress);
-const zstdParams = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Compressing takes threads of the pool that syncs files as well; two at a time leave it room. */
 const compressing = new ByteBudget(2);
 
@@ -53,9 +50,7 @@ async function compressed(content: Uint8Array): Promise<readonly Uint8Array[]> {
   if (!decoded.ok || decoded.header.compression !== 'none') return [content];
   const giveBack = await compressing.take(1);
   try {
-    const smaller = await compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, async (parts) =>
-      zstd(parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts), zstdParams),
-    );
+    const smaller = await compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, compressZstd);
     return smaller?.parts ?? [content];
   } finally {
     giveBack();

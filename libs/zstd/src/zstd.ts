@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// zstd in the thread pool, for whole change sets. Node's default output chunk of 16 KiB costs a turn of the event loop and a buffer for each;
+// one chunk that holds the whole result is three times faster for data that does not shrink and leaves nothing to collect.
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdCompressSync, zstdDecompress } from 'node:zlib';
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+
+const sampleBytes = 16 * 1024;
+const sampleCount = 3;
+const worthwhileRatio = 0.95;
+const chunkBytesMin = 1024;
+
+/**
+ * zstd level 1 over the parts, as one frame; undefined when samples of them say that it would hardly get smaller (encrypted or
+ * compressed content), which costs about 0.1 ms instead of 8 ms for 8 MiB. The parts must not change before it resolves.
+ */
+export async function compressZstd(parts: readonly Uint8Array[]): Promise<Uint8Array | undefined> {
+  const content = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+  if (!isWorthwhile(content)) return undefined;
+  const boundBytes = content.byteLength + (content.byteLength >> 7) + chunkBytesMin;
+  return compress(content, { params, chunkSize: boundBytes, pledgedSrcSize: content.byteLength });
+}
+
+/** The reverse; rejects rather than produce more than `bytesMax`. */
+export async function decompressZstd(stored: Uint8Array, { bytesMax }: { readonly bytesMax: number }): Promise<Uint8Array> {
+  return decompress(stored, { maxOutputLength: Math.max(1, bytesMax), chunkSize: Math.max(chunkBytesMin, bytesMax) });
+}
+
+function isWorthwhile(content: Uint8Array): boolean {
+  if (content.byteLength <= sampleBytes * sampleCount) return true;
+  const stride = Math.floor((content.byteLength - sampleBytes) / (sampleCount - 1));
+  let smallerBytes = 0;
+  for (let sample = 0; sample < sampleCount; sample++) {
+    const part = content.subarray(sample * stride, sample * stride + sampleBytes);
+    smallerBytes += zstdCompressSync(part, { params, chunkSize: 2 * sampleBytes }).byteLength;
+  }
+  return smallerBytes < worthwhileRatio * sampleBytes * sampleCount;
+}
