@@ -11,6 +11,7 @@ import { TargetServer } from './testing/target-server';
 import { waitFor } from './testing/wait-for';
 
 const volumeBytes = 64 * MIB;
+const pairId = '0b6c1a3e-5a1f-4b52-9d1e-1f2a3b4c5d6e';
 let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
 let server: TargetServer;
 let agent: AgentProcess;
@@ -21,7 +22,7 @@ beforeEach(async () => {
   await server.listen();
   const image = join(folder.path, 'disk.img');
   writeFileSync(image, Buffer.alloc(volumeBytes, 1));
-  const pair = { pairId: '0b6c1a3e-5a1f-4b52-9d1e-1f2a3b4c5d6e', processServerUrl: server.url, paused: false, compression: 'none' as const, folding: false, bufferBytes: 0, resyncRequest: 0 };
+  const pair = { pairId, processServerUrl: server.url, paused: false, compression: 'none' as const, folding: false, bufferBytes: 0, resyncRequest: 0 };
   const desired: AgentDesiredState = { revision: 1, volumes: [{ volumeId: 'v', name: 'v', tap: { kind: 'nbd', source: image }, pair }], consistencyGroups: [] };
   agent = new AgentProcess({ dataDir: join(folder.path, 'agent'), desired });
 });
@@ -39,6 +40,14 @@ function connect(): Promise<NbdClient> {
 async function inSync(): Promise<void> {
   const image = join(folder.path, 'disk.img');
   await waitFor('the replica is the source', () => server.target.green && readFileSync(image).equals(Buffer.from(server.target.replica)));
+}
+
+/** Set bits in the pages of the bitmap file. */
+function markedRegions(): number {
+  const file = readFileSync(join(folder.path, 'agent', 'volumes', 'v', `${pairId}.bitmap`));
+  let marked = 0;
+  for (const byte of file.subarray(8192 + 8)) for (let bits = byte; bits !== 0; bits &= bits - 1) marked += 1;
+  return marked;
 }
 
 /** Writes stamps into its own 4 KiB of each of the first regions until the connection breaks; returns the newest acknowledged per region. */
@@ -60,6 +69,7 @@ describe('the agent as a process', () => {
     await agent.start();
     await inSync();
     for (let round = 1; round <= 3; round++) {
+      await waitFor('regions at rest are unmarked', () => markedRegions() <= 5);
       const client = await connect();
       const stamping = stampUntilBroken(client, 5);
       const { applied } = server.target;

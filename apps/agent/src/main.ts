@@ -10,18 +10,19 @@ async function main(): Promise<void> {
   const log = createLogger({ serviceName: 'agent', level: config.logLevel });
   const { host, port } = config.metricsListen;
   const telemetry = await startTelemetry({ serviceName: 'agent', otlpEndpoint: config.otlpEndpoint, traceRatio: config.traceRatio, metricsListen: `${host}:${port}` });
-  let component: RunningComponent | undefined;
+  const running: { component?: RunningComponent } = {};
   endProcessGracefully({
     logger: log,
     graceMillisMax: SHUTDOWN_MILLIS_MAX,
     shutdown: async () => {
-      await component?.close();
+      await running.component?.close();
       await telemetry.shutdown();
     },
   });
-  component = await startComponent(config, { log, metricsUrl: telemetry.metricsUrl });
+  const component = await startComponent(config, { log, metricsUrl: telemetry.metricsUrl });
+  running.component = component;
   telemetry.readiness.add('volumes', () => component.notReadyReason());
-  log.info({ pid: process.pid, metricsUrl: telemetry.metricsUrl }, 'ready');
+  log.info({ metricsUrl: telemetry.metricsUrl }, 'ready');
 }
 
 void main();

@@ -11,6 +11,7 @@ export interface PairRegistryOptions {
   /** Deletes the folder of a pair that was removed. */
   readonly removeData: (pairId: string) => Promise<void>;
   readonly memory: ByteBudget;
+  readonly recycle: (content: Uint8Array) => void;
   readonly services: PairServices;
 }
 
@@ -75,8 +76,8 @@ export class PairRegistry {
   async #openPair(config: ProcessServerPair): Promise<void> {
     const known = this.#pairs.get(config.pairId);
     if (known) return known.configure(config);
-    const { memory, services, directory } = this.#options;
-    const spool = await PairSpool.open({ directory: await directory.directory(config.pairId), memory, now: services.now });
+    const { memory, recycle, services, directory } = this.#options;
+    const spool = await PairSpool.open({ directory: await directory.directory(config.pairId), memory, recycle, now: services.now });
     this.#pairs.set(config.pairId, new Pair({ config, spool, services }));
   }
 

@@ -77,12 +77,13 @@ export class Pair {
     if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
     const heldOff = this.#heldOff(set, content.length);
     if (heldOff) return heldOff;
+    const stage = stageOfSet(set);
     const span = startSpan({ name: 'spool', traceparent: set.header.traceparent, attributes: this.#attributes(set.header) });
     try {
       const { firstTime, traceparent } = set.header;
       const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content });
       if (result === 'old-epoch') return await this.#refuseOldEpoch(set, content);
-      if (result === 'stored') this.#stored(set, content.length);
+      if (result === 'stored') this.#stored(set.header, content.length, stage);
       return { kind: 'stored', ...this.#progress() };
     } finally {
       span.end();
@@ -164,13 +165,12 @@ export class Pair {
     };
   }
 
-  #stored(set: StoredChangeSet, bytes: ByteCount): void {
-    const { epoch, sequence, traceparent } = set.header;
+  /** The set's content is the spool's now. */
+  #stored({ epoch, sequence, traceparent }: StoredChangeSet['header'], bytes: ByteCount, stage: ReturnType<typeof stageOfSet>): void {
     this.#services.freeSpace.count(bytes);
     counters.receivedBytes.add(bytes);
     counters.receivedSets.add(1);
     this.hops.spooled({ epoch, sequence, storedBytes: bytes, traceparent, spoolDurableAt: this.#services.now() });
-    const stage = stageOfSet(set);
     if (stage) this.#spool.setStage(stage);
     this.#forwarder.wake();
   }

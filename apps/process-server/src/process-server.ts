@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ProcessServerDesiredState, processServerDesiredStateSchema, type ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
-import { type Authorize, ChangeSetClient, ChangeSetServer, type RefusedPeer } from '@secondsite/transport';
+import { BodyPool, type Authorize, ChangeSetClient, ChangeSetServer, type RefusedPeer } from '@secondsite/transport';
 import { type ByteCount, MIB } from '@secondsite/units';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,6 +32,7 @@ export interface ProcessServerOptions {
 const checkpointMillis = 500;
 const freeSpaceMillis = 1000;
 const connectionsPerTarget = 4;
+const idleBodyBytesMax = 48 * MIB;
 
 /** The data plane of a process server: keeps change sets durably and forwards them. Needs no bus and no database. */
 export class ProcessServer {
@@ -53,10 +54,12 @@ export class ProcessServer {
     this.#lock = parts.lock;
     this.#freeSpace = parts.freeSpace;
     this.#clientTls = options.clientTls;
+    const pool = new BodyPool({ idleBytesMax: idleBodyBytesMax });
     this.#pairs = new PairRegistry({
       directory: parts.spool,
       removeData: (pairId) => rm(join(parts.spool.path, pairId), { recursive: true, force: true }),
       memory: new ByteBudget(options.memoryBytesMax),
+      recycle: (content) => pool.giveBack(content.buffer),
       services: {
         now: clockMicros,
         reporter: options.reporter,
@@ -68,6 +71,7 @@ export class ProcessServer {
     this.#server = new ChangeSetServer({
       handler: new ChangeSetReceiver({ pairs: this.#pairs, reporter: options.reporter, now: clockMicros, onFatal: options.onFatal }),
       authorize: options.authorize,
+      pool,
       ...(options.serverTls ? { tls: options.serverTls } : {}),
       ...(options.onRefusedPeer ? { onRefusedPeer: options.onRefusedPeer } : {}),
       limits: { budgetBytes: 80 * MIB, peerBudgetBytes: 48 * MIB },

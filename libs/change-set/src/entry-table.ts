@@ -21,6 +21,16 @@ export function encodeEntry(table: DataView, index: number, entry: ChangeEntry):
   table.setUint32(position + 28, CODE_OF_KIND[entry.kind], true);
 }
 
+/** The rows that are markers, found by their kinds alone: far cheaper than decoding every row. */
+export function* markerEntries(bytes: Uint8Array, entryCount: number): Generator<ChangeEntry> {
+  const table = viewOf(bytes);
+  for (let index = 0; index < entryCount; index++) {
+    if (table.getUint32(index * ENTRY_BYTES + 28, true) !== CODE_OF_KIND.marker) continue;
+    const entry = decodeEntry(table, index);
+    if (entry) yield entry;
+  }
+}
+
 /** Reads row `index`, or undefined when its kind is not known. */
 export function decodeEntry(table: DataView, index: number): ChangeEntry | undefined {
   const position = index * ENTRY_BYTES;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ChangeEntry, ChangeSetHeader } from './change-set';
+import type { ChangeEntry, ChangeSetHeader, StreamMarker } from './change-set';
 import { decodeHeader, type DecodedHeader } from './change-set-header';
 import { ENTRY_BYTES, HEADER_BYTES } from './change-set-layout';
 import { checksum, sameChecksum } from './checksum';
-import { decodeEntryTable } from './entry-table';
+import { decodeEntryTable, markerEntries } from './entry-table';
 import { type Refusal, refusal } from './refusal';
 import { decodeMarker } from './stream-marker';
 
@@ -55,6 +55,19 @@ export function verifyContent({ header, checksums }: DecodedHeader, content: Uin
   const unreadable = entries.findIndex((entry) => entry.kind === 'marker' && decodeMarker(bytesOf(entry, data)) === undefined);
   if (unreadable >= 0) return refusal('change-set/malformed', `entry ${unreadable} is an unknown marker`);
   return { ok: true, header: { ...header, compression: 'none', storedBytes: header.contentBytes }, entries: () => entries, data };
+}
+
+/** The signals of a stored set in order, without checking its other entries; none of a set whose content is compressed. */
+export function markersOf({ header, stored }: StoredChangeSet): StreamMarker[] {
+  const tableBytes = header.entryCount * ENTRY_BYTES;
+  if (header.compression !== 'none' || stored.byteLength < tableBytes) return [];
+  const data = stored.subarray(tableBytes);
+  const markers: StreamMarker[] = [];
+  for (const entry of markerEntries(stored.subarray(0, tableBytes), header.entryCount)) {
+    const marker = decodeMarker(bytesOf(entry, data));
+    if (marker) markers.push(marker);
+  }
+  return markers;
 }
 
 /** The bytes of one entry, sharing memory with `data`. */

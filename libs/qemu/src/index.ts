@@ -13,5 +13,6 @@ export { hostTimeMicros } from './host-tools/host-time';
 export { QmpClient, type QmpConnectOptions } from './qmp/qmp-client';
 export type { QmpArguments, QmpEvent } from './qmp/qmp-message';
 export { attachMirror, type Attachment, type AttachOptions, type NeededResync } from './mirror/attach-mirror';
+export { queryDiskBytes } from './mirror/block-graph';
 export { Mirror, type MirrorLoss } from './mirror/mirror';
 export { linkTlsFolder } from './boot/tls-folder';

@@ -137,11 +137,27 @@ function isStale(request: ClientRequest, error: Error & { code?: string }): bool
   return request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
 }
 
+/**
+ * Hands the body to the connection slice by slice, as it drains: writing (and encrypting) megabytes at once would hold up whoever shares
+ * the thread, such as the agent's tap, for milliseconds.
+ */
 function writeParts(request: ClientRequest, parts: readonly Uint8Array[]): void {
-  request.cork();
-  for (const part of parts) if (part.byteLength > 0) request.write(part);
-  request.end();
-  request.uncork();
+  const slices = slicesOf(parts);
+  const writeOn = (): void => {
+    for (let next = slices.next(); !next.done; next = slices.next()) {
+      if (!request.write(next.value)) return void request.once('drain', writeOn);
+    }
+    request.end();
+  };
+  writeOn();
+}
+
+const sliceBytes = 256 * 1024;
+
+function* slicesOf(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const part of parts) {
+    for (let start = 0; start < part.byteLength; start += sliceBytes) yield part.subarray(start, start + sliceBytes);
+  }
 }
 
 /** A receiver that answers before it has everything (a refusal) needs no more of the body; the connection cannot be used again. */

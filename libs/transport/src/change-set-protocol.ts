@@ -47,10 +47,13 @@ export interface HeldOff {
 /** The change set is durable at the receiver. */
 export type Stored = { readonly kind: 'stored' } & Progress;
 
-/** What arrived at the server. The handler owns `body`: nobody else reads or writes it afterwards, and it may be moved to a thread. */
+/**
+ * What arrived at the server. The handler owns `body`, whose memory may be longer than it: nobody else reads or writes it afterwards, it may be
+ * moved to a thread, and its memory may be given back to the server's pool.
+ */
 export interface StoreRequest extends ChangeSetKey {
   /** The change set as in the change set FORMAT; unchecked. Its memory is exactly its size. */
-  readonly body: ArrayBuffer;
+  readonly body: Uint8Array<ArrayBuffer>;
   /** W3C trace context of the sender's request. */
   readonly traceparent: string | undefined;
   /** Undefined only without TLS (development switch). */

@@ -13,6 +13,7 @@ import { type SecureContextOptions, type TlsOptions, TLSSocket } from 'node:tls'
 import type { Authorize } from './authorize';
 import { type ChangeSetHandler, type ChangeSetKey, parseRoute, type Route, validTraceparent } from './change-set-protocol';
 import { answerFromError, answerFromOutcome, type HttpAnswer, type Problem, problemAnswer } from './http-answer';
+import { BodyPool } from './body-pool';
 import { ReceiveBudget } from './receive-budget';
 import { receiveBody } from './receive-body';
 
@@ -26,6 +27,8 @@ export interface ChangeSetServerOptions {
   /** Told about a bug in the handler, after the request was answered with 500. Default: the error ends the process. */
   readonly onFault?: (error: unknown) => void;
   readonly limits?: Partial<ServerLimits>;
+  /** Where the memory of bodies comes from; the handler gives it back there. Default: one that nobody gives anything back to. */
+  readonly pool?: BodyPool;
 }
 
 export interface RefusedPeer {
@@ -62,6 +65,8 @@ const defaultLimits: Omit<ServerLimits, 'peerBudgetBytes'> = {
   connectionsMax: 1024,
   retryAfterMillis: 200,
 };
+
+const withoutReuse = new BodyPool({ idleBytesMax: 0 });
 
 export class ChangeSetServer {
   private readonly limits: ServerLimits;
@@ -186,7 +191,7 @@ export class ChangeSetServer {
     const giveBack = this.budget.take(peer?.componentId ?? addressOf(request), lengthBytes);
     if (giveBack === undefined) return this.heldOff();
     try {
-      const body = await receiveBody(request, { lengthBytes, stallMillisMax: this.limits.stallMillisMax });
+      const body = await receiveBody(request, { lengthBytes, stallMillisMax: this.limits.stallMillisMax, pool: this.options.pool ?? withoutReuse });
       if (body === undefined) return undefined;
       const { pairId, epoch, sequence } = key;
       const traceparent = validTraceparent(request.headers.traceparent);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+export { BodyPool } from './body-pool';
 export { allowEveryone, allowRoles, type Authorize } from './authorize';
 export { ChangeSetClient, type ChangeSetClientOptions, type PutOptions } from './change-set-client';
 export {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage } from 'node:http';
+import type { BodyPool } from './body-pool';
 
 /**
- * Reads a request's body of known length into one exactly sized memory. Resolves with undefined when the peer goes away in the middle;
- * a peer that sends nothing for `stallMillisMax` is disconnected.
+ * Reads a request's body of known length into one piece of memory from the pool. Resolves with undefined when the peer goes away in the
+ * middle; a peer that sends nothing for `stallMillisMax` is disconnected.
  */
-export function receiveBody(request: IncomingMessage, { lengthBytes, stallMillisMax }: { lengthBytes: number; stallMillisMax: number }): Promise<ArrayBuffer | undefined> {
+export function receiveBody(request: IncomingMessage, { lengthBytes, stallMillisMax, pool }: { lengthBytes: number; stallMillisMax: number; pool: BodyPool }): Promise<Uint8Array<ArrayBuffer> | undefined> {
   return new Promise((resolve) => {
-    const memory = Buffer.allocUnsafeSlow(lengthBytes);
+    const memory = Buffer.from(pool.take(lengthBytes), 0, lengthBytes);
     const stall = setTimeout(() => request.destroy(), stallMillisMax);
     let filledBytes = 0;
-    const finish = (body: ArrayBuffer | undefined) => {
+    const finish = (body: Uint8Array<ArrayBuffer> | undefined) => {
       clearTimeout(stall);
       resolve(body);
     };
@@ -20,7 +21,7 @@ export function receiveBody(request: IncomingMessage, { lengthBytes, stallMillis
       filledBytes += chunk.length;
       stall.refresh();
     });
-    request.once('end', () => finish(filledBytes === lengthBytes ? memory.buffer : undefined));
+    request.once('end', () => finish(filledBytes === lengthBytes ? memory : undefined));
     request.once('error', () => finish(undefined));
     request.once('close', () => finish(undefined));
   });

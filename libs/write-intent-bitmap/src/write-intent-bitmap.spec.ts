@@ -35,7 +35,7 @@ describe('a write-intent bitmap', () => {
     const bitmap = await emptied(storage);
     let syncs = 0;
     storage.fault = ({ kind }) => void (syncs += kind === 'sync' ? 1 : 0);
-    await Promise.all(Array.from({ length: 100 }, (_, region) => bitmap.mark({ offset: region * MIB, length: 1 })));
+    await Promise.all(Array.from({ length: 100 }, async (_, region) => bitmap.mark({ offset: region * MIB, length: 1 })));
     expect(syncs).toBe(1);
     expect(bitmap.mark({ offset: 99 * MIB, length: 4096 })).toBeUndefined();
   });

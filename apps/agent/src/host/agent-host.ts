@@ -6,6 +6,7 @@ import { clockMicros, type FolderLock, lockFolder, openDirectory, readJsonFile, 
 import { isOperationError, isoFromMicros, OperationError } from '@secondsite/units';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { QemuMachines } from '../qemu-tap/qemu-machine';
 import type { ChangeSetHops } from '../volume/change-set-hop-log';
 import type { ReplicationFact } from '../volume/replication-fact';
 import type { Credentials, VolumeEnvironment, VolumeSettings } from '../volume/volume-thread';
@@ -39,6 +40,7 @@ const BOOKMARKS_REMEMBERED = 256;
 export class AgentHost {
   readonly #options: AgentHostOptions;
   readonly #lock: FolderLock;
+  readonly #machines: QemuMachines;
   readonly #runners = new Map<string, VolumeRunner>();
   readonly #rates = new Map<string, RateMeter>();
   readonly #bookmarks = new Map<string, Promise<TogetherCut>>();
@@ -53,6 +55,7 @@ export class AgentHost {
     this.#options = options;
     this.#credentials = options.credentials;
     this.#lock = lock;
+    this.#machines = new QemuMachines(options.environment.dataDir);
   }
 
   /** Takes the data folder (refused while another agent has it) and starts the volumes of the last known desired state. */
@@ -127,10 +130,10 @@ export class AgentHost {
 
   async #obey(desired: AgentDesiredState): Promise<void> {
     if (this.#closed) return;
-    const wanted = new Map(desired.volumes.flatMap((volume) => settingsOf(volume).map((settings) => [settings.volumeId, settings])));
+    const wanted = new Map(desired.volumes.map((volume) => [volume.volumeId, settingsOf(volume)]));
     for (const [volumeId, runner] of this.#runners) {
       const settings = wanted.get(volumeId);
-      if (!settings || settings.source !== runner.settings.source || settings.sizeBytes !== runner.settings.sizeBytes) await this.#remove(volumeId, runner);
+      if (!settings || JSON.stringify(settings.tap) !== JSON.stringify(runner.settings.tap) || settings.sizeBytes !== runner.settings.sizeBytes) await this.#remove(volumeId, runner);
     }
     const results = await Promise.allSettled([...wanted.values()].map((settings) => this.#set(settings)));
     this.#schedule(desired.consistencyGroups);
@@ -144,7 +147,7 @@ export class AgentHost {
     if (runner) return runner.configure(settings);
     const { onFact, onPassed, onFailure } = this.#options;
     const environment = () => ({ ...this.#options.environment, credentials: this.#credentials });
-    const added = new VolumeRunner(settings, { environment, onFact, onPassed, onFailure });
+    const added = new VolumeRunner(settings, { environment, machines: this.#machines, onFact, onPassed, onFailure });
     this.#runners.set(settings.volumeId, added);
     await added.start();
   }
@@ -184,7 +187,7 @@ export class AgentHost {
     this.#groupTimers = groups.flatMap(({ planId, volumeIds, intervalSeconds }) => {
       if (intervalSeconds === undefined) return [];
       const cut = () => this.createBookmark({ bookmarkId: randomUUID(), name: `consistency ${isoFromMicros(clockMicros())}`, level: 'crash', planId, volumeIds });
-      return [setInterval(() => cut().catch((error: unknown) => this.#options.onFailure(error, planId)), intervalSeconds * 1000)];
+      return [setInterval(() => void cut().catch((error: unknown) => this.#options.onFailure(error, planId)), intervalSeconds * 1000)];
     });
   }
 
@@ -193,15 +196,13 @@ export class AgentHost {
     const status = await runner.status().catch(() => undefined); // A thread that just died is told as a failure.
     let meter = this.#rates.get(volumeId);
     if (!meter) this.#rates.set(volumeId, (meter = new RateMeter(() => performance.now())));
-    return volumeTelemetry(runner.settings, { status, failure: runner.failure, rates: meter.next(status) });
+    return volumeTelemetry(runner.settings, { status, failure: runner.failure ?? runner.tapFault, rates: meter.next(status) });
   }
 }
 
-/** A QEMU mirror's disk is made by its own tap, which hands it on as a file. */
-function settingsOf({ volumeId, name, tap, sizeBytes, pair }: AgentVolume): VolumeSettings[] {
-  if (tap.kind !== 'nbd') return [];
+function settingsOf({ volumeId, name, tap, sizeBytes, pair }: AgentVolume): VolumeSettings {
   const { pairId, processServerUrl, paused, compression, folding, resyncRequest } = pair ?? {};
-  if (pairId === undefined || processServerUrl === undefined) return [{ volumeId, name, source: tap.source, sizeBytes, pair: undefined }];
+  if (pairId === undefined || processServerUrl === undefined) return { volumeId, name, tap, sizeBytes, pair: undefined };
   const settings = { pairId, processServerUrl, paused: paused ?? false, compression: compression ?? 'none', folding: folding ?? false, resyncRequest: resyncRequest ?? 0 };
-  return [{ volumeId, name, source: tap.source, sizeBytes, pair: settings }];
+  return { volumeId, name, tap, sizeBytes, pair: settings };
 }

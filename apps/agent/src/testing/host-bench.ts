@@ -7,12 +7,21 @@ import { MIB } from '@secondsite/units';
 import { randomUUID } from 'node:crypto';
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TlsOptions } from 'node:tls';
 import { AgentHost, type BookmarkReport } from '../host/agent-host';
 import { BufferBudget } from '../volume/buffer-budget';
 import type { ReplicationFact } from '../volume/replication-fact';
 import type { Credentials } from '../volume/volume-thread';
 import { TargetServer } from './target-server';
 import { waitFor } from './wait-for';
+
+export interface HostBenchOptions {
+  readonly volumes?: number;
+  readonly volumeBytes?: number;
+  readonly credentials?: Credentials;
+  /** The process server's side of mutual TLS; goes with `credentials`. */
+  readonly targetTls?: TlsOptions;
+}
 
 export class HostBench {
   readonly facts: ReplicationFact[] = [];
@@ -24,11 +33,11 @@ export class HostBench {
   desired!: AgentDesiredState;
 
   /** `volumes` disks of `volumeBytes`, protected, in data mode and consistent. */
-  static async start({ volumes = 1, volumeBytes = 16 * MIB, credentials }: { readonly volumes?: number; readonly volumeBytes?: number; readonly credentials?: Credentials } = {}): Promise<HostBench> {
+  static async start({ volumes = 1, volumeBytes = 16 * MIB, credentials, targetTls }: HostBenchOptions = {}): Promise<HostBench> {
     const bench = new HostBench();
     bench.folder = await temporaryDirectory();
     for (let index = 0; index < volumes; index++) {
-      const target = new TargetServer({ volumeBytes });
+      const target = new TargetServer({ volumeBytes, ...(targetTls ? { tls: targetTls } : {}) });
       await target.listen();
       bench.targets.push(target);
       writeFileSync(bench.imageOf(index), Buffer.alloc(3 * MIB, 7));

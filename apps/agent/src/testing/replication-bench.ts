@@ -56,7 +56,7 @@ export class ReplicationBench {
     this.device = new VolumeDevice(this.disk);
     const bitmap = await WriteIntentBitmap.open({ directory: this.storage.root, name: 'bitmap', volumeId: 'v', volumeBytes: this.volumeBytes });
     this.replication = new PairReplication({
-      pairId, volumeBytes: this.volumeBytes, file, bitmap,
+      pairId, volumeBytes: this.volumeBytes, source: file, bitmap,
       budget: new BufferBudget({ shared: BufferBudget.createShared(), bytesMax: this.#budgetBytes }),
       clock: this.#times, millis: () => this.millis, sender: this.target, segmentDataBytes: 256 * KIB,
       onFact: (fact) => this.facts.push(fact),

@@ -13,7 +13,9 @@ export interface HeldChangeSet extends SealedChangeSet {
   release(): void;
 }
 
-const IDLE_SEGMENTS_MAX = 2;
+/** Segments kept for reuse: under load (fresh memory costs page faults and garbage collections), and when little is written. */
+const IDLE_SEGMENTS_MAX = 12;
+const IDLE_SEGMENTS_AT_REST = 1;
 
 export interface ChangeBufferOptions {
   readonly budget: BufferBudget;
@@ -25,6 +27,7 @@ export class ChangeBuffer {
   readonly #budget: BufferBudget;
   readonly #dataBytes: ByteCount;
   readonly #segmentBytes: ByteCount;
+  readonly #idleMax: number;
   #idle: Buffer[] = [];
   #segment: Buffer | undefined;
   #builder: ChangeSetBuilder | undefined;
@@ -33,6 +36,7 @@ export class ChangeBuffer {
     this.#budget = budget;
     this.#dataBytes = dataBytes;
     this.#segmentBytes = ChangeSetBuilder.segmentBytes({ dataBytes });
+    this.#idleMax = Math.min(IDLE_SEGMENTS_MAX, Math.floor(budget.bytesMax / 2 / this.#segmentBytes));
   }
 
   /** The set being gathered; undefined when there is no segment. */
@@ -69,6 +73,7 @@ export class ChangeBuffer {
     if (bytes * 4 < segment.byteLength && this.#budget.tryTake(bytes)) {
       const copy = Buffer.concat(set.parts, bytes);
       builder.reset();
+      this.#trim();
       return { header: set.header, parts: [copy.subarray(0, HEADER_BYTES), copy.subarray(HEADER_BYTES)], heldBytes: bytes, release: () => this.#budget.give(bytes) };
     }
     this.#builder = undefined;
@@ -98,8 +103,13 @@ export class ChangeBuffer {
   }
 
   #recycle(segment: Buffer): void {
-    if (segment.byteLength === this.#segmentBytes && this.#idle.length < IDLE_SEGMENTS_MAX) this.#idle.push(segment);
+    if (segment.byteLength === this.#segmentBytes && this.#idle.length < this.#idleMax) this.#idle.push(segment);
     else this.#budget.give(segment.byteLength);
+  }
+
+  /** A small set says that little is written: memory goes back to the other volumes. */
+  #trim(): void {
+    for (const segment of this.#idle.splice(IDLE_SEGMENTS_AT_REST)) this.#budget.give(segment.byteLength);
   }
 
   #require(): { readonly builder: ChangeSetBuilder; readonly segment: Buffer } {

@@ -3,66 +3,30 @@
 // Invariants: a range is marked on stable storage before a write reaches it (I1); while capturing, every change of the disk is in the
 // stream in order; while not, its regions are in `toResync`; marked regions that are not in `toResync` are those whose changes stand in
 // the stream of this epoch. Nothing here has a timer: `tick` is called every few milliseconds.
-import { DATA_BYTES_MAX, type ResyncReason, type SealedChangeSet, type StreamMarker } from '@secondsite/change-set';
+import { DATA_BYTES_MAX, ENTRY_BYTES, type ResyncReason, type StreamMarker } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import type { Progress } from '@secondsite/transport';
-import { type ByteCount, type ByteOffset, type Epoch, isOperationError, OperationError, type SequenceNumber, type TimeMicros } from '@secondsite/units';
-import type { ByteRange, WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
+import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import { Backoff } from './backoff';
-import type { BufferBudget } from './buffer-budget';
 import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
-import { ChangeSetHopLog, type ChangeSetHops } from './change-set-hop-log';
-import { type ChangeSetSender, ChangeSetShipper, type ShipperListener } from './change-set-shipper';
-import { ChangeStream, MARKER_ROOM_BYTES, type StreamClock } from './change-stream';
+import { ChangeSetHopLog } from './change-set-hop-log';
+import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
+import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
+import type { PairReplicationOptions } from './pair-replication-options';
 import { RegionLedger } from './region-ledger';
-import type { BitmapModeReason, ReplicationFact } from './replication-fact';
+import type { BitmapModeReason } from './replication-fact';
+import { type Fault, faultOf, notInDataMode, type ReplicationStatus } from './replication-status';
+import { RegionSweeper, type StreamPosition } from './region-sweeper';
 import { ResyncReader } from './resync-reader';
 
-export interface PairReplicationOptions {
-  readonly pairId: string;
-  readonly volumeBytes: ByteCount;
-  readonly file: StorageFile;
-  /** Owned from here on; closed by `stop`. */
-  readonly bitmap: WriteIntentBitmap;
-  readonly budget: BufferBudget;
-  readonly clock: StreamClock;
-  /** Monotonic. */
-  readonly millis: () => number;
-  readonly sender: ChangeSetSender;
-  readonly onFact: (fact: ReplicationFact) => void;
-  /** A change set passed all hops of the agent. */
-  readonly onPassed?: (hops: ChangeSetHops) => void;
-  readonly newTraceparent: () => string | undefined;
-  readonly prepare?: (set: SealedChangeSet) => Promise<SealedChangeSet>;
-  /** Data of a segment; default 8 MiB. */
-  readonly segmentDataBytes?: ByteCount;
-  /** How long a set waits for more writes before it is sealed; default 200 ms. */
-  readonly lingerMillis?: number;
-  readonly windowSets?: number;
-}
-
-export interface ReplicationStatus {
-  readonly mode: 'data' | 'bitmap' | 'resync-required';
-  readonly epoch: Epoch;
-  readonly sequence: SequenceNumber;
-  readonly lastWriteTime: TimeMicros;
-  readonly heldBytes: ByteCount;
-  readonly dirtyBytes: ByteCount;
-  readonly resync: { readonly doneBytes: ByteCount; readonly totalBytes: ByteCount; readonly finishSeconds?: number } | undefined;
-  readonly flowControlled: boolean;
-  readonly fault: Fault | undefined;
-}
-
-interface Fault {
-  readonly code: string;
-  readonly hint: string;
-}
+export type { PairReplicationOptions } from './pair-replication-options';
+export type { ReplicationStatus } from './replication-status';
 
 /** Why the stream takes no writes now. */
-type Interruption = { readonly kind: 'bitmap-mode' } | { readonly kind: 'new-epoch'; readonly reason: ResyncReason; step: 'to-raise' | 'raising' | 'raised' };
+type Interruption = { readonly kind: 'bitmap-mode' } | { readonly kind: 'tap-lost' } | { readonly kind: 'new-epoch'; readonly reason: ResyncReason; step: 'to-raise' | 'raising' | 'raised' };
 
 const HEARTBEAT_MILLIS = 1000;
-const SWEEP_MILLIS = 5000;
 const READ_AHEAD_BYTES_MAX = 96 * 1024 * 1024;
 
 export class PairReplication {
@@ -74,26 +38,33 @@ export class PairReplication {
   readonly #shipper: ChangeSetShipper;
   readonly #ledger: RegionLedger;
   readonly #reader: ResyncReader;
+  readonly #sweeper: RegionSweeper;
   readonly #epochBackoff: Backoff;
   /** Undefined while capturing. */
   #interruption: Interruption | undefined;
   #resync: { readonly totalBytes: ByteCount; readonly startedMillis: number } | undefined;
   #appliedSequence: SequenceNumber = 0;
   #sealedMillis = 0;
-  #sweptMillis = 0;
   #flowControlledMillis = 0;
   #fault: Fault | undefined;
+  /** The tap does not see every change: nothing starts until `resumeTap`. */
+  #tapLost: boolean;
   #stopped = false;
 
   constructor(options: PairReplicationOptions) {
     this.#options = options;
     this.pairId = options.pairId;
+    this.#tapLost = options.tap?.attached === false;
     this.#epochBackoff = new Backoff(options.millis);
     this.#buffer = new ChangeBuffer({ budget: options.budget, ...(options.segmentDataBytes === undefined ? {} : { dataBytes: options.segmentDataBytes }) });
     this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#ledger = new RegionLedger(options.bitmap);
     this.#ledger.beginEpoch();
+    this.#sweeper = new RegionSweeper({
+      bitmap: options.bitmap, ledger: this.#ledger, millis: options.millis, syncSource: () => options.source.sync(),
+      failed: (error) => (this.#fault = faultOf(error, 'bitmap/not-durable')),
+    });
     this.#reader = new ResyncReader({
       ...options, regionBytes: options.bitmap.regionBytes, ledger: this.#ledger, stream: this.#stream,
       mayRead: (bytes) => this.#mayReadAhead(bytes),
@@ -108,7 +79,7 @@ export class PairReplication {
     return {
       mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
-      heldBytes: this.#shipper.heldBytes + (this.#buffer.builder?.dataBytes ?? 0),
+      heldBytes: this.#shipper.heldBytes + this.#openBytes,
       dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resyncProgress(), flowControlled: this.#shipper.flowControlled,
       fault: this.#fault ?? this.#shipper.fault,
     };
@@ -138,16 +109,16 @@ export class PairReplication {
   }
 
   /** The disk failed a change that was captured last: what the range holds now is read, at once, or else by a resync. */
-  revoke(range: ByteRange): void {
+  revoke(range: ByteRange, disk: StorageFile): void {
     this.#stream.dropLast();
-    if (range.length <= DATA_BYTES_MAX && this.#recapture(range)) return;
+    if (range.length <= DATA_BYTES_MAX && this.#recapture(range, disk)) return;
     this.#ledger.miss(range);
     this.#enterBitmapMode('requested');
   }
 
   /** A bookmark at `time`, which is after every write so far; ends the set. Throws OperationError `bookmark/not-in-data-mode`. */
   cut(marker: StreamMarker, time: TimeMicros): { readonly epoch: Epoch; readonly sequence: SequenceNumber } {
-    if (this.#interruption || this.#resync || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) throw notInDataMode(this.pairId);
+    if (this.#interruption || this.#resync || this.#options.tap?.isProven === false || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) throw notInDataMode(this.pairId);
     this.#stream.appendMarker(marker, time);
     this.#stream.seal();
     return { epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence };
@@ -161,6 +132,25 @@ export class PairReplication {
     this.#interrupt({ kind: 'new-epoch', reason: 'target-request', step: 'to-raise' });
   }
 
+  /** The tap may miss changes from now on. What was captured before is still shipped; nothing more enters the stream until `resumeTap`. */
+  loseTap(): void {
+    if (this.#tapLost) return;
+    this.#tapLost = true;
+    if (!this.#interruption) this.#interrupt({ kind: 'tap-lost' });
+    this.#options.onFact({ kind: 'resync-required', pairId: this.pairId, epoch: this.#stream.epoch, reason: 'tap-interrupted' });
+  }
+
+  /** While the tap is lost: these ranges changed, or may have, without being seen. Durably noted when it resolves. */
+  async noteMissed(ranges: readonly ByteRange[]): Promise<void> {
+    for (const range of ranges) this.#ledger.miss(range);
+    await Promise.all(ranges.map(async (range) => this.#options.bitmap.mark(range)));
+  }
+
+  /** Every change that is not noted as missed is seen again. */
+  resumeTap(): void {
+    this.#tapLost = false;
+  }
+
   /** Everything that depends on time. */
   tick(): void {
     if (this.#stopped) return;
@@ -169,7 +159,7 @@ export class PairReplication {
     this.#reader.pump();
     if (!this.#interruption) this.#sealByTime();
     this.#endResync();
-    if (this.#options.millis() - this.#sweptMillis >= SWEEP_MILLIS) this.#sweep({ everything: false });
+    this.#sweeper.tick(() => this.#streamPosition);
   }
 
   /**
@@ -187,31 +177,36 @@ export class PairReplication {
     }
     while (this.#appliedSequence < this.#stream.sealedSequence && this.#shipper.pendingSets === 0 && millis() < end) await this.#askApplied(wait);
     this.#stopped = true;
-    this.#sweep({ everything: true });
     this.#shipper.close();
     this.#buffer.close();
+    if (this.#streamPosition) await this.#sweeper.finish(this.#streamPosition);
     await bitmap.close({ clean: bitmap.markedRegions === 0 });
+  }
+
+  get #openBytes(): ByteCount {
+    const { dataBytes = 0, entryCount = 0 } = this.#buffer.builder ?? {};
+    return dataBytes + entryCount * ENTRY_BYTES;
   }
 
   #capture(range: ByteRange, dataBytes: ByteCount): boolean {
     this.#reader.overlap(range);
     if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(this.#whyNoMemory());
     if (this.#interruption) this.#ledger.miss(range);
-    else this.#ledger.touch(range, this.#stream.openSequence);
+    else this.#ledger.write(range, this.#stream.openSequence);
     return !this.#interruption;
   }
 
-  #recapture({ offset, length }: ByteRange): boolean {
+  #recapture({ offset, length }: ByteRange, disk: StorageFile): boolean {
     const bytes = Buffer.alloc(length);
     try {
-      this.#options.file.readNow(bytes, offset);
+      disk.readNow(bytes, offset);
     } catch (error) {
       this.#fault = faultOf(error, 'source/read-failed');
       return false;
     }
     if (!this.#stream.makeRoom(length)) return false;
     this.#stream.appendBytes({ kind: 'resync-write', offset }, [bytes]);
-    this.#ledger.touch({ offset, length }, this.#stream.openSequence);
+    this.#ledger.write({ offset, length }, this.#stream.openSequence);
     return true;
   }
 
@@ -227,16 +222,18 @@ export class PairReplication {
 
   #interrupt(interruption: Interruption): void {
     this.#interruption = interruption;
-    this.#resync = undefined;
+    if (interruption.kind !== 'tap-lost') this.#resync = undefined;
     this.#reader.stop();
-    if (interruption.kind === 'bitmap-mode') return this.#stream.seal();
+    if (interruption.kind !== 'new-epoch') return this.#stream.seal();
     this.#shipper.abandon();
     this.#stream.begin(this.#stream.epoch);
     this.#options.onFact({ kind: 'resync-required', pairId: this.pairId, epoch: this.#stream.epoch, reason: interruption.reason });
   }
 
   #goOn(interruption: Interruption): void {
-    if (interruption.kind === 'bitmap-mode') {
+    if (this.#tapLost) return;
+    if (interruption.kind === 'tap-lost') this.#resumeStream();
+    else if (interruption.kind === 'bitmap-mode') {
       if (this.#mayLeaveBitmapMode() && this.#resume({ kind: 'resync-started', reason: 'bitmap-mode', resyncBytes: this.#ledger.toResyncBytes })) {
         this.#options.onFact({ kind: 'bitmap-mode-left', pairId: this.pairId, epoch: this.#stream.epoch, dirtyBytes: this.#ledger.toResyncBytes });
       }
@@ -256,7 +253,7 @@ export class PairReplication {
       this.#epochBackoff.reset();
       this.#fault = undefined;
       interruption.step = 'raised';
-      if (this.#interruption === interruption && !this.#stopped) this.#startEpoch(interruption.reason);
+      if (this.#interruption === interruption && !this.#stopped && !this.#tapLost) this.#startEpoch(interruption.reason);
     } catch (error) {
       this.#fault = faultOf(error, 'bitmap/not-durable');
       this.#epochBackoff.fail();
@@ -267,6 +264,13 @@ export class PairReplication {
   #startEpoch(reason: ResyncReason): void {
     const resyncBytes = this.#ledger.toResyncBytes;
     this.#resume({ kind: 'epoch-started', reason: resyncBytes === 0 ? 'none' : reason, volumeBytes: this.#options.volumeBytes, resyncBytes });
+  }
+
+  /** The tap is back. When nothing was missed the stream just goes on, also with a resync whose end was not told yet. */
+  #resumeStream(): void {
+    const resyncBytes = this.#ledger.toResyncBytes;
+    if (resyncBytes === 0) this.#interruption = undefined;
+    else this.#resume({ kind: 'resync-started', reason: 'tap-interrupted', resyncBytes });
   }
 
   /** Captures again, from this marker on. False while there is no memory. */
@@ -295,29 +299,31 @@ export class PairReplication {
 
   /** A set waits for more writes as long as the process server has others to take first. */
   #sealByTime(): void {
-    const { clock, lingerMillis = 200, millis } = this.#options;
+    const { clock, lingerMillis = 200, millis, tap } = this.#options;
     if (this.#shipper.waitingSets > 0) return;
     if (!this.#stream.isEmpty) {
       if (clock.now() - this.#stream.openedAt >= lingerMillis * 1000) this.#stream.seal();
     } else if (this.#shipper.pendingSets === 0 && millis() - this.#sealedMillis >= HEARTBEAT_MILLIS && this.#stream.makeRoom(MARKER_ROOM_BYTES)) {
-      this.#stream.appendMarker({ kind: 'heartbeat' });
+      // A heartbeat says that nothing else was written until then, so its time is one for which the tap is known to have seen everything.
+      if (tap && tap.provenUntil <= clock.last) return;
+      this.#stream.appendMarker({ kind: 'heartbeat' }, tap?.provenUntil);
       this.#stream.seal();
     }
   }
 
   #endResync(): void {
-    if (!this.#resync || this.#ledger.toResync.size > 0 || !this.#reader.isIdle || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
+    if (!this.#resync || this.#interruption || this.#options.tap?.isProven === false) return;
+    if (this.#ledger.toResync.size > 0 || !this.#reader.isIdle || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
     this.#options.onFact({ kind: 'resync-read', pairId: this.pairId, epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence });
   }
 
-  #sweep({ everything }: { readonly everything: boolean }): void {
-    this.#sweptMillis = this.#options.millis();
-    if (this.#interruption?.kind === 'new-epoch') return;
-    const cleared = this.#ledger.sweep({ applied: this.#appliedSequence, sealed: this.#stream.sealedSequence, everything });
-    if (cleared > 0) this.#options.bitmap.flush().catch((error: unknown) => (this.#fault = faultOf(error, 'bitmap/not-durable')));
+  /** Undefined between two epochs, when no sequence means anything. */
+  get #streamPosition(): StreamPosition | undefined {
+    if (this.#interruption?.kind === 'new-epoch') return undefined;
+    return { epoch: this.#stream.epoch, sealed: this.#stream.sealedSequence, applied: this.#appliedSequence };
   }
 
   #ship(set: HeldChangeSet): void {
@@ -366,19 +372,4 @@ export class PairReplication {
     const seconds = (this.#options.millis() - startedMillis) / 1000;
     return { doneBytes, totalBytes, ...(doneBytes > 0 ? { finishSeconds: (seconds / doneBytes) * (totalBytes - doneBytes) } : {}) };
   }
-}
-
-function faultOf(error: unknown, code: string): Fault {
-  if (isOperationError(error)) return { code: error.code, hint: error.hint };
-  return { code, hint: error instanceof Error ? error.message : String(error) };
-}
-
-function notInDataMode(pairId: string): OperationError {
-  return new OperationError({
-    code: 'bookmark/not-in-data-mode',
-    operation: 'create bookmark',
-    context: { pairId },
-    retryable: true,
-    hint: 'The volume is being resynchronised; repeat the bookmark when it is in differential sync.',
-  });
 }

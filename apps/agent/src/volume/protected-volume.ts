@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// One volume of the host: its disk, its NBD export, and its replication while it is protected. Needs a thread of its own, because its
+// One volume of the host: its tap, and its replication while it is protected. Needs a thread of its own, because its
 // writes block; can be used without one in tests.
-import { clientTlsOptions, tlsOptions, verifiedPeer } from '@secondsite/certificates';
-import { clockMicros, type DiskFile, openBlockFile } from '@secondsite/disk-files';
-import { formatNbdUri, NbdServer } from '@secondsite/nbd';
+import { clientTlsOptions } from '@secondsite/certificates';
+import { clockMicros } from '@secondsite/disk-files';
 import { ChangeSetClient } from '@secondsite/transport';
 import { OperationError, type TimeMicros } from '@secondsite/units';
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import { QemuTap } from '../qemu-tap/qemu-tap';
 import { BufferBudget } from './buffer-budget';
 import type { ChangeSetHops } from './change-set-hop-log';
+import { NbdTap } from './nbd-tap';
 import { PairFiles } from './pair-files';
 import { PairReplication } from './pair-replication';
 import { prepareChangeSet } from './prepare-change-set';
 import type { ReplicationFact } from './replication-fact';
-import { SourceDisk } from './source-disk';
 import { StreamTimes } from './stream-times';
-import { VolumeDevice } from './volume-device';
+import type { VolumeTap } from './volume-tap';
 import type { Credentials, CutReply, CutRequest, PairSettings, VolumeEnvironment, VolumeSettings, VolumeStatus } from './volume-thread';
 
 export interface VolumeListener {
   fact(fact: ReplicationFact): void;
   passed(passed: { readonly pairId: string; readonly hops: ChangeSetHops }): void;
+  /** The tap may miss changes from now on (QEMU's mirror only). */
+  tapLost(reason: string): void;
 }
 
 interface Protection {
@@ -35,28 +36,20 @@ interface Protection {
 const TICK_MILLIS = 20;
 /** Writes never wait longer than this, whatever became of the one who asked. */
 const HOLD_MILLIS_MAX = 500;
-const NBD_GRACE_MILLIS = 2000;
 const millis = () => performance.now();
 
 export class ProtectedVolume {
   readonly #environment: VolumeEnvironment;
   readonly #listener: VolumeListener;
-  readonly #file: DiskFile;
-  readonly #disk: SourceDisk;
-  readonly #device: VolumeDevice;
+  readonly #tap: VolumeTap;
   readonly #files: PairFiles;
   readonly #times = new StreamTimes(clockMicros);
   readonly #budget: BufferBudget;
-  /** On the unix socket; who may open that file may use the disk. */
-  readonly #nbd = new NbdServer();
-  /** On TCP; with credentials only TLS with a certificate of this tenant. */
-  #nbdTcp: NbdServer | undefined;
   readonly #ticker: NodeJS.Timeout;
   #settings: VolumeSettings;
   #credentials: Credentials | undefined;
   #pair: PairSettings | undefined;
   #protection: Protection | undefined;
-  #nbdUris: string[] = [];
   /** Held for a bookmark since. */
   #heldSince: number | undefined;
   /** Held because the protection changes; then no bookmark lets writes go. */
@@ -64,35 +57,32 @@ export class ProtectedVolume {
   #holdTimer: NodeJS.Timeout | undefined;
   #configuring: Promise<void> = Promise.resolve();
 
-  private constructor(settings: VolumeSettings, parts: { environment: VolumeEnvironment; listener: VolumeListener; file: DiskFile; files: PairFiles }) {
+  private constructor(settings: VolumeSettings, parts: { environment: VolumeEnvironment; listener: VolumeListener; tap: VolumeTap; files: PairFiles }) {
     this.#settings = settings;
     this.#environment = parts.environment;
     this.#credentials = parts.environment.credentials;
     this.#listener = parts.listener;
-    this.#file = parts.file;
+    this.#tap = parts.tap;
     this.#files = parts.files;
-    this.#disk = new SourceDisk(parts.file, { millis, ...(settings.sizeBytes === undefined ? {} : { sizeBytes: settings.sizeBytes }) });
-    this.#device = new VolumeDevice(this.#disk);
     this.#budget = new BufferBudget(parts.environment.budget);
     this.#ticker = setInterval(() => this.#protection?.replication.tick(), TICK_MILLIS);
   }
 
-  /** Opens the disk, protects it when the settings say so, and exports it. Throws OperationError `storage/…` when the disk cannot be used. */
+  /** Opens the tap, protects the volume when the settings say so, and takes its changes. Throws OperationError `storage/…` when the disk cannot be used. */
   static async open(settings: VolumeSettings, environment: VolumeEnvironment, listener: VolumeListener): Promise<ProtectedVolume> {
-    const file = openBlockFile(settings.source);
+    const tap = await openTap(settings, environment, listener);
     try {
-      if (settings.sizeBytes !== undefined && settings.sizeBytes > file.size()) throw tooSmall(settings, file.size());
       const files = await PairFiles.open(join(environment.dataDir, 'volumes', settings.volumeId));
-      const volume = new ProtectedVolume(settings, { environment, listener, file, files });
+      const volume = new ProtectedVolume(settings, { environment, listener, tap, files });
       await volume.#start();
       return volume;
     } catch (error) {
-      await file.close();
+      await tap.close();
       throw error;
     }
   }
 
-  /** Obeys changed settings (source and size cannot change); one call after the other. */
+  /** Obeys changed settings (tap and size cannot change); one call after the other. */
   configure(settings: VolumeSettings): Promise<void> {
     const done = this.#configuring.then(() => this.#configure(settings));
     this.#configuring = done.catch(() => undefined); // The caller sees the failure and repeats.
@@ -101,7 +91,7 @@ export class ProtectedVolume {
 
   hold(): TimeMicros {
     if (!this.#protection || this.#changing) throw notProtected(this.#settings);
-    this.#device.hold();
+    this.#tap.hold();
     this.#heldSince ??= millis();
     this.#holdTimer ??= setTimeout(() => this.release(), HOLD_MILLIS_MAX);
     return this.#times.last;
@@ -124,7 +114,7 @@ export class ProtectedVolume {
     clearTimeout(this.#holdTimer);
     this.#holdTimer = undefined;
     this.#heldSince = undefined;
-    if (!this.#changing) this.#device.release();
+    if (!this.#changing) this.#tap.release();
   }
 
   hops(key: { readonly epoch: number; readonly sequence: number } | undefined): ChangeSetHops | undefined {
@@ -134,14 +124,20 @@ export class ProtectedVolume {
   /** New connections use a renewed certificate. */
   useCredentials(credentials: Credentials): void {
     this.#credentials = credentials;
-    this.#nbdTcp?.setTls({ mode: 'required', options: tlsOptions(credentials) });
+    this.#tap.useCredentials(credentials);
     this.#protection?.client.setTls(processServerTls(credentials));
+  }
+
+  /** The part of the tap that its keeper speaks to. Throws OperationError `tap/not-a-mirror`. */
+  get mirror(): QemuTap {
+    if (this.#tap instanceof QemuTap) return this.#tap;
+    throw notMirror(this.#settings);
   }
 
   get status(): VolumeStatus {
     const replication = this.#protection?.replication;
     return {
-      sizeBytes: this.#device.sizeBytes, nbdUris: this.#nbdUris, writes: this.#device.writes, writtenBytes: this.#device.writtenBytes,
+      sizeBytes: this.#tap.sizeBytes, nbdUris: this.#tap.nbdUris, writes: this.#tap.writes, writtenBytes: this.#tap.writtenBytes,
       replication: replication && { ...replication.status, pairId: replication.pairId },
     };
   }
@@ -150,37 +146,15 @@ export class ProtectedVolume {
   async close({ drainMillisMax }: { readonly drainMillisMax: number }): Promise<void> {
     await this.#configuring;
     this.release();
-    await Promise.all([this.#nbd.close(NBD_GRACE_MILLIS), this.#nbdTcp?.close(NBD_GRACE_MILLIS)]);
+    await this.#tap.endChanges();
     clearInterval(this.#ticker);
     await this.#unprotect({ drainMillisMax });
-    await this.#disk.sync();
-    await this.#file.close();
+    await this.#tap.close();
   }
 
   async #start(): Promise<void> {
     await this.#configure(this.#settings);
-    const { dataDir, nbdTcp } = this.#environment;
-    const { volumeId } = this.#settings;
-    await mkdir(join(dataDir, 'nbd'), { recursive: true, mode: 0o700 });
-    this.#nbd.addExport({ name: volumeId, description: this.#settings.name, device: this.#device });
-    const unixSocket = join(dataDir, 'nbd', `${volumeId}.sock`);
-    await this.#nbd.listen({ unixSocket });
-    this.#nbdUris = [formatNbdUri({ address: { unixSocket }, exportName: volumeId, tls: false })];
-    if (nbdTcp !== undefined) this.#nbdUris.push(await this.#listenTcp(nbdTcp));
-  }
-
-  async #listenTcp({ host, advertiseHost }: NonNullable<VolumeEnvironment['nbdTcp']>): Promise<string> {
-    const { volumeId, name } = this.#settings;
-    const credentials = this.#credentials;
-    this.#nbdTcp = new NbdServer(
-      credentials && {
-        tls: { mode: 'required', options: tlsOptions(credentials) },
-        authorize: (_name, peer) => peer !== undefined && verifiedPeer(peer)?.tenantId === credentials.tenantId,
-      },
-    );
-    this.#nbdTcp.addExport({ name: volumeId, description: name, device: this.#device });
-    const { port } = await this.#nbdTcp.listen({ host, port: 0 });
-    return formatNbdUri({ address: { host: advertiseHost, port }, exportName: volumeId, tls: credentials !== undefined });
+    await this.#tap.start();
   }
 
   async #configure(settings: VolumeSettings): Promise<void> {
@@ -195,7 +169,7 @@ export class ProtectedVolume {
   /** Writes wait meanwhile, so that none of them is missing in the bitmap that is kept. */
   async #changeProtection(pair: PairSettings | undefined): Promise<void> {
     this.#changing = true;
-    this.#device.hold();
+    this.#tap.hold();
     try {
       await this.#unprotect({ drainMillisMax: 0 });
       await this.#files.keepOnly(pair?.pairId);
@@ -210,7 +184,7 @@ export class ProtectedVolume {
 
   #letGo(): void {
     this.#changing = false;
-    if (this.#heldSince === undefined) this.#device.release();
+    if (this.#heldSince === undefined) this.#tap.release();
   }
 
   async #alter(replication: PairReplication, { pairId, paused, resyncRequest }: PairSettings): Promise<void> {
@@ -222,12 +196,13 @@ export class ProtectedVolume {
   }
 
   async #protect({ pairId, processServerUrl, paused }: PairSettings): Promise<void> {
-    const bitmap = await this.#files.openBitmap({ pairId, volumeId: this.#settings.volumeId, volumeBytes: this.#device.sizeBytes });
+    const bitmap = await this.#files.openBitmap({ pairId, volumeId: this.#settings.volumeId, volumeBytes: this.#tap.sizeBytes });
     const tls = this.#credentials && processServerTls(this.#credentials);
     const client = new ChangeSetClient({ url: processServerUrl, connectionsMax: 6, ...(tls ? { tls } : {}) });
     const replication = new PairReplication({
-      pairId, bitmap, sender: client, millis, volumeBytes: this.#device.sizeBytes, file: this.#file, budget: this.#budget, clock: this.#times,
+      pairId, bitmap, sender: client, millis, volumeBytes: this.#tap.sizeBytes, source: this.#tap.source, budget: this.#budget, clock: this.#times,
       segmentDataBytes: this.#environment.segmentDataBytes,
+      ...(this.#tap.watch ? { tap: this.#tap.watch } : {}),
       onFact: (fact) => this.#listener.fact(fact),
       onPassed: (hops) => this.#passed(pairId, hops),
       newTraceparent: () => newTraceparent(this.#environment.traceRatio),
@@ -235,7 +210,7 @@ export class ProtectedVolume {
     });
     replication.paused = paused;
     this.#protection = { replication, client };
-    this.#device.replication = replication;
+    this.#tap.replication = replication;
   }
 
   async #unprotect({ drainMillisMax }: { readonly drainMillisMax: number }): Promise<void> {
@@ -245,13 +220,18 @@ export class ProtectedVolume {
       await protection.replication.stop({ drainMillisMax, wait: (time) => delay(time) });
     } finally {
       this.#protection = undefined;
-      this.#device.replication = undefined;
+      this.#tap.replication = undefined;
     }
   }
 
   #passed(pairId: string, hops: ChangeSetHops): void {
     if (hops.traceparent?.endsWith('-01') === true) this.#listener.passed({ pairId, hops });
   }
+}
+
+function openTap(settings: VolumeSettings, environment: VolumeEnvironment, listener: VolumeListener): Promise<VolumeTap> {
+  if (settings.tap.kind === 'nbd') return NbdTap.open(settings.tap.source, settings, environment);
+  return QemuTap.open(settings, environment, { lost: (reason) => listener.tapLost(reason) });
 }
 
 function processServerTls(credentials: Credentials) {
@@ -263,17 +243,15 @@ function newTraceparent(ratio: number): string {
   return `00-${id.slice(0, 32)}-${id.slice(32)}-${Math.random() < ratio ? '01' : '00'}`;
 }
 
-function tooSmall({ volumeId, source, sizeBytes }: VolumeSettings, actualBytes: number): OperationError {
-  return new OperationError({
-    code: 'volume/source-too-small', operation: 'open volume', context: { volumeId, source, actualBytes, wantedBytes: sizeBytes ?? 0 }, retryable: false,
-    hint: 'The image or device is smaller than the size given for the volume.',
-  });
-}
-
 function notProtected({ volumeId, name }: VolumeSettings): OperationError {
   return new OperationError({
     code: 'volume/not-protected', operation: 'create bookmark', context: { volumeId, name }, retryable: false, hint: 'Add the volume to a protection plan first.',
   });
+}
+
+function notMirror({ volumeId }: VolumeSettings): OperationError {
+  const hint = 'Only a volume of a running QEMU has a mirror.';
+  return new OperationError({ code: 'tap/not-a-mirror', operation: 'use mirror', context: { volumeId }, retryable: false, hint });
 }
 
 function heldTooLong({ volumeId }: VolumeSettings): OperationError {

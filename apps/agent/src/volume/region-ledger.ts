@@ -8,24 +8,36 @@ export class RegionLedger {
   /** Regions whose content at the target may differ and which must be read. */
   readonly toResync: RegionSet;
   readonly #bitmap: WriteIntentBitmap;
-  /** Per region: the newest change set of this epoch that touches it; 0: none. */
+  /** Per region: the newest change set of this epoch with something of it, and the newest with a write; 0: none. */
   readonly #touchedBy: Float64Array;
-  #sequenceAtLastSweep: SequenceNumber = 0;
+  readonly #writtenBy: Float64Array;
+  /** Newest set at the last two quiet marks; what was not written since the older one is quiet. */
+  #quietMarks: readonly [older: SequenceNumber, newer: SequenceNumber] = [0, 0];
 
   constructor(bitmap: WriteIntentBitmap) {
     this.#bitmap = bitmap;
     this.toResync = new RegionSet(bitmap.regionCount);
     this.#touchedBy = new Float64Array(bitmap.regionCount);
+    this.#writtenBy = new Float64Array(bitmap.regionCount);
   }
 
   get toResyncBytes(): ByteCount {
     return this.toResync.size * this.#bitmap.regionBytes;
   }
 
-  /** A range stands in the change set of this sequence. */
-  touch(range: ByteRange, sequence: SequenceNumber): void {
+  /** The application changed a range, and that stands in the change set of this sequence. */
+  write(range: ByteRange, sequence: SequenceNumber): void {
     const { first, last } = this.#bitmap.regionsOf(range);
-    for (let region = first; region <= last; region++) this.#touchedBy[region] = sequence;
+    for (let region = first; region <= last; region++) this.#touchedBy[region] = this.#writtenBy[region] = sequence;
+  }
+
+  /** The content of a range was read into the change set of this sequence. */
+  resync(range: ByteRange, sequence: SequenceNumber): void {
+    const { first, last } = this.#bitmap.regionsOf(range);
+    for (let region = first; region <= last; region++) {
+      this.#touchedBy[region] = sequence;
+      this.toResync.delete(region);
+    }
   }
 
   /** A range changed without being captured. */
@@ -38,22 +50,23 @@ export class RegionLedger {
   beginEpoch(): void {
     for (let region = this.#bitmap.nextMarked(0); region !== undefined; region = this.#bitmap.nextMarked(region + 1)) this.toResync.add(region);
     this.#touchedBy.fill(0);
-    this.#sequenceAtLastSweep = 0;
+    this.#writtenBy.fill(0);
+    this.#quietMarks = [0, 0];
   }
 
-  /**
-   * Unmarks regions of which every change set is applied at the target, and which were quiet since the last sweep (call it every few
-   * seconds). `everything`: also those just written. Returns how many.
-   */
-  sweep({ applied, sealed, everything = false }: { readonly applied: SequenceNumber; readonly sealed: SequenceNumber; readonly everything?: boolean }): number {
-    const limit = everything ? applied : Math.min(applied, this.#sequenceAtLastSweep);
-    this.#sequenceAtLastSweep = sealed;
-    let cleared = 0;
+  /** Called every few seconds: a region that is not written between two marks is quiet. */
+  markQuiet(sealed: SequenceNumber): void {
+    this.#quietMarks = [this.#quietMarks[1], sealed];
+  }
+
+  /** Marked regions of which every change set is applied at the target; with `quietOnly` without those written not long ago. */
+  settled({ applied, quietOnly }: { readonly applied: SequenceNumber; readonly quietOnly: boolean }): RegionSet {
+    const quiet = quietOnly ? this.#quietMarks[0] : applied;
+    const settled = new RegionSet(this.#bitmap.regionCount);
     for (let region = this.#bitmap.nextMarked(0); region !== undefined; region = this.#bitmap.nextMarked(region + 1)) {
-      if (this.toResync.has(region) || (this.#touchedBy[region] as number) > limit) continue;
-      this.#bitmap.clear(region);
-      cleared += 1;
+      const done = (this.#touchedBy[region] as number) <= applied && (this.#writtenBy[region] as number) <= quiet;
+      if (done && !this.toResync.has(region)) settled.add(region);
     }
-    return cleared;
+    return settled;
   }
 }

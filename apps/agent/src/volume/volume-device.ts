@@ -91,7 +91,7 @@ export class VolumeDevice implements BlockDevice {
       if (captured) this.#disk.file.writeNow(captured, offset);
       else writeParts(this.#disk, parts, offset);
     } catch (error) {
-      if (captured) this.#replication?.revoke({ offset, length });
+      if (captured) this.#replication?.revoke({ offset, length }, this.#disk.file);
       throw error;
     }
   }
@@ -113,7 +113,7 @@ export class VolumeDevice implements BlockDevice {
     try {
       this.#disk.file.punchHole(range.offset, range.length);
     } catch (error) {
-      if (captured === true) this.#replication?.revoke(range);
+      if (captured === true) this.#replication?.revoke(range, this.#disk.file);
       throw error;
     }
   }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the main thread and a volume's thread say to each other. Everything here crosses threads, so it is plain data.
 import type { ComponentIdentity } from '@secondsite/certificates';
+import type { Tap } from '@secondsite/contracts';
 import type { ThreadContract } from '@secondsite/thread-host';
 import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
+import type { MissedChanges, MirrorPulse } from '../qemu-tap/mirror-messages';
 import type { ChangeSetHops } from './change-set-hop-log';
 import type { ReplicationStatus } from './pair-replication';
 import type { ReplicationFact } from './replication-fact';
@@ -23,8 +25,8 @@ export interface PairSettings {
 export interface VolumeSettings {
   readonly volumeId: string;
   readonly name: string;
-  /** Raw file or block device. */
-  readonly source: string;
+  readonly tap: Tap;
+  /** Of a disk in QEMU: known from it before the thread starts. */
   readonly sizeBytes: ByteCount | undefined;
   readonly pair: PairSettings | undefined;
 }
@@ -78,11 +80,20 @@ export interface VolumeThread extends ThreadContract {
     hops(key: { readonly epoch: Epoch; readonly sequence: SequenceNumber } | undefined): ChangeSetHops | undefined;
     useCredentials(credentials: Credentials): void;
     status(): VolumeStatus;
+    /** See QemuTap; only for a volume whose tap is a mirror. */
+    mirrorTarget(): Promise<{ readonly uri: string; readonly attached: boolean }>;
+    noteMissed(missed: MissedChanges): Promise<void>;
+    resumeMirror(source: { readonly sourceUri: string }): void;
+    loseMirror(): void;
+    proveMirror(until: TimeMicros): boolean;
+    mirrorPulse(): MirrorPulse;
   };
   readonly events: {
     fact: ReplicationFact;
     /** A traced change set passed all hops of the agent. */
     passed: { readonly pairId: string; readonly hops: ChangeSetHops };
+    /** Why the mirror of a QEMU disk no longer reaches the agent. */
+    tapLost: string;
   };
   readonly notices: object;
 }

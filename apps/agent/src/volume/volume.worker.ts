@@ -9,6 +9,7 @@ serveThread<VolumeThread, VolumeThreadData>(async (side, { settings, environment
   const volume = await ProtectedVolume.open(settings, environment, {
     fact: (fact) => side.emit('fact', fact),
     passed: (passed) => side.emit('passed', passed),
+    tapLost: (reason) => side.emit('tapLost', reason),
   });
   return {
     requests: {
@@ -19,6 +20,12 @@ serveThread<VolumeThread, VolumeThreadData>(async (side, { settings, environment
       hops: (key) => volume.hops(key),
       useCredentials: (credentials) => volume.useCredentials(credentials),
       status: () => volume.status,
+      mirrorTarget: () => volume.mirror.target(),
+      noteMissed: (missed) => volume.mirror.noteMissed(missed),
+      resumeMirror: ({ sourceUri }) => volume.mirror.resume(sourceUri),
+      loseMirror: () => volume.mirror.lose('the mirror ended'),
+      proveMirror: (until) => volume.mirror.prove(until),
+      mirrorPulse: () => volume.mirror.pulse,
     },
     close: () => volume.close({ drainMillisMax: DRAIN_MILLIS_MAX }),
   };

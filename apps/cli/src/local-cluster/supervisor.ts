@@ -23,6 +23,7 @@ interface ReadyFile {
   readonly pid: number;
   readonly url?: string;
   readonly metricsUrl?: string;
+  readonly componentId?: string;
 }
 
 const run = promisify(execFile);
@@ -80,12 +81,14 @@ export class Supervisor {
     if (changed) writeClusterFile(this.#config.home, this.#clusterFile());
   }
 
-  /** The configuration server has heard every component, so commands find them. */
+  /** The configuration server has heard the components of this cluster, so commands find them. Others that enrolled may be away. */
   async #everybodyHeard(): Promise<void> {
     const client = await this.#client();
-    await waitUntil(async () => (await client.call(restRoutes.listComponents)).components.every(({ state }) => state === 'online'), {
-      what: 'every component to be heard by the configuration server', timeoutMillis: 30_000,
-    });
+    const own = [...this.#ready.values()].flatMap(({ componentId }) => (componentId === undefined ? [] : [componentId]));
+    await waitUntil(async () => {
+      const { components } = await client.call(restRoutes.listComponents);
+      return own.every((id) => components.some(({ componentId, state }) => componentId === id && state === 'online'));
+    }, { what: 'every component to be heard by the configuration server', timeoutMillis: 30_000 });
   }
 
   #isExternal(name: ServiceName): boolean {

@@ -2,7 +2,7 @@
 /** A whole local cluster of real processes in its own folder, driven as users drive it: by the command line. */
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -99,6 +99,12 @@ export class TestCluster {
     const file = await open(image, 'wx');
     await file.truncate(sizeBytes);
     await file.close();
+    return this.addImage(name, image);
+  }
+
+  /** Adds a volume of the host `local`, backed by an image that is there. */
+  async addImage(name: string, image: string): Promise<TestDisk> {
+    const { size: sizeBytes } = await stat(image);
     const { nbdUris } = await this.cli<Volume>('volume', 'add', name, '--host', 'local', '--image', image);
     return { name, image, sizeBytes, uri: nbdUris[0] as string };
   }

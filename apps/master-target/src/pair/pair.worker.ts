@@ -39,7 +39,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
   }, FREE_SPACE_MILLIS);
   return {
     requests: {
-      store: ({ body, epoch, sequence }) => pair.store(new Uint8Array(body), { epoch, sequence }),
+      store: ({ body, epoch, sequence }) => pair.store(body, { epoch, sequence }),
       position: () => pair.position(),
       status: () => pair.status(),
       points: (range) => {

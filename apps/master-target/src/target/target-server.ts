@@ -152,7 +152,7 @@ export class TargetServer {
   async store({ pairId, epoch, sequence, body }: StoreRequest): Promise<StoreOutcome> {
     const host = this.#hosts.get(pairId);
     if (!host) return unknownPair(pairId);
-    return host.thread.call('store', { epoch, sequence, body }, [body]);
+    return host.thread.call('store', { epoch, sequence, body }, [body.buffer]);
   }
 
   async position(pairId: string): Promise<PositionOutcome> {

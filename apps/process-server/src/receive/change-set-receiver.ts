@@ -29,7 +29,7 @@ export class ChangeSetReceiver implements ChangeSetHandler {
     const { pairId, epoch, sequence } = request;
     const pair = this.#options.pairs.get(pairId);
     if (!pair) return this.#foreign(request);
-    const content = new Uint8Array(request.body);
+    const content = request.body;
     const set = verifyStored(content);
     if (!set.ok) {
       pair.reportRefused({ epoch, sequence }, set);

@@ -25,6 +25,8 @@ export interface PairSpoolOptions {
   /** Room for sets that are kept in memory until they are forwarded. */
   readonly memory: ByteBudget;
   readonly now: () => TimeMicros;
+  /** Takes the memory of a set's content when nothing reads it any more. */
+  readonly recycle?: (content: Uint8Array) => void;
   readonly log?: SegmentLogOptions;
 }
 
@@ -141,11 +143,13 @@ export class PairSpool {
     return this.#queues.values();
   }
 
-  /** The master target has this set durably. */
+  /** The master target has this set durably, so nothing sends its content any more. */
   acknowledge(set: SpooledSet): void {
+    const { memory } = set;
     const queue = this.#queues.get(set.epoch);
     const done = queue?.acknowledge(set.sequence);
     if (done) this.#drop(done);
+    if (done && memory) this.#options.recycle?.(memory.content);
     if (queue) this.#noteForwarded(queue);
   }
 
@@ -239,6 +243,7 @@ export class PairSpool {
     const memory = forget && { content, forget };
     queue.add({ epoch, sequence, position, bytes: content.length, firstTime, traceparent, durableAt: this.#options.now(), memory });
     this.#spoolBytes += content.length;
+    if (!memory) this.#options.recycle?.(content);
   }
 
   #recover({ epoch, sequence, position }: StreamPlace & { readonly position: RecordPosition }): void {

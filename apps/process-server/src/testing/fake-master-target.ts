@@ -76,7 +76,7 @@ export class FakeMasterTarget implements ChangeSetHandler {
   }
 
   async #contentOf(request: StoreRequest): Promise<Uint8Array | string> {
-    const stored = verifyStored(new Uint8Array(request.body));
+    const stored = verifyStored(request.body);
     if (!stored.ok) return stored.detail;
     if (stored.header.compression === 'zstd') this.compressedSets += 1;
     const verified = await decompressChangeSet(stored, async (bytes) => zstdDecompressSync(bytes));

@@ -44,6 +44,16 @@ export async function findDiskNode(qmp: QmpClient, device: string): Promise<stri
   });
 }
 
+/** Size of a disk given as for `findDiskNode`. */
+export async function queryDiskBytes(qmp: QmpClient, device: string): Promise<ByteCount> {
+  const nodeName = await findDiskNode(qmp, device);
+  const node = (await queryNodes(qmp)).find((candidate) => candidate.nodeName === nodeName);
+  if (node) return node.sizeBytes;
+  throw new OperationError({
+    code: 'mirror/no-such-disk', operation: 'find the disk in QEMU', context: { device }, retryable: true, hint: 'The disk was removed from the machine just now.',
+  });
+}
+
 export async function queryJob(qmp: QmpClient, id: string): Promise<BlockJob | undefined> {
   const job = records(await qmp.execute('query-block-jobs')).find((info) => info['device'] === id);
   return job && { id, status: String(job['status']), ready: job['ready'] === true };

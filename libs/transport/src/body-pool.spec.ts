@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from '@jest/globals';
+import { MIB } from '@secondsite/units';
+import { BodyPool } from './body-pool';
+
+describe('the memory of bodies', () => {
+  it('is used again for a body of about the same size', () => {
+    const pool = new BodyPool({ idleBytesMax: 4 * MIB });
+    const memory = pool.take(1.5 * MIB);
+    pool.giveBack(memory);
+    expect(pool.take(2 * MIB)).toBe(memory);
+    expect(pool.take(2 * MIB)).not.toBe(memory);
+  });
+
+  it('is not kept without end, and small bodies are left to the collector', () => {
+    const pool = new BodyPool({ idleBytesMax: 2 * MIB });
+    const [first, second] = [pool.take(2 * MIB), pool.take(2 * MIB)];
+    pool.giveBack(first);
+    pool.giveBack(second);
+    expect(pool.take(2 * MIB)).toBe(first);
+    expect(pool.take(2 * MIB)).not.toBe(second);
+    expect(pool.take(1000).byteLength).toBe(1000);
+  });
+});
