@@ -43,7 +43,7 @@ async function withTls(rounds: number, wanted: ReadonlySet<string>): Promise<voi
 }
 
 async function withoutTls(rounds: number): Promise<void> {
-  const site = await BenchSite.start({ SECONDSITE_INSECURE: '1' });
+  const site = await BenchSite.start({ SECONDSITE_DATA_TLS: '0' });
   try {
     const { row } = await sustainedRow(site, { rounds, title: 'agent to applied, 64 KiB random writes, no TLS', leastRatio: 0.6 });
     print([row]);

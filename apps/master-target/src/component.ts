@@ -37,6 +37,7 @@ export async function startComponent(config: MasterTargetConfig, surroundings: C
   await openDirectory(config.dataDir);
   const security = config.insecure ? undefined : await secure(config, surroundings.log);
   if (!security) surroundings.log.warn({}, 'SECONDSITE_INSECURE=1: everything is readable and writable by everyone on the network; for development only');
+  if (!config.dataTls) surroundings.log.warn({}, 'SECONDSITE_DATA_TLS=0: change sets are accepted unencrypted and from anybody who reaches this address');
   const bus = await startBus(config, security, surroundings.log);
   const reporter = new EventReporter({
     events: bus.events,
@@ -46,7 +47,7 @@ export async function startComponent(config: MasterTargetConfig, surroundings: C
   });
   const server = await openServer(config, { security, reporter, onFatal: surroundings.onFatal });
   const { port } = await server.listen();
-  const url = `${security ? 'https' : 'http'}://${config.advertiseHost}:${port}`;
+  const url = `${security && config.dataTls ? 'https' : 'http'}://${config.advertiseHost}:${port}`;
   const link = new ControlLink({ bus, server, url });
   followRotation(server, security);
   const { componentId, tenantId } = bus.identity;
@@ -100,7 +101,8 @@ function openServer(
   return TargetServer.open({
     dataDir, listen, advertiseHost, overAllocate, reporter, onFatal,
     limits: { freeBytesMin, cacheBytesMax, memoryBytesMax },
-    authorize: security ? allowRoles({ tenantId: security.identity.tenantId, roles: ['process-server', 'agent'] }) : allowEveryone,
+    authorize: security && config.dataTls ? allowRoles({ tenantId: security.identity.tenantId, roles: ['process-server', 'agent'] }) : allowEveryone,
+    dataTls: config.dataTls,
     tls: security && { options: tlsOptions(security.identity), tenantId: security.identity.tenantId },
     onRefusedPeer: refusedPeerReporter(reporter, () => performance.now()),
   });

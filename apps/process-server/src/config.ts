@@ -17,6 +17,8 @@ const schema = z.object({
   SECONDSITE_ADVERTISE_HOST: z.string().min(1).default('127.0.0.1'),
   SECONDSITE_METRICS_LISTEN: listenSchema.prefault('127.0.0.1:0'),
   SECONDSITE_INSECURE: z.enum(['0', '1']).default('0'),
+  /** 0: change sets arrive unencrypted and from anybody, where the network itself is private and encrypted. The rest stays mutual TLS. */
+  SECONDSITE_DATA_TLS: z.enum(['0', '1']).default('1'),
   /** The name it asks for when it enrols, and has with SECONDSITE_INSECURE=1. */
   SECONDSITE_COMPONENT_ID: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, dashes, underscores').default('process-server'),
   /** This and NATS_URL: only with SECONDSITE_INSECURE=1; else the identity says it. */
@@ -44,6 +46,7 @@ export interface ProcessServerConfig {
   readonly listen: Address;
   readonly advertiseHost: string;
   readonly metricsListen: Address;
+  readonly dataTls: boolean;
   readonly insecure: { readonly tenantId: string; readonly natsUrls: readonly string[] } | undefined;
   readonly freeBytesMin: number;
   readonly memoryBytesMax: number;
@@ -63,6 +66,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     listen: values.SECONDSITE_LISTEN,
     advertiseHost: values.SECONDSITE_ADVERTISE_HOST,
     metricsListen: values.SECONDSITE_METRICS_LISTEN,
+    dataTls: values.SECONDSITE_DATA_TLS === '1',
     insecure:
       values.SECONDSITE_INSECURE === '1'
         ? { tenantId: values.SECONDSITE_TENANT, natsUrls: values.NATS_URL }

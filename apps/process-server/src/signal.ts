@@ -9,8 +9,8 @@ export class Signal {
     this.#wake?.();
   }
 
-  /** Resolves at the next signal, or after the time limit. */
-  async wait(millisMax?: number): Promise<void> {
+  /** Resolves at the next signal with true, or after the time limit with false. */
+  async wait(millisMax?: number): Promise<boolean> {
     if (!this.#raised) {
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
@@ -19,7 +19,9 @@ export class Signal {
       });
       clearTimeout(timer);
     }
+    const raised = this.#raised;
     this.#wake = undefined;
     this.#raised = false;
+    return raised;
   }
 }

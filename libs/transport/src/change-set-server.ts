@@ -108,8 +108,7 @@ export class ChangeSetServer {
 
   /** Uses a renewed certificate for new connections; those that are open go on. */
   setSecureContext(context: SecureContextOptions): void {
-    assert(this.secureServer, 'a plain HTTP server has no certificate');
-    this.secureServer.setSecureContext(context);
+    this.secureServer?.setSecureContext(context);
   }
 
   /** Takes no new connection, lets requests that are under way finish for `graceMillisMax`, then closes everything. */

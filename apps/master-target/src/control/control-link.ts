@@ -9,6 +9,7 @@ import type { Bookmark, PointRequest } from '@secondsite/retention-journal';
 import { isoFromMicros, microsFromIso, type TimeMicros } from '@secondsite/units';
 import type { SetHops } from '../pair/pair-types';
 import type { ServedView, TargetServer } from '../target/target-server';
+import { PairGauges } from './pair-gauges';
 import { pointRefusal } from './point-refusal';
 
 const TELEMETRY_MILLIS = 1000;
@@ -19,6 +20,7 @@ export class ControlLink {
   readonly #server: TargetServer;
   readonly #url: string;
   readonly #timer: NodeJS.Timeout;
+  readonly #gauges = new PairGauges();
   #telemetryTurn: Promise<void> | undefined;
 
   constructor(options: { readonly bus: MessageBus; readonly server: TargetServer; readonly url: string }) {
@@ -74,6 +76,7 @@ export class ControlLink {
   async telemetry(): Promise<Telemetry> {
     const { componentId, tenantId } = this.#bus.identity;
     const pairs = await this.#server.telemetry();
+    this.#gauges.update(pairs);
     return {
       role: 'master-target', componentId, tenantId, at: isoFromMicros(clockMicros()), url: this.#url,
       rssBytes: process.memoryUsage.rss(), freeBytes: await this.#server.freeBytes(), pairs,

@@ -61,8 +61,9 @@ export class EventReporter implements TargetReporter {
     const { events, componentId } = this.#options;
     switch (event.kind) {
       case 'applied': {
-        const { epoch, sequence } = event;
-        return events.make(changeSetAppliedV2, { pairId, epoch, sequence, coveredTime: isoFromMicros(event.coveredTime), appliedAt: isoFromMicros(event.appliedAt) });
+        const { epoch, sequence, traceparent } = event;
+        const data = { pairId, epoch, sequence, coveredTime: isoFromMicros(event.coveredTime), appliedAt: isoFromMicros(event.appliedAt) };
+        return events.make(changeSetAppliedV2, data, { traceparent });
       }
       case 'resync-started':
         return events.make(resyncStartedV1, { pairId, epoch: event.epoch, reason: reasonOnBus[event.reason], dirtyBytes: event.resyncBytes, totalBytes: event.volumeBytes });

@@ -204,14 +204,15 @@ export class ApplyLoop {
    * @writePath 8 A checkpoint names the sets that are durable in the replica, and change-set-applied goes on the bus with the covered time, from which the RPO is told. A crash before it only repeats step 7.
    */
   async #checkpoint(): Promise<void> {
-    const { replica, journal, checkpoint, cache, clock } = this.#parts;
+    const { replica, journal, checkpoint, cache, clock, hops } = this.#parts;
     const sets = this.#uncovered;
     const applied = journal.applied;
     [this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [[], 0, clock()];
     await replica.sync();
     await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
     for (const set of sets) cache.release(set);
-    this.#parts.emit({ kind: 'applied', epoch: applied.epoch, sequence: applied.sequence, coveredTime: applied.lastTime, appliedAt: clock() });
+    const { epoch, sequence, lastTime } = applied;
+    this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
   }
 
   #setFault(error: OperationError): void {

@@ -13,7 +13,7 @@ export type PairStage = 'resync-step-1' | 'resync-step-2' | 'differential-sync';
 
 /** What happened to a pair; facts for the bus. */
 export type PairEvent =
-  | ({ readonly kind: 'applied'; readonly coveredTime: TimeMicros; readonly appliedAt: TimeMicros } & StreamPlace)
+  | ({ readonly kind: 'applied'; readonly coveredTime: TimeMicros; readonly appliedAt: TimeMicros; readonly traceparent: string | undefined } & StreamPlace)
   | ({ readonly kind: 'resync-started'; readonly reason: ResyncReason; readonly resyncBytes: ByteCount; readonly volumeBytes: ByteCount } & StreamPlace)
   | ({ readonly kind: 'resync-read' } & StreamPlace)
   | ({ readonly kind: 'differential-sync-reached'; readonly coveredTime: TimeMicros } & StreamPlace)

@@ -25,6 +25,8 @@ export interface TargetServerOptions {
   readonly authorize: Authorize;
   /** Undefined: plain HTTP and NBD (development switch). */
   readonly tls?: { readonly options: TlsOptions; readonly tenantId: string } | undefined;
+  /** False: change sets arrive without TLS although views are served with it. Default true. */
+  readonly dataTls?: boolean;
   readonly onRefusedPeer?: (refused: RefusedPeer) => void;
   readonly reporter: TargetReporter;
   readonly overAllocate: boolean;
@@ -60,7 +62,7 @@ export class TargetServer {
       authorize: options.authorize,
       handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId) },
       onFault: options.onFatal,
-      ...(options.tls && { tls: options.tls.options }),
+      ...(options.tls && options.dataTls !== false && { tls: options.tls.options }),
       ...(options.onRefusedPeer && { onRefusedPeer: options.onRefusedPeer }),
     });
   }

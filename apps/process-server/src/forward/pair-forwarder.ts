@@ -8,6 +8,7 @@ import type { ByteBudget } from '../byte-budget';
 import { Signal } from '../signal';
 import type { EpochQueue, SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
+import { isAfter } from '../spool/pair-state';
 import { type ForwardClient, type PairCompression, sendSet, type SendSetOptions } from './send-set';
 
 /** Why a pair does not advance, in words for an operator. */
@@ -45,6 +46,7 @@ type Failure = Exclude<PutOutcome, { readonly kind: 'stored' }> | ({ readonly ki
 const unknownPair = 'change-set/unknown-pair';
 const oldEpoch = 'change-set/old-epoch';
 const holdOffMillis = 250;
+const askAppliedMillis = 200;
 
 export class PairForwarder {
   readonly #options: PairForwarderOptions;
@@ -90,8 +92,20 @@ export class PairForwarder {
     while (!this.#stop.signal.aborted) {
       const waitMillis = this.#pausedUntil - performance.now();
       if (this.#options.paused || waitMillis > 0) await this.#signal.wait(this.#options.paused ? undefined : waitMillis);
-      else if (await this.#step()) await this.#signal.wait();
+      else if (await this.#step()) await this.#rest();
     }
+  }
+
+  /**
+   * Nothing to send. The target applies what it got last a moment after it has answered: until it says so it is asked now and then, for by
+   * that the agent clears its bitmap, and by that its end is clean.
+   */
+  async #rest(): Promise<void> {
+    const { forwarded, applied } = this.#spool;
+    const queue = this.#spool.oldestQueue();
+    if (!queue || queue.damaged || this.#inFlight.size > 0 || !isAfter(forwarded, applied)) return void (await this.#signal.wait());
+    if (await this.#signal.wait(askAppliedMillis)) return;
+    await this.#askTarget(queue);
   }
 
   /** True when there is nothing to do before the next signal. */
