@@ -28,11 +28,14 @@ export function stampedBlocks({ stamp, firstBlock, blockCount }: { stamp: number
   return data;
 }
 
+const zeroBlock = Buffer.alloc(blockBytes);
+
 /** The stamp a block holds; 0 for all zeros; undefined when it is torn, misplaced or garbage. */
 export function readStamp(block: Buffer, blockNumber: number): number | undefined {
-  if (block.every((byte) => byte === 0)) return 0;
-  const stamp = block.readUIntLE(4, 6);
-  return block.equals(stampedBlocks({ stamp, firstBlock: blockNumber, blockCount: 1 })) ? stamp : undefined;
+  if (block.equals(zeroBlock)) return 0;
+  const isRepetition = block.subarray(16).equals(block.subarray(0, blockBytes - 16));
+  const isHere = block.readUInt32LE(0) === stampMagic && block.readUIntLE(10, 6) === blockNumber;
+  return isRepetition && isHere ? block.readUIntLE(4, 6) : undefined;
 }
 
 export class AcknowledgementLog {

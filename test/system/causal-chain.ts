@@ -12,12 +12,12 @@ const linkMagic = 0x11_4c_49_4e_4b_00n;
 export class CausalChain {
   #acknowledged = 0;
   #running = true;
-  #failure: unknown;
+  #failure: Error | undefined;
   readonly #writing: Promise<void>;
 
   private constructor(private readonly disks: readonly [NbdClient, NbdClient]) {
     this.#writing = this.#write().catch((error: unknown) => {
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
     });
   }
 
@@ -35,7 +35,7 @@ export class CausalChain {
     this.#running = false;
     await this.#writing;
     for (const disk of this.disks) disk.destroy();
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure) throw this.#failure;
   }
 
   async #write(): Promise<void> {

@@ -6,7 +6,7 @@ import { type TestDisk, TestCluster, waitFor } from '@secondsite/cli/testing';
 import type { ChangeSetTrace } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
 import { NbdClient } from '@secondsite/nbd';
-import { OtlpReceiver } from '@secondsite/telemetry/testing';
+import { OtlpReceiver, type ReceivedSpan } from '@secondsite/telemetry/testing';
 import { isoFromMicros, MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
 
 const blockBytes = 4096;
@@ -14,7 +14,8 @@ const blockOffset = 5 * MIB + blockBytes;
 
 /** What has to come before what. The agent notes `spool-durable`, and the process server `forwarded`, when the next part has answered. */
 const ways = [
-  ['agent first-write', 'agent cut', 'agent sent', 'process-server spool-durable', 'master-target cache-durable', 'master-target undo-durable', 'master-target applied'],
+  ['agent first-write', 'agent cut', 'agent sent', 'process-server spool-durable', 'master-target cache-durable'],
+  ['master-target cache-durable', 'master-target undo-durable', 'master-target applied'],
   ['process-server spool-durable', 'agent spool-durable'],
   ['master-target cache-durable', 'process-server forwarded'],
 ];
@@ -82,17 +83,28 @@ describe('one block on its way', () => {
   }, 30_000);
 
   it('leaves one trace, from the agent to the replica', async () => {
-    const ofTrace = () => receiver.spans.filter(({ traceId }) => traceId === trace.traceId);
-    const namesOf = (service: string): string[] => ofTrace().filter(({ serviceName }) => serviceName === service).map(({ name }) => name);
-    const isWhole = () => Object.entries(spansOfServices).every(([service, names]) => names.every((name) => namesOf(service).includes(name)));
-    await waitFor('the spans of the change set', 15, async () => isWhole());
-    const spans = ofTrace().sort((left, right) => Number(left.startNanos - right.startNanos));
-    for (const { serviceName, name, startNanos, endNanos } of spans) {
-      process.stdout.write(`  ${serviceName.padEnd(15)} ${name.padEnd(20)} ${isoFromMicros(Number(startNanos / 1000n))}  ${(Number(endNanos - startNanos) / 1e6).toFixed(1)} ms\n`);
-    }
-    expect(new Set(spans.map(({ serviceName }) => serviceName))).toEqual(new Set(Object.keys(spansOfServices)));
+    const spans = await wholeTrace(() => trace.traceId);
+    printSpans(spans);
     expect(spans.filter(({ statusCode }) => statusCode === 2)).toEqual([]);
   }, 30_000);
+
+  it('is told to the configuration server, for the RPO, in the same trace', async () => {
+    const isTelling = (span: ReceivedSpan): boolean => span.serviceName === 'config-server' && span.name.includes('change-set-applied');
+    // At most once a second: perhaps for the next set.
+    const told = await receiver.waitFor((span) => isTelling(span) && span.startNanos >= BigInt(written.issuedAt) * 1000n, 15_000);
+    const spans = await wholeTrace(() => told.traceId);
+    printSpans(spans);
+    expect(spans).toContain(told);
+    expect((await cluster.planStatus('plan')).rpoSeconds).toBeLessThan(5);
+  }, 30_000);
+
+  /** The spans of a trace when all of the agent, the process server and the master target are there, in order of time. */
+  async function wholeTrace(id: () => string | undefined): Promise<ReceivedSpan[]> {
+    const ofTrace = () => receiver.spans.filter(({ traceId }) => traceId === id());
+    const isThere = ([service, names]: [string, string[]]) => names.every((name) => ofTrace().some((span) => span.serviceName === service && span.name === name));
+    await waitFor('the spans of the change set', 15, async () => Object.entries(spansOfServices).every(isThere));
+    return ofTrace().sort((left, right) => Number(left.startNanos - right.startNanos));
+  }
 
   async function write(text: string): Promise<{ issuedAt: TimeMicros; acknowledgedAt: TimeMicros }> {
     const issuedAt = clockMicros();
@@ -122,4 +134,12 @@ describe('one block on its way', () => {
 
 function timeOf(trace: ChangeSetTrace, wanted: string): TimeMicros {
   return microsFromIso(trace.hops.find(({ hop }) => hop === wanted)?.at ?? '') ?? Number.POSITIVE_INFINITY;
+}
+
+function printSpans(spans: readonly ReceivedSpan[]): void {
+  process.stdout.write(`trace ${spans[0]?.traceId}\n`);
+  for (const { serviceName, name, startNanos, endNanos } of spans) {
+    const millis = Number(endNanos - startNanos) / 1e6;
+    process.stdout.write(`  ${serviceName.padEnd(15)} ${name.padEnd(20)} ${isoFromMicros(Number(startNanos / 1000n))}  ${millis.toFixed(1)} ms\n`);
+  }
 }

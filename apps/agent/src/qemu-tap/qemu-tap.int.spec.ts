@@ -8,12 +8,16 @@ import { VolumeInProcess } from '../testing/volume-in-process';
 import { waitFor } from '../testing/wait-for';
 
 let bench: GuestBench;
+let agent: AgentProcess | undefined;
 
 beforeAll(async () => {
   bench = await GuestBench.start();
 }, 120_000);
 
-afterAll(() => bench.close());
+afterAll(async () => {
+  await agent?.end('SIGKILL');
+  await bench.close();
+});
 
 describe('the agentless tap of a running guest', () => {
   it('brings the baseline and every write, while the guest writes all the time', async () => {
@@ -60,7 +64,7 @@ describe('the agentless tap of a running guest', () => {
     await bench.host?.close();
     bench.host = undefined;
     await bench.run('dd if=/dev/urandom of=/data/away bs=8k count=20 conv=fsync && sync');
-    const agent = new AgentProcess({ dataDir: bench.dataDir, desired: bench.desired });
+    agent = new AgentProcess({ dataDir: bench.dataDir, desired: bench.desired });
     const { resyncs, resyncBytes } = bench;
     await agent.start();
     await waitFor('it is attached again', () => bench.resyncs > resyncs);

@@ -2,12 +2,14 @@
 // A protected volume on storage that can lose power, with a fake target: everything of the agent below its main thread, driven step by
 // step. `checkCuts` compares the replica after every applied set with the source as it was when the set was sealed (I3).
 import { checksum } from '@secondsite/change-set';
+import type { StorageFile } from '@secondsite/durable-storage';
 import { CrashableStorage, type Random } from '@secondsite/durable-storage/testing';
 import { KIB, MIB } from '@secondsite/units';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import { BufferBudget } from '../volume/buffer-budget';
 import { PairReplication } from '../volume/pair-replication';
 import type { ReplicationFact } from '../volume/replication-fact';
+import type { ResyncSource } from '../volume/resync-source';
 import { SourceDisk } from '../volume/source-disk';
 import { StreamTimes } from '../volume/stream-times';
 import { VolumeDevice } from '../volume/volume-device';
@@ -18,6 +20,8 @@ export const pairId = '0b6c1a3e-5a1f-4b52-9d1e-1f2a3b4c5d6e';
 export interface BenchOptions {
   readonly volumeBytes?: number;
   readonly budgetBytes?: number;
+  /** Resync reads and look-ups of holes are answered some turns later, as from a disk in QEMU. */
+  readonly slowSource?: boolean;
 }
 
 export class ReplicationBench {
@@ -31,13 +35,15 @@ export class ReplicationBench {
   replication!: PairReplication;
   disk!: SourceDisk;
   readonly #budgetBytes: number;
+  readonly #slowSource: boolean;
   readonly #sources = new Map<string, string>();
   readonly #scratch: Uint8Array;
   #sealed = 0;
   #nextTrace = 0;
   readonly #times = new StreamTimes(() => this.millis * 1000);
 
-  constructor({ volumeBytes = 5 * MIB + 300, budgetBytes = 12 * MIB }: BenchOptions = {}) {
+  constructor({ volumeBytes = 5 * MIB + 300, budgetBytes = 12 * MIB, slowSource = false }: BenchOptions = {}) {
+    this.#slowSource = slowSource;
     this.volumeBytes = volumeBytes;
     this.#budgetBytes = budgetBytes;
     this.#scratch = new Uint8Array(volumeBytes);
@@ -56,7 +62,7 @@ export class ReplicationBench {
     this.device = new VolumeDevice(this.disk);
     const bitmap = await WriteIntentBitmap.open({ directory: this.storage.root, name: 'bitmap', volumeId: 'v', volumeBytes: this.volumeBytes });
     this.replication = new PairReplication({
-      pairId, volumeBytes: this.volumeBytes, source: file, bitmap,
+      pairId, volumeBytes: this.volumeBytes, source: this.#slowSource ? slow(file) : file, bitmap,
       budget: new BufferBudget({ shared: BufferBudget.createShared(), bytesMax: this.#budgetBytes }),
       clock: this.#times, millis: () => this.millis, sender: this.target, segmentDataBytes: 256 * KIB,
       onFact: (fact) => this.facts.push(fact),
@@ -88,6 +94,7 @@ export class ReplicationBench {
   async drain(): Promise<void> {
     this.target.behaviour = 'normal';
     this.target.immediate = true;
+    this.replication.resumeTap();
     while (this.target.pendingPuts > 0) this.target.answer();
     for (let round = 0; round < 4000; round++) {
       await this.tick(round % 50 === 49 ? 1500 : 60);
@@ -124,4 +131,24 @@ export class ReplicationBench {
     this.cutsChecked += 1;
     if (Buffer.from(checksum([replica])).toString('hex') !== source) throw new Error(`I3: the replica is not the source at cut ${trace} (${this.#sealed} sealed)`);
   }
+}
+
+/** A look-up is true when it is asked, and told later. */
+function slow(file: StorageFile): ResyncSource {
+  const later = async (): Promise<void> => {
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return {
+    read: async (into, offset) => {
+      const count = await file.read(into, offset);
+      await later();
+      return count;
+    },
+    nextData: async (offset) => {
+      const data = file.nextData(offset);
+      await later();
+      return data;
+    },
+    sync: () => file.sync(),
+  };
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Views of a stamped disk against its acknowledgement log. */
+import type { TestCluster, TestDisk } from '@secondsite/cli/testing';
+import type { RecoveryPoints } from '@secondsite/contracts';
+import { isoFromMicros, microsFromIso, type TimeMicros } from '@secondsite/units';
+import { type AcknowledgementLog, blockBytes } from './acknowledgement-log';
+import type { Random } from './random';
+
+export interface ViewCheck {
+  readonly cluster: TestCluster;
+  readonly disk: TestDisk;
+  readonly log: AcknowledgementLog;
+}
+
+/** What a view of this time holds against the log, in words (at most five); empty when it is right. */
+export async function violationsAt({ cluster, disk, log }: ViewCheck, at: TimeMicros): Promise<string[]> {
+  return cluster.withView({ of: disk.name, point: ['--at', isoFromMicros(at)] }, async (client) => {
+    const read = async (first: number, count: number): Promise<Buffer> => {
+      const data = Buffer.alloc(count * blockBytes);
+      await client.read(first * blockBytes, data);
+      return data;
+    };
+    const found = await log.violations({ at, blocks: disk.sizeBytes / blockBytes, read });
+    return found.slice(0, 5);
+  });
+}
+
+/** The same at random instants of the green ranges of the disk, each range in turn, and at the newest point. */
+export async function violationsAtRandomInstants(check: ViewCheck, { count, random }: { count: number; random: Random }): Promise<string[]> {
+  const points = await check.cluster.cli<RecoveryPoints>('points', check.disk.name);
+  const ranges = points.common.ranges.filter(({ green }) => green).map(({ from, to }) => ({ from: microsFromIso(from) as TimeMicros, to: microsFromIso(to) as TimeMicros }));
+  const found = await violationsAt(check, microsFromIso(points.common.latest ?? '') as TimeMicros);
+  for (let instant = 0; instant < count; instant++) {
+    const { from, to } = ranges[instant % ranges.length] as { from: TimeMicros; to: TimeMicros };
+    found.push(...(await violationsAt(check, from + random.below(to - from + 1))));
+  }
+  return found;
+}
