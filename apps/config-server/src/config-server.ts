@@ -127,7 +127,7 @@ function startRotation(parts: { readonly config: ConfigServerConfig; readonly lo
 
 function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepared'>): { close(): Promise<void> } {
   const { clock, commands, directories, live, publisher, store } = core;
-  const componentEvents = new ComponentEvents({ commands, store, ownSource, logger, insecure: config.insecure });
+  const componentEvents = new ComponentEvents({ commands, live, store, ownSource, logger, insecure: config.insecure });
   const closing = new AbortController();
   const topology = keepStreams({ bus, logger, signal: closing.signal });
   const stopTrigger = bus.link.onConnected(() => void topology.then(() => publisher.trigger()));

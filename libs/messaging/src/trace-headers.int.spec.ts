@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { trace } from '@opentelemetry/api';
-import { NodeSDK, tracing } from '@opentelemetry/sdk-node';
+import { context, propagation, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { closeViewOperation, hostAddedV1 } from '@secondsite/contracts';
 import { sampleEvent } from '@secondsite/contracts/testing';
 import { waitUntil } from '@secondsite/embedded-services';
@@ -9,20 +11,22 @@ import { startTestNats, type TestNats } from '@secondsite/embedded-services/test
 import type { MessageBus } from './message-bus';
 import { startTestBus } from './testing';
 
-const exporter = new tracing.InMemorySpanExporter();
-const sdk = new NodeSDK({ spanProcessors: [new tracing.SimpleSpanProcessor(exporter)], instrumentations: [], autoDetectResources: false });
+const exporter = new InMemorySpanExporter();
+const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
 let nats: TestNats;
 let bus: MessageBus;
 
 beforeAll(async () => {
-  sdk.start();
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  trace.setGlobalTracerProvider(provider);
   nats = await startTestNats();
   bus = await startTestBus(nats.url);
 });
 afterAll(async () => {
   await bus.close();
   await nats.stop();
-  await sdk.shutdown();
+  await provider.shutdown();
 });
 
 const activeTrace = (): string | undefined => trace.getActiveSpan()?.spanContext().traceId;

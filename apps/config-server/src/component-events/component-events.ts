@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Facts that components publish come into the event store here: each once (by its id, and because the deciders know repetitions), with the
- * time and actor it came with. Facts of this server itself, and the fast ones that only live status needs, are left out.
+ * time and actor it came with. Facts of this server itself are left out; change-set-applied, which comes every second, goes to live status only.
  */
 import type { CurrentEvent } from '@secondsite/contracts';
 import type { EventStore } from '@secondsite/event-store';
@@ -9,14 +9,16 @@ import { findHost, inventoryDecider, type InventoryFact, pairDecider, replay, ty
 import { RefusedRequest } from '@secondsite/service-kit';
 import type { Logger } from 'pino';
 import type { CommandRunner, UnitOfWork } from '../commands/command-runner';
+import type { LiveStatus } from '../live/live-status';
 import { streams } from '../commands/streams';
 
 export class ComponentEvents {
-  constructor(private readonly parts: { readonly commands: CommandRunner; readonly store: EventStore; readonly ownSource: string; readonly logger: Logger; readonly insecure: boolean }) {}
+  constructor(private readonly parts: { readonly commands: CommandRunner; readonly live: LiveStatus; readonly store: EventStore; readonly ownSource: string; readonly logger: Logger; readonly insecure: boolean }) {}
 
   /** Resolves when the event is dealt with, throws when it should be delivered again. */
   async handle(event: CurrentEvent): Promise<void> {
-    if (event.source === this.parts.ownSource || event.type === 'secondsite.replication.change-set-applied.v2') return;
+    if (event.source === this.parts.ownSource) return;
+    if (event.type === 'secondsite.replication.change-set-applied.v2') return this.parts.live.apply(event.data);
     try {
       const origin = { actor: event.actor, correlationId: event.correlationid, causationId: event.id, traceparent: event.traceparent };
       await this.parts.commands.run(origin, (unit) => this.#take(event, unit));

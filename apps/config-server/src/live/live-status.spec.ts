@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import type { MasterTargetTelemetry } from '@secondsite/contracts';
+import { microsFromIso } from '@secondsite/units';
 import { LiveStatus } from './live-status';
 
 const way = { pairId: '00000000-0000-4000-8000-000000000001', volumeId: 'v', hostId: 'h', processServerId: 'ps', masterTargetId: 'mt' };
@@ -21,6 +22,21 @@ describe('live status', () => {
     expect([live.progressAt(way.pairId, 5), live.readings(way).masterTarget?.seenAt]).toEqual([20, 30]);
     live.observe(target(2));
     expect(live.progressAt(way.pairId, 5)).toBe(30);
+  });
+
+  it('takes the covered time from the newest of telemetry and change-set-applied, within the epoch of the target', () => {
+    const live = new LiveStatus(() => 1);
+    const told = (coveredTime: string) => live.observe({ ...target(1), pairs: [{ ...pair, appliedSequence: 1, coveredTime }] });
+    const apply = (sequence: number, coveredTime: string, epoch = 1) => live.apply({ pairId: way.pairId, epoch, sequence, coveredTime, appliedAt: coveredTime });
+    const covered = () => live.readings(way).masterTarget?.coveredTime;
+    told('2026-01-01T00:00:01.000000Z');
+    apply(2, '2026-01-01T00:00:02.000000Z');
+    apply(1, '2026-01-01T00:00:00.500000Z');
+    expect(covered()).toBe(microsFromIso('2026-01-01T00:00:02Z'));
+    told('2026-01-01T00:00:03.000000Z');
+    expect(covered()).toBe(microsFromIso('2026-01-01T00:00:03Z'));
+    apply(1, '2026-01-01T00:00:09.000000Z', 2);
+    expect(covered()).toBe(microsFromIso('2026-01-01T00:00:03Z'));
   });
 
   it('says when a component has a new address', () => {

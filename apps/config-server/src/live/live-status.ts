@@ -3,7 +3,7 @@
  * What the components said last, in memory only: it is whole again one second after a restart. Bounded by the number of components and
  * pairs. `now` is this server's clock; times in telemetry are the components' own.
  */
-import type { AgentVolumeTelemetry, MasterTargetPairTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
+import type { AgentVolumeTelemetry, CurrentEvent, MasterTargetPairTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
 import type { AgentReading, MasterTargetReading, PairReadings, ProcessServerReading } from '@secondsite/protection';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 
@@ -11,6 +11,8 @@ interface Heard<Message> {
   readonly message: Message;
   readonly seenAt: TimeMicros;
 }
+
+type ChangeSetApplied = Extract<CurrentEvent, { type: 'secondsite.replication.change-set-applied.v2' }>['data'];
 
 interface Progress {
   readonly mark: string;
@@ -29,6 +31,8 @@ export interface PairWay {
 export class LiveStatus {
   readonly #heard = new Map<string, Heard<Telemetry>>();
   readonly #progress = new Map<string, Progress>();
+  /** By pair: newer than telemetry while its epoch goes on. */
+  readonly #applied = new Map<string, ChangeSetApplied>();
   readonly #startedAt: TimeMicros;
 
   constructor(private readonly now: () => TimeMicros) {
@@ -41,6 +45,12 @@ export class LiveStatus {
     this.#heard.set(telemetry.componentId, { message: telemetry, seenAt: this.now() });
     if (telemetry.role === 'master-target') for (const pair of telemetry.pairs) this.#noteProgress(pair);
     return telemetry.url !== undefined && telemetry.url !== before;
+  }
+
+  /** The RPO of the pair follows from it at once. Repeated and late events change nothing. */
+  apply(applied: ChangeSetApplied): void {
+    const known = this.#applied.get(applied.pairId);
+    if (!known || isNewer(applied, known)) this.#applied.set(applied.pairId, applied);
   }
 
   /** A component that was not heard since the start of this server was never seen. */
@@ -95,8 +105,17 @@ export class LiveStatus {
     const heard = this.#heard.get(way.masterTargetId);
     if (heard?.message.role !== 'master-target') return undefined;
     const pair = heard.message.pairs.find((one) => one.pairId === way.pairId);
-    return pair && masterTargetReading(pair, heard.seenAt);
+    return pair && masterTargetReading({ ...pair, ...this.#newestCovered(pair) }, heard.seenAt);
   }
+
+  #newestCovered({ pairId, epoch, coveredTime }: MasterTargetPairTelemetry): { coveredTime?: string } {
+    const applied = this.#applied.get(pairId);
+    return applied && applied.epoch === epoch && (coveredTime === undefined || applied.coveredTime > coveredTime) ? { coveredTime: applied.coveredTime } : {};
+  }
+}
+
+function isNewer(one: ChangeSetApplied, other: ChangeSetApplied): boolean {
+  return one.epoch > other.epoch || (one.epoch === other.epoch && one.sequence > other.sequence);
 }
 
 function agentReading(volume: AgentVolumeTelemetry, seenAt: TimeMicros): AgentReading {
