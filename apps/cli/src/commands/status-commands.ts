@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { restRoutes } from '@secondsite/contracts';
 import type { Command } from 'commander';
-import { type CliContext, connect, show } from '../cli-context';
+import { type CliContext, connect, show, usageError } from '../cli-context';
 import { humanBytes, table } from '../output';
 import { statusScreen } from './status-view';
 
@@ -34,9 +34,12 @@ export function addStatusCommands(program: Command, context: CliContext): void {
 export function addTraceCommand(program: Command, context: CliContext): void {
   program
     .command('trace <volume>')
-    .description('follow the newest applied change set through agent, process server and master target')
-    .action(async (volume: string, _options: object, command: Command) => {
-      const value = await (await connect(context, command)).call(restRoutes.traceVolume, { path: { volume } });
+    .description('follow a change set through agent, process server and master target: the newest applied one unless told otherwise')
+    .option('--epoch <number>', 'with --sequence: another change set', Number)
+    .option('--sequence <number>', 'with --epoch: another change set', Number)
+    .action(async (volume: string, options: { epoch?: number; sequence?: number }, command: Command) => {
+      if ((options.epoch === undefined) !== (options.sequence === undefined)) throw usageError('Give --epoch and --sequence together.');
+      const value = await (await connect(context, command)).call(restRoutes.traceVolume, { path: { volume }, query: options });
       const rows = value.hops.map((hop) => [hop.hop, hop.component, hop.at, `+${hop.sinceFirstMillis.toFixed(1)} ms`]);
       const head = `change set ${value.epoch}/${value.sequence} of ${value.volumeName}: ${value.entryCount ?? '?'} entries, ${humanBytes(value.storedBytes ?? 0)}, trace ${value.traceId ?? 'not sampled'}`;
       show(context, command, { value, human: () => `${head}\n${table(['HOP', 'WHERE', 'TIME', 'SINCE FIRST WRITE'], rows)}` });
