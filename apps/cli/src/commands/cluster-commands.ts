@@ -4,6 +4,7 @@ import { type CliContext, effectiveConfig, show } from '../cli-context';
 import type { ClusterFile } from '../cluster-file';
 import { guestCacheFolder } from '../config';
 import { runDemo } from '../demo/demo';
+import { prepareAuthority } from '../local-cluster/prepare-authority';
 import { isClusterRunning, startCluster } from '../local-cluster/start-cluster';
 import { stopCluster } from '../local-cluster/stop-cluster';
 import { table } from '../output';
@@ -30,6 +31,13 @@ export function addClusterCommands(program: Command, context: CliContext): void 
     .action(async (_options: object, command: Command) => {
       const value = await stopCluster(effectiveConfig(context, command));
       show(context, command, { value, human: (outcomes) => table(['PROCESS', 'WAS'], Object.entries(outcomes)) });
+    });
+  program
+    .command('authority')
+    .description('make the certificate authority of the cluster and the certificates for a NATS server of your own, and say where they are')
+    .action(async (_options: object, command: Command) => {
+      const value = await prepareAuthority(effectiveConfig(context, command).home);
+      show(context, command, { value, human: (files) => table(['FILE', 'PATH'], Object.entries(files)) });
     });
   program
     .command('demo')

@@ -3,18 +3,17 @@
  * Keeps the parts of a local cluster running. Level-triggered: each round starts what does not run (and is not held), in order; so a first start,
  * a part that died and a supervisor that was itself killed are the same case. Parts outlive the supervisor.
  */
-import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { restRoutes } from '@secondsite/contracts';
 import { findService, serviceLogFile, startNats, startPostgres, startService, waitForReadyFile, waitUntil } from '@secondsite/embedded-services';
 import { ApiClient } from '../api-client';
 import { type ClusterFile, writeClusterFile } from '../cluster-file';
 import type { CliConfig } from '../config';
 import { appMain, heldFile, serviceFolder, type ServiceName, serviceNames } from './cluster-layout';
+import { authorityFiles, prepareAuthority } from './prepare-authority';
 import { rememberedPort } from './remembered-port';
 
 type ComponentName = 'process-server' | 'master-target' | 'agent';
@@ -26,7 +25,6 @@ interface ReadyFile {
   readonly componentId?: string;
 }
 
-const run = promisify(execFile);
 const roundMillis = 300;
 
 /** On one machine the agent, which is in the path of the application's writes, goes before what only has to catch up. */
@@ -48,7 +46,7 @@ export class Supervisor {
   /** Starts everything once. Throws when a part cannot be started. */
   async start(): Promise<void> {
     mkdirSync(this.#config.home, { recursive: true });
-    await this.#runCertificateAuthority();
+    await prepareAuthority(this.#config.home);
     await this.#round();
     await this.#everybodyHeard();
   }
@@ -107,8 +105,8 @@ export class Supervisor {
       this.#databaseUrl = url;
       this.#ready.set(name, { pid: process.pid });
     } else if (name === 'nats') {
-      const nats = join(this.#folder('config-server'), 'nats');
-      const tls = { caFile: this.#caFile(), certFile: join(nats, 'cert.pem'), keyFile: join(nats, 'key.pem') };
+      const { caFile, natsCertificateFile: certFile, natsKeyFile: keyFile } = authorityFiles(this.#config.home);
+      const tls = { caFile, certFile, keyFile };
       const { url, process } = await startNats({ dataDir: this.#folder(name), tls });
       this.#natsUrl = url;
       this.#ready.set(name, { pid: process.pid, url });
@@ -154,13 +152,6 @@ export class Supervisor {
     return client;
   }
 
-  /** `config-server init` makes the certificate authority and the certificates that NATS needs before it can start. Idempotent. */
-  async #runCertificateAuthority(): Promise<void> {
-    const dataDir = this.#folder('config-server');
-    mkdirSync(dataDir, { recursive: true });
-    await run(process.execPath, [appMain('config-server'), 'init'], { env: { ...process.env, SECONDSITE_DATA_DIR: dataDir } });
-  }
-
   #clusterFile(): ClusterFile {
     return {
       version: 1, url: this.#configServerUrl(), caFile: this.#caFile(), adminTokenFile: this.#adminTokenFile(), natsUrl: this.#config.natsUrl ?? this.#natsUrl,
@@ -177,7 +168,7 @@ export class Supervisor {
   }
 
   #caFile(): string {
-    return join(this.#folder('config-server'), 'ca', 'ca.pem');
+    return authorityFiles(this.#config.home).caFile;
   }
 
   #adminTokenFile(): string {
