@@ -32,7 +32,7 @@ export interface ProcessServerOptions {
 const checkpointMillis = 500;
 const freeSpaceMillis = 1000;
 const connectionsPerTarget = 4;
-const idleBodyBytesMax = 48 * MIB;
+const idleBodyBytesMax = 24 * MIB;
 
 /** The data plane of a process server: keeps change sets durably and forwards them. Needs no bus and no database. */
 export class ProcessServer {

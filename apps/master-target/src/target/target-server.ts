@@ -6,7 +6,7 @@ import { type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJso
 import { type PointRequest, RecoveryPoints, type ResolvedPoint } from '@secondsite/retention-journal';
 import { startSpan } from '@secondsite/telemetry';
 import { type Authorize, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
-import { type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
+import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
@@ -62,6 +62,7 @@ export class TargetServer {
       authorize: options.authorize,
       handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId) },
       onFault: options.onFatal,
+      limits: { budgetBytes: 96 * MIB, peerBudgetBytes: 72 * MIB },
       ...(options.tls && options.dataTls !== false && { tls: options.tls.options }),
       ...(options.onRefusedPeer && { onRefusedPeer: options.onRefusedPeer }),
     });
