@@ -10,6 +10,8 @@ import type { TableRow } from '../table-row';
 
 const diskBytes = GIB;
 const writtenBytes = 768 * MIB;
+/** A little above what is asked for. Without a limit the writer outruns the change buffer, and bitmap mode with its resynchronisation is measured instead. */
+const offeredMebibytesPerSecond = 120;
 
 /**
  * 64 KiB random writes from the application to the replica: the time until the last one is applied at the target, beside fio doing the
@@ -24,14 +26,15 @@ export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio 
   ], rounds);
   await site.remove(disk);
   if (!ours || !peer) throw new Error('a contestant is missing');
-  return { row: { title, unit: 'MB/s', ours, peers: [peer], reach: [{ kind: 'least', ratio: leastRatio }] }, megabytesPerSecond: ours.median };
+  const note = `offered ${Math.round((offeredMebibytesPerSecond * MIB) / 1e6)} MB/s; the time includes applying the last write`;
+  return { row: { title, unit: 'MB/s', ours, peers: [peer], reach: [{ kind: 'least', ratio: leastRatio }], note }, megabytesPerSecond: ours.median };
 }
 
 async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk): Promise<number> {
   const started = performance.now();
   await fio([
     '--name=writes', '--ioengine=nbd', `--uri=${disk.uri}`, '--rw=randwrite', '--bs=64k', '--iodepth=16', `--size=${diskBytes}`, `--io_size=${writtenBytes}`,
-    '--randrepeat=0', '--refill_buffers=1',
+    '--randrepeat=0', '--refill_buffers=1', `--rate=${offeredMebibytesPerSecond}m`,
   ]);
   await site.whenApplied(disk);
   return writtenBytes / 1e3 / (performance.now() - started);
