@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GIB } from '@secondsite/units';
+import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite } from '../bench-site';
 import { measureInterleaved } from '../measure';
 import { Nbdkit } from '../nbdkit';
@@ -14,7 +14,7 @@ const stepBytes = GIB / 4;
 /** Every other 256 MiB holds incompressible data, the rest are holes. */
 async function fillHalf(image: string): Promise<void> {
   for (let offset = 0; offset < diskBytes; offset += 2 * stepBytes) {
-    await runProgram('dd', ['if=/dev/urandom', `of=${image}`, 'bs=1M', `count=${stepBytes >> 20}`, `seek=${offset >> 20}`, 'conv=notrunc', 'status=none']);
+    await runProgram('dd', ['if=/dev/urandom', `of=${image}`, 'bs=1M', `count=${stepBytes / MIB}`, `seek=${offset / MIB}`, 'conv=notrunc', 'status=none']);
   }
 }
 
