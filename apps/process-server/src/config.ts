@@ -26,7 +26,7 @@ const schema = z.object({
   NATS_URL: listSchema.prefault('nats://127.0.0.1:4222'),
   /** Fewer free bytes than this where the data are: nothing more is accepted. */
   SECONDSITE_FREE_BYTES_MIN: z.coerce.number().int().min(0).default(512 * MIB),
-  /** Change sets kept in memory until they are forwarded, and three times as much for those read back from disk. */
+  /** Change sets kept in memory until they are forwarded, and again as much for those read back from disk. */
   SECONDSITE_MEMORY_BYTES_MAX: z.coerce.number().int().min(8 * MIB).default(24 * MIB),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
   SECONDSITE_TRACE_RATIO: z.coerce.number().min(0).max(1).optional(),

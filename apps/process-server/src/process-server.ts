@@ -33,8 +33,6 @@ const checkpointMillis = 500;
 const freeSpaceMillis = 1000;
 const connectionsPerTarget = 4;
 const idleBodyBytesMax = 24 * MIB;
-/** Sets read back from disk fill the window of a target (8 sets) only with more memory than those that never left it. */
-const forwardMemoryShare = 3;
 
 /** The data plane of a process server: keeps change sets durably and forwards them. Needs no bus and no database. */
 export class ProcessServer {
@@ -66,7 +64,7 @@ export class ProcessServer {
         now: clockMicros,
         reporter: options.reporter,
         freeSpace: parts.freeSpace,
-        forwardBudget: new ByteBudget(forwardMemoryShare * options.memoryBytesMax),
+        forwardBudget: new ByteBudget(options.memoryBytesMax),
         connect: (url) => this.#connect(url),
       },
     });
