@@ -43,6 +43,7 @@ export class StreamHistory {
   #sequence = 0;
   #time = 1_000_000;
   #entries: LooseEntry[] = [];
+  #rangeEnd = 0;
 
   constructor({ random, volumeBytes = 12 * REGION + 777, pairId = '6f1c0a52-0000-4000-8000-000000000001' }: HistoryOptions) {
     this.#random = random;
@@ -198,7 +199,15 @@ export class StreamHistory {
     this.#moments.push(moment);
   }
 
+  /** Anywhere, or just behind the last one, as sequential writes are. */
   #range(): { offset: number; length: number } {
+    const goesOn = this.#chance(0.2) && this.#rangeEnd < this.volumeBytes;
+    const range = goesOn ? { offset: this.#rangeEnd, length: Math.min(this.volumeBytes - this.#rangeEnd, 1 + randomBelow(this.#random, 4000)) } : this.#randomRange();
+    this.#rangeEnd = range.offset + range.length;
+    return range;
+  }
+
+  #randomRange(): { offset: number; length: number } {
     const most = this.#chance(0.1) ? this.volumeBytes : this.#chance(0.5) ? 512 : 9000;
     const offset = this.#chance(0.5) ? randomBelow(this.#random, this.volumeBytes) : randomBelow(this.#random, Math.ceil(this.volumeBytes / 512)) * 512;
     return { offset, length: Math.min(this.volumeBytes - offset, 1 + randomBelow(this.#random, most)) };
