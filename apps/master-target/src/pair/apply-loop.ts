@@ -171,8 +171,8 @@ export class ApplyLoop {
 
   #applied(set: Loaded, facts: SetFacts): void {
     this.#parts.watch.applied(set.content, facts, this.#parts.replica.size());
-    this.#covered(set.cached);
     this.appliedBytes += set.content.data.length;
+    this.#covered(set.cached);
     const hops = this.#parts.hops.find(set);
     if (hops) this.#parts.onApplied(hops);
   }

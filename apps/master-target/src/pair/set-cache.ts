@@ -15,6 +15,8 @@ export interface CachedSet extends StreamPlace {
   position: RecordPosition | undefined;
   /** Kept while memory allows. */
   decoded: VerifiedChangeSet | undefined;
+  /** The bytes as received, which `decoded` may share; until they are written and `decoded` is forgotten. */
+  received: Uint8Array<ArrayBuffer> | undefined;
   /** Resolves when the set is durable here. */
   durable: Promise<void>;
 }
@@ -35,6 +37,8 @@ export interface SetCacheOptions {
   readonly memoryBytesMax: ByteCount;
   /** How far ahead of the first missing set a set is taken. */
   readonly windowSets: number;
+  /** Takes the memory of received bytes when nothing here reads them any more. */
+  readonly recycle: (memory: ArrayBuffer) => void;
 }
 
 const ENDED_EPOCHS_KEPT = 16;
@@ -97,9 +101,9 @@ export class SetCache {
   }
 
   /** Stores an admitted set; resolves when it is durable. A set of a newer epoch ends the one before. Rejects with the log's error. */
-  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
+  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<void> {
     if (place.epoch > this.#received.epoch) this.#beginEpoch(place.epoch);
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, decoded: undefined, durable: Promise.resolve() };
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, decoded: undefined, received: bytes, durable: Promise.resolve() };
     this.#keepDecoded(set, decoded);
     this.#count(set, 1);
     this.#waiting.set(place.sequence, set);
@@ -115,8 +119,15 @@ export class SetCache {
       this.#count(set, -1);
       throw error;
     }
+    this.#recycle(set);
     if (set.epoch === this.#received.epoch) this.#advance();
     else this.release(set);
+  }
+
+  #recycle(set: CachedSet): void {
+    if (!set.received || !set.position || set.decoded) return;
+    this.#options.recycle(set.received.buffer);
+    set.received = undefined;
   }
 
   /** Moves what is durable and in line to the ready sets. */
@@ -156,13 +167,14 @@ export class SetCache {
   }
 
   /** The set's bytes as received. */
-  read(set: CachedSet): Promise<Uint8Array> {
+  read(set: CachedSet): Promise<Uint8Array<ArrayBuffer>> {
     return this.#options.log.read(set.position as RecordPosition);
   }
 
   forgetDecoded(set: CachedSet): void {
     if (set.decoded) this.#memoryBytes -= set.decoded.header.contentBytes;
     set.decoded = undefined;
+    this.#recycle(set);
   }
 
   /** The set is durable in the replica, or will never be applied. */
@@ -195,7 +207,7 @@ export class SetCache {
         continue;
       }
       if (key.epoch > this.#received.epoch) this.#beginEpoch(key.epoch);
-      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, decoded: undefined, durable: Promise.resolve() };
+      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, decoded: undefined, received: undefined, durable: Promise.resolve() };
       this.#count(set, 1);
       this.#waiting.set(key.sequence, set);
       this.#advance();

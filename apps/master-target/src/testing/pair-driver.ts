@@ -33,6 +33,8 @@ export class PairDriver {
       clock: () => (this.#clock += 1000),
       delay: async () => void (await setImmediate()),
       onEvent: (event) => this.events.push(event),
+      // Whoever still read it would see that it is not its own any more.
+      recycle: (memory) => void new Uint8Array(memory).fill(0xdd),
       limits: { segmentBytes: 30_000, freeBytesMin: 0, groupBytes: 12_000, checkpointBytes: 20_000, checkpointMicros: 20_000, ...limits },
     });
     pair.start();
@@ -62,10 +64,10 @@ export class PairDriver {
     this.#unsent = this.#unsent.filter((other) => other !== set);
   }
 
-  async #maybeCompressed(bytes: Uint8Array): Promise<Uint8Array> {
+  async #maybeCompressed(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     const verified = verifyStored(bytes);
-    if (!verified.ok || this.#random() < 0.7) return bytes.slice();
+    if (!verified.ok || this.#random() < 0.7) return new Uint8Array(bytes);
     const compressed = await compressStored(verified, async (parts) => zstdCompressSync(Buffer.concat(parts)));
-    return compressed ? Buffer.concat(compressed.parts) : bytes.slice();
+    return new Uint8Array(compressed ? Buffer.concat(compressed.parts) : bytes);
   }
 }
