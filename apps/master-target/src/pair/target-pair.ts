@@ -94,6 +94,7 @@ export class TargetPair {
       load: async (set) => set.decoded ?? this.#decodeCached(await parts.cache.read(set), set),
       emit: (event) => this.#emit(event),
       onApplied: options.onApplied ?? (() => undefined),
+      cacheIsDamaged: parts.log.corrupt.length > 0,
     });
   }
 
@@ -145,7 +146,8 @@ export class TargetPair {
   }
 
   /**
-   * Takes a set as received, and its memory with it. `stored` means durable in the cache.
+   * Takes a set as received, and its memory with it. `stored` means durable in the cache; for blocks of a resynchronisation, that they are
+   * written to the replica.
    * @writePath 6 The master target checks the set and appends it to its cache; it answers when the cache is durable. A crash loses no set that was answered; the process server sends the others again.
    */
   async store(bytes: Uint8Array<ArrayBuffer>, place: StreamPlace): Promise<StoreOutcome> {
@@ -173,12 +175,26 @@ export class TargetPair {
     if (this.#freeBytes < this.#parts.limits.freeBytesMin + bytes.length) throw noSpace(this.#options.pairId);
     const { traceparent, entryCount } = decoded.header;
     this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
+    if (this.#mayPass(place, decoded)) return this.#pass(place, { bytes, decoded });
     const storedBytes = bytes.length;
     await this.#parts.cache.take(place, { bytes, decoded });
     this.#freeBytes -= storedBytes;
     this.#hops.note(place, { cacheDurableAt: this.#options.clock() });
     this.#watch.received(decoded, place);
     this.#loop.wake();
+    return this.#stored();
+  }
+
+  /** Blocks of a resynchronisation under way: the source has them, and their regions stay marked there until a checkpoint covers them. */
+  #mayPass(place: StreamPlace, decoded: VerifiedChangeSet): boolean {
+    if (this.#parts.journal.applied.green || !this.#parts.cache.isPassable(place)) return false;
+    return decoded.entries().every(({ kind }) => kind === 'resync-write' || kind === 'resync-zero');
+  }
+
+  async #pass(place: StreamPlace, set: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<StoreOutcome> {
+    const written = this.#parts.cache.pass(place, set);
+    this.#loop.wake();
+    await written;
     return this.#stored();
   }
 
