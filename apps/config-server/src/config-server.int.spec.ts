@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CertificateAuthority, createKeyAndRequest, enroll, renewIdentity, readIdentity } from '@secondsite/certificates';
+import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renewIdentity, readIdentity } from '@secondsite/certificates';
 import {
   bitmapModeEnteredV1, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
   listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
@@ -8,6 +8,7 @@ import {
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
+import { MessageBus } from '@secondsite/messaging';
 import { Client } from 'pg';
 import { RestClient, startTestCluster, type TestCluster, TestComponent } from './testing';
 
@@ -140,12 +141,15 @@ describe('the configuration server', () => {
 
   it('takes what components report into the history once, whoever repeats it', async () => {
     const started = agent.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes });
-    const reports = [
+    const ofAgent = [
       started, agent.bus.events.make(bitmapModeEnteredV1, { pairId, epoch: 1, reason: 'buffer-full' }), agent.bus.events.make(resyncReadV1, { pairId, epoch: 1, sequence: 3 }),
+    ];
+    const ofTarget = [
       masterTarget.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes }),
       masterTarget.bus.events.make(differentialSyncReachedV1, { pairId, epoch: 1, sequence: 5, coveredTime: new Date().toISOString() }),
     ];
-    for (const report of reports) await agent.bus.publishEventEventually(report);
+    for (const report of ofAgent) await agent.bus.publishEvent(report);
+    for (const report of ofTarget) await masterTarget.bus.publishEvent(report);
     agent.say({ volumes: [{ ...agentVolume, volumeId: volume.volumeId, pairId, sizeBytes: volumeBytes, nbdUris: ['nbd+unix:///x?socket=/s'] }] });
     sayDifferentialSync();
     await until('differential sync in the history', async () => (await history()).some((entry) => entry.type.includes('differential-sync-reached')));
@@ -283,11 +287,15 @@ describe('the configuration server', () => {
     await cluster.rest.ok(restRoutes.addHost, { body: { name: 'added-without-bus' }, traceparent });
     await cluster.nats.start();
     const relayed = Promise.withResolvers<string | undefined>();
-    masterTarget.bus.consume({
+    const listener = await MessageBus.start({
+      servers: [cluster.nats.url], identity: { tenantId: 'default', role: 'config-server', componentId: 'config-server' }, tls: identityFiles(cluster.dataDir),
+    });
+    listener.consume({
       durable: 'spec', subjects: [eventSubjectFilter({ fact: 'host-added' })],
       handler: async (event) => ('name' in event.data && event.data.name === 'added-without-bus' ? relayed.resolve(event.traceparent) : undefined),
     });
     expect(await relayed.promise).toBe(traceparent);
+    await listener.close();
     await until('points again', async () => (await cluster.rest.call(restRoutes.listPoints, { query: { of: 'shop' } })).status === 200);
   });
 

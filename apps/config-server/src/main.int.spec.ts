@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { restRoutes } from '@secondsite/contracts';
-import { waitUntil } from '@secondsite/embedded-services';
+import { natsPidFile, waitUntil } from '@secondsite/embedded-services';
 import { startTestNats, startTestPostgres, temporaryFolder, type TestNats, type TestPostgres } from '@secondsite/embedded-services/testing';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { natsFiles } from './bus-access/nats-files';
 import { RestClient } from './testing';
 
 const main = join(__dirname.replace('/src', '/dist'), 'main.js');
@@ -21,13 +22,14 @@ interface Ready {
 /** The compiled process itself; `nx build config-server` comes first. */
 describe('the process of the configuration server', () => {
   const dataDir = temporaryFolder('config-server-process');
-  const files = { caFile: join(dataDir, 'ca', 'ca.pem'), certFile: join(dataDir, 'nats', 'cert.pem'), keyFile: join(dataDir, 'nats', 'key.pem') };
+  const { usersFile, ...files } = natsFiles(dataDir);
   let postgres: TestPostgres;
   let nats: TestNats;
   let child: ChildProcess | undefined;
 
   const environment = (): NodeJS.ProcessEnv => ({
     PATH: process.env.PATH, SECONDSITE_DATA_DIR: dataDir, DATABASE_URL: postgres?.url, NATS_URL: nats?.url, LOG_LEVEL: 'fatal',
+    SECONDSITE_NATS_PID_FILE: nats && natsPidFile(nats.dataDir),
   });
   const start = async (more: NodeJS.ProcessEnv = {}): Promise<Ready> => {
     rmSync(join(dataDir, 'ready.json'), { force: true });
@@ -50,7 +52,7 @@ describe('the process of the configuration server', () => {
   beforeAll(async () => {
     const [code] = (await once(spawn(process.execPath, [main, 'init'], { env: { PATH: process.env.PATH, SECONDSITE_DATA_DIR: dataDir }, stdio: 'ignore' }), 'exit')) as [number];
     expect(code).toBe(0);
-    [postgres, nats] = await Promise.all([startTestPostgres(), startTestNats({ tls: files })]);
+    [postgres, nats] = await Promise.all([startTestPostgres(), startTestNats({ tls: files, usersFile })]);
   }, 60_000);
   afterAll(async () => {
     child?.kill('SIGKILL');
