@@ -7,6 +7,7 @@ import { sampleEvent } from '@secondsite/contracts/testing';
 import { findNats, natsPidFile, natsUsersText, type ProcessIdentity, reloadNats, waitUntil, writeWhole } from '@secondsite/embedded-services';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { busUser, MessageBus } from '@secondsite/messaging';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import pino from 'pino';
 import { readConfig } from '../config';
@@ -115,7 +116,8 @@ describe('who may do what on the bus', () => {
   it('lets nobody in who has a certificate of the authority but did not enrol: another tenant, nats-server itself, somebody refused', async () => {
     const foreign = await connectUnknown({ tenantId: 'other', role: 'agent', componentId: agent.componentId });
     const promoted = await connectUnknown({ tenantId: 'default', role: 'master-target', componentId: agent.componentId });
-    const nats = await connectWith(natsFiles(cluster.dataDir), { tenantId: 'default', role: 'config-server', componentId: 'nats-server' });
+    const nats = await connectWith(natsFiles(cluster.dataDir), { tenantId: 'default', role: 'operator', componentId: 'nats-server' });
+    expect(new X509Certificate(readFileSync(natsFiles(cluster.dataDir).certFile)).subjectAltName).toContain('URI:secondsite:default/operator/nats-server');
     const before = readFileSync(natsFiles(cluster.dataDir).usersFile, 'utf8');
     const { token } = await cluster.rest.ok<{ token: string }>(restRoutes.issueEnrolmentToken, { body: { role: 'agent' } });
     const wrong = token.replace(/\.../, '.AA');

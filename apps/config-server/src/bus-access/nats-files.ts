@@ -39,11 +39,14 @@ export async function prepareNats(config: InitConfig, authority: CertificateAuth
   return files;
 }
 
-/** Issues nats-server's certificate with the ordinary lifetime. */
+/**
+ * Issues nats-server's certificate with the ordinary lifetime, in the role that may do nothing: clients of NATS ask for its names only, and where
+ * NATS belongs to somebody else, its key must not open anything of ours.
+ */
 export async function issueNatsCertificate(config: InitConfig, authority: CertificateAuthority): Promise<NatsFiles> {
   const files = natsFiles(config.dataDir);
   const { keyPem, csrPem } = await createKeyAndRequest('nats-server');
-  const identity = { tenantId: config.tenantId, role: 'config-server', componentId: 'nats-server' } as const;
+  const identity = { tenantId: config.tenantId, role: 'operator', componentId: 'nats-server' } as const;
   const { certificatePem } = await authority.issue({ csrPem, identity, dnsNames: certificateNames(config) });
   await mkdir(join(files.caFile, '..'), { recursive: true, mode: 0o700 });
   await writeWhole({ file: files.caFile, text: authority.certificatePem });
