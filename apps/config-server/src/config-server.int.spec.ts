@@ -194,6 +194,7 @@ describe('the configuration server', () => {
     });
     const points = { pairId, ranges: [{ from: '2026-01-01T00:00:00.000000Z', to: '2026-01-01T00:00:09.000000Z', green: true }], bookmarks: [], latest: '2026-01-01T00:00:09.000000Z' };
     masterTarget.bus.serve(listPointsOperation, async () => ({ pairs: [points] }));
+    await Promise.all([agent.served(), masterTarget.served()]);
     const bookmark = await cluster.rest.ok<{ time: string; bookmarkId: string }>(restRoutes.createBookmark, { params: { plan: 'shop' }, body: { name: 'before update' } });
     expect(bookmark).toMatchObject({ time, heldMillis: 1.5, volumes: [{ volumeName: 'web-root' }] });
     const listed = await cluster.rest.ok(restRoutes.listPoints, { query: { of: 'shop', from: '-1h' } });
@@ -216,6 +217,7 @@ describe('the configuration server', () => {
     });
     masterTarget.bus.serve(listViewsOperation, async () => ({ views: [...open.values()] }));
     masterTarget.bus.serve(closeViewOperation, async ({ viewId }) => ({ closed: open.delete(viewId) }));
+    await masterTarget.served();
     const opened = await cluster.rest.ok<{ pointTime: string; views: { viewId: string }[] }>(restRoutes.openViews, { body: { of: 'web-root', point: { kind: 'latest' }, readWrite: true } });
     expect(opened).toMatchObject({ pointTime, views: [{ volumeName: 'web-root', readWrite: true, masterTargetId: masterTarget.componentId }] });
     const refused = await cluster.rest.call(restRoutes.openViews, { body: { of: 'shop', point: { kind: 'at', time: '2025-01-01T00:00:00Z' } } });
@@ -236,6 +238,7 @@ describe('the configuration server', () => {
       expect(wanted).toMatchObject(set);
       return { changeSet: { ...set, storedBytes: 4096, hops: [{ hop: 'cut', at: '2026-01-01T00:00:01.000000Z' }] } };
     });
+    await Promise.all([agent.served(), masterTarget.served()]);
     const trace = await cluster.rest.ok(restRoutes.traceVolume, { params: { volume: 'web-root' } });
     expect(trace).toMatchObject({
       sequence: 7, storedBytes: 4096, silent: [`process-server ${processServer.componentId}`],
