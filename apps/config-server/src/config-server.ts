@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
+import { BusAccess } from './bus-access/bus-access';
 import { CommandRunner } from './commands/command-runner';
 import { ComponentAddresses } from './component-events/component-addresses';
 import { ComponentEvents } from './component-events/component-events';
@@ -49,7 +50,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
     url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
-  const core = buildCore({ config, logger, dataSource, bus });
+  const core = buildCore({ config, logger, dataSource, bus, prepared });
   const http = await startRest({ config, logger, prepared, core, bus });
   const rotator = startRotation({ config, logger, prepared, http });
   const background = startBackground({ config, logger, core, bus });
@@ -80,19 +81,29 @@ async function startBus(config: ConfigServerConfig, logger: Logger): Promise<Mes
   return MessageBus.start({ servers: config.natsUrls, identity, log: logger, ...(config.insecure ? {} : { tls: { caFile, certFile, keyFile } }) });
 }
 
-function buildCore({ config, logger, dataSource, bus }: { readonly config: ConfigServerConfig; readonly logger: Logger; readonly dataSource: DataSource; readonly bus: MessageBus }) {
+interface CoreParts {
+  readonly config: ConfigServerConfig;
+  readonly logger: Logger;
+  readonly dataSource: DataSource;
+  readonly bus: MessageBus;
+  readonly prepared: PreparedAuthority;
+}
+
+function buildCore({ config, logger, dataSource, bus, prepared }: CoreParts) {
   const { tenantId } = config;
   const clock = new ServerClock();
   const store = new EventStore(dataSource, { tenantId, projections: readModels, ownSource });
   const directories = new DirectoryCache(dataSource);
   const live = new LiveStatus(() => clock.now());
   const publisher = new DesiredStatePublisher({ bus, directories, live, logger });
+  const busAccess = new BusAccess({ config, logger, directories, authority: prepared.authority });
   const onCommitted = (_events: readonly CurrentEvent[]): void => {
     directories.invalidate();
+    busAccess.trigger();
     publisher.trigger();
   };
   const commands = new CommandRunner(store, { tenantId, source: ownSource, now: () => clock.now(), newId: randomUUID, onCommitted });
-  return { clock, store, directories, live, publisher, commands };
+  return { clock, store, directories, live, publisher, busAccess, commands };
 }
 
 interface RestParts {
@@ -126,11 +137,14 @@ function startRotation(parts: { readonly config: ConfigServerConfig; readonly lo
 }
 
 function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepared'>): { close(): Promise<void> } {
-  const { clock, commands, directories, live, publisher, store } = core;
+  const { busAccess, clock, commands, directories, live, publisher, store } = core;
   const componentEvents = new ComponentEvents({ commands, live, store, ownSource, logger, insecure: config.insecure });
   const closing = new AbortController();
   const topology = keepStreams({ bus, logger, signal: closing.signal });
-  const stopTrigger = bus.link.onConnected(() => void topology.then(() => publisher.trigger()));
+  const stopTrigger = bus.link.onConnected(() => {
+    busAccess.trigger();
+    void topology.then(() => publisher.trigger());
+  });
   bus.subscribeTelemetry({ tenantId: config.tenantId }, (telemetry) => {
     if (live.observe(telemetry)) publisher.trigger();
   });
@@ -145,6 +159,7 @@ function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepare
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
     relayLag: () => feedLag(store.dataSource.manager, { name: relayName, events: 'to-relay' }),
   });
+  busAccess.trigger();
   publisher.trigger();
   return {
     close: async () => {
@@ -154,6 +169,7 @@ function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepare
       await topology;
       await watch.close();
       await publisher.close();
+      await busAccess.close();
       await relay.close();
     },
   };
