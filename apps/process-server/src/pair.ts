@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { StoredChangeSet } from '@secondsite/change-set';
+import { carriesOnlyResync, type StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { startSpan } from '@secondsite/telemetry';
 import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
-import { type ByteCount, type Epoch, isoFromMicros, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, type Epoch, isoFromMicros, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ByteBudget } from './byte-budget';
 import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
@@ -13,7 +13,6 @@ import type { ForwardClient } from './forward/send-set';
 import { FlowControl } from './receive/flow-control';
 import type { FreeSpaceGuard } from './receive/free-space-guard';
 import { stageOfSet } from './receive/stage-of-set';
-import type { SpooledSet } from './spool/epoch-queue';
 import type { PairSpool } from './spool/pair-spool';
 
 export interface PairServices {
@@ -28,6 +27,7 @@ const oldEpoch = 'change-set/old-epoch';
 const streamBroken = 'change-set/stream-broken';
 const retryAfterMillis = 500;
 const reportAgainMillis = 10_000;
+const passMillisMax = 500;
 
 /** One replication pair on this process server: receives, keeps and forwards its change sets. */
 export class Pair {
@@ -70,18 +70,24 @@ export class Pair {
     this.#forwarder = this.#startForwarder();
   }
 
-  /** Stores a set whose bytes were checked. `stored` only when it is durable. */
-  async store(set: StoredChangeSet, content: Uint8Array): Promise<Stored | HeldOff | Refusal> {
+  /**
+   * Stores a set whose bytes were checked. `stored` only when it is durable, here or, for blocks of a resynchronisation, when the target has
+   * taken it. `oldestPending`: see StoreRequest.
+   */
+  async store(set: StoredChangeSet, content: Uint8Array<ArrayBuffer>, oldestPending?: SequenceNumber): Promise<Stored | HeldOff | Refusal> {
     const { epoch, sequence } = set.header;
     if (epoch < this.#spool.epoch) return this.#refuseOldEpoch(set, content);
     if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
     const heldOff = this.#heldOff(set, content.length);
     if (heldOff) return heldOff;
+    if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
+    const passed = await this.#passOn(set, content);
+    if (passed === 'passed') return { kind: 'stored', ...this.#progress() };
     const stage = stageOfSet(set);
     const span = startSpan({ name: 'spool', traceparent: set.header.traceparent, attributes: this.#attributes(set.header) });
     try {
       const { firstTime, traceparent } = set.header;
-      const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content });
+      const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
       if (result === 'old-epoch') return await this.#refuseOldEpoch(set, content);
       if (result === 'stored') this.#stored(set.header, content.length, stage);
       return { kind: 'stored', ...this.#progress() };
@@ -155,7 +161,7 @@ export class Pair {
     };
   }
 
-  #traceForwarding(set: SpooledSet): ReturnType<ForwardObserver['sending']> {
+  #traceForwarding(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
     const about = { traceparent: set.traceparent, attributes: this.#attributes(set) };
     if (set.durableAt !== undefined) startSpan({ name: 'wait in spool', startTime: set.durableAt, ...about }).end();
     const span = startSpan({ name: 'forward', ...about });
@@ -163,6 +169,25 @@ export class Pair {
       counters.wireBytes.add(wireBytes);
       span.setAttributes({ outcome: kind, 'wire.bytes': wireBytes }).end();
     };
+  }
+
+  /**
+   * Blocks of a resynchronisation are kept by the disk that they were read from, so they go on to the target without being written down
+   * here (ADR 11), unless the target is slow to answer: then the spool takes them, and the agent is free to go on.
+   */
+  async #passOn(set: StoredChangeSet, content: Uint8Array<ArrayBuffer>): Promise<'passed' | 'passing' | 'not-passed'> {
+    const { epoch, sequence, traceparent } = set.header;
+    const passing = carriesOnlyResync(set) ? this.#forwarder.passOn({ epoch, sequence, traceparent, content }) : undefined;
+    if (!passing) return 'not-passed';
+    this.hops.spooled({ epoch, sequence, storedBytes: content.length, traceparent, spoolDurableAt: undefined });
+    const slow = Promise.withResolvers<'slow'>();
+    const timer = setTimeout(() => slow.resolve('slow'), passMillisMax);
+    const outcome = await Promise.race([passing, slow.promise]);
+    clearTimeout(timer);
+    if (outcome !== true) return 'passing';
+    counters.passedSets.add(1);
+    this.#spool.giveBack(content);
+    return 'passed';
   }
 
   /** The set's content is the spool's now. */

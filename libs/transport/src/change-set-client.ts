@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Purpose: sends change sets to the next hop over a few keep-alive connections. Bodies go out as they lie in memory, without a copy.
 // Whatever goes wrong comes back as a value: the caller's only question is what to do next.
-import { OperationError } from '@secondsite/units';
+import { OperationError, type SequenceNumber } from '@secondsite/units';
 import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { type ChangeSetKey, changeSetPath, type PositionAnswer, positionPath, type PutOutcome, type Unreachable } from './change-set-protocol';
+import { type ChangeSetKey, changeSetPath, oldestPendingHeader, type PositionAnswer, positionPath, type PutOutcome, type Unreachable } from './change-set-protocol';
 import { type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
 
 export interface ChangeSetClientOptions {
@@ -24,6 +24,8 @@ export interface ChangeSetClientOptions {
 
 export interface PutOptions extends ChangeSetKey {
   readonly traceparent?: string | undefined;
+  /** See StoreRequest. */
+  readonly oldestPending?: SequenceNumber | undefined;
   /** Gives the request up: the outcome is `unreachable` with `transport/cancelled`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,6 +36,8 @@ interface Exchange {
   readonly parts: readonly Uint8Array[];
   readonly headers: Record<string, string | number>;
   readonly signal: AbortSignal | undefined;
+  /** The kernel has all of the body. */
+  readonly bodySent: () => void;
 }
 
 const freeSocketMillisMax = 30_000;
@@ -44,6 +48,8 @@ export class ChangeSetClient {
   private agent: PlainAgent;
   private tls: ConnectionOptions | undefined;
   private closed = false;
+  /** The body that is being handed to the kernel. */
+  private sending: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: ChangeSetClientOptions) {
     this.base = new URL(options.url);
@@ -53,22 +59,30 @@ export class ChangeSetClient {
 
   /**
    * Sends one change set. `parts` are sent one after the other; do not change their bytes before the promise settles. Never rejects.
+   * Bodies go out one at a time, in the order of the calls, while the answers to those before are awaited: they arrive in order, and the
+   * oldest is not held up by the ones behind it.
    * Repeating is harmless. A kept connection that the receiver just closed is replaced once without the caller noticing.
    */
-  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, signal }: PutOptions): Promise<PutOutcome> {
+  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, signal }: PutOptions): Promise<PutOutcome> {
     const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
     const headers = {
       'content-type': 'application/octet-stream',
       'content-length': length,
       ...(traceparent === undefined ? {} : { traceparent }),
+      ...(oldestPending === undefined ? {} : { [oldestPendingHeader]: oldestPending }),
     };
-    const reply = await this.exchange({ method: 'PUT', path: changeSetPath({ pairId, epoch, sequence }), parts, headers, signal });
+    const before = this.sending;
+    const { promise: sent, resolve: bodySent } = Promise.withResolvers<void>();
+    this.sending = sent;
+    await before;
+    const exchange = { method: 'PUT', path: changeSetPath({ pairId, epoch, sequence }), parts, headers, signal, bodySent } as const;
+    const reply = await this.exchange(exchange).finally(bodySent);
     return 'kind' in reply ? reply : putOutcomeFromReply(reply);
   }
 
   /** Asks where the receiver is. Never rejects. */
   async position(pairId: string, signal?: AbortSignal): Promise<PositionAnswer> {
-    const reply = await this.exchange({ method: 'GET', path: positionPath(pairId), parts: [], headers: {}, signal });
+    const reply = await this.exchange({ method: 'GET', path: positionPath(pairId), parts: [], headers: {}, signal, bodySent: () => undefined });
     return 'kind' in reply ? reply : positionFromReply(reply);
   }
 
@@ -101,7 +115,7 @@ export class ChangeSetClient {
     return this.attempt(exchange).catch((error: unknown) => unreachable(error, this.base));
   }
 
-  private attempt({ method, path, parts, headers, signal }: Exchange): Promise<HttpReply> {
+  private attempt({ method, path, parts, headers, signal, bodySent }: Exchange): Promise<HttpReply> {
     return new Promise((resolve, reject) => {
       if (this.closed || signal?.aborted) throw cancelled();
       const send = this.base.protocol === 'https:' ? secureRequest : plainRequest;
@@ -115,6 +129,7 @@ export class ChangeSetClient {
         answered = true;
         readReply(response).then(resolve, reject).finally(() => stopSending(request));
       });
+      request.once('finish', bodySent);
       request.on('error', (error) => reject(!answered && isStale(request, error) ? new StaleConnection() : error));
       writeParts(request, parts);
     });

@@ -56,6 +56,8 @@ export interface StoreRequest extends ChangeSetKey {
   readonly body: Uint8Array<ArrayBuffer>;
   /** W3C trace context of the sender's request. */
   readonly traceparent: string | undefined;
+  /** The sender has none of the epoch's sets before this one any more: all of them were answered. Undefined: it did not say. */
+  readonly oldestPending: SequenceNumber | undefined;
   /** Undefined only without TLS (development switch). */
   readonly peer: PeerIdentity | undefined;
 }
@@ -111,6 +113,15 @@ export function parseRoute(path: string): Route | undefined {
   const [epoch, sequence] = [Number(match[2]), Number(match[3])];
   if (epoch > 0xffffffff || !Number.isSafeInteger(sequence)) return undefined;
   return { kind: 'change-set', pairId: match[1] as string, epoch, sequence };
+}
+
+/** Carries `oldestPending`. */
+export const oldestPendingHeader = 'secondsite-oldest-pending';
+
+/** Undefined for anything that is no sequence. */
+export function sequenceFromHeader(value: string | undefined): SequenceNumber | undefined {
+  const sequence = value !== undefined && /^[1-9][0-9]{0,15}$/.test(value) ? Number(value) : undefined;
+  return Number.isSafeInteger(sequence) ? sequence : undefined;
 }
 
 export function validTraceparent(value: unknown): string | undefined {

@@ -10,7 +10,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { performance } from 'node:perf_hooks';
 import { createServer as createSecureServer, type SecureContextOptions, type Server as SecureServer, type TlsOptions, type TLSSocket } from 'node:tls';
 import type { Authorize } from './authorize';
-import { type ChangeSetHandler, type ChangeSetKey, parseRoute, type Route, validTraceparent } from './change-set-protocol';
+import { type ChangeSetHandler, type ChangeSetKey, oldestPendingHeader, parseRoute, type Route, sequenceFromHeader, validTraceparent } from './change-set-protocol';
 import { answerFromError, answerFromOutcome, type HttpAnswer, type Problem, problemAnswer } from './http-answer';
 import { BodyPool } from './body-pool';
 import { type ConnectionPeer, HttpConnection, type HttpConnectionHost, type HttpRequest } from './http-connection';
@@ -209,7 +209,8 @@ export class ChangeSetServer {
       if (!(await connection.readBody(body))) return undefined;
       const { pairId, epoch, sequence } = key;
       const traceparent = validTraceparent(headers.get('traceparent'));
-      return answerFromOutcome(await this.options.handler.store({ pairId, epoch, sequence, body, traceparent, peer }));
+      const oldestPending = sequenceFromHeader(headers.get(oldestPendingHeader));
+      return answerFromOutcome(await this.options.handler.store({ pairId, epoch, sequence, body, traceparent, oldestPending, peer }));
     } finally {
       giveBack();
     }

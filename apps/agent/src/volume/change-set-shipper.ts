@@ -149,7 +149,8 @@ export class ChangeSetShipper {
     if (signal.aborted) return { kind: 'held-off', retryAfterMillis: 0, code: 'transport/cancelled', detail: 'the epoch was given up' };
     const { epoch, sequence, traceparent } = set.header;
     listener.sent(set);
-    return sender.put(ready.parts, { pairId, epoch, sequence, traceparent, signal });
+    const oldestPending = this.#items[0]?.set.header.sequence;
+    return sender.put(ready.parts, { pairId, epoch, sequence, traceparent, oldestPending, signal });
   }
 
   #take(item: Item, outcome: PutOutcome): void {

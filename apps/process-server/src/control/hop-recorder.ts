@@ -7,7 +7,8 @@ interface Passage {
   readonly sequence: SequenceNumber;
   readonly storedBytes: ByteCount;
   readonly traceparent: string | undefined;
-  readonly spoolDurableAt: TimeMicros;
+  /** Undefined: it went on without being kept. */
+  readonly spoolDurableAt: TimeMicros | undefined;
   forwardedAt: TimeMicros | undefined;
 }
 
@@ -44,7 +45,7 @@ function toHops(pairId: string, { epoch, sequence, storedBytes, traceparent, spo
     storedBytes,
     ...(traceparent === undefined ? {} : { traceId: traceparent.slice(3, 35) }),
     hops: [
-      { hop: 'spool-durable', at: isoFromMicros(spoolDurableAt) },
+      ...(spoolDurableAt === undefined ? [] : [{ hop: 'spool-durable' as const, at: isoFromMicros(spoolDurableAt) }]),
       ...(forwardedAt === undefined ? [] : [{ hop: 'forwarded' as const, at: isoFromMicros(forwardedAt) }]),
     ],
   };

@@ -8,8 +8,8 @@ import type { ByteBudget } from '../byte-budget';
 import { Signal } from '../signal';
 import type { EpochQueue, SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
-import { isAfter } from '../spool/pair-state';
-import { type ForwardClient, type PairCompression, sendSet, type SendSetOptions } from './send-set';
+import { isAfter, type StreamPlace } from '../spool/pair-state';
+import { type ForwardClient, type PairCompression, type PassingSet, sendContent, sendSet, type SendSetOptions } from './send-set';
 
 /** Why a pair does not advance, in words for an operator. */
 export interface ForwardFault {
@@ -19,9 +19,9 @@ export interface ForwardFault {
 
 export interface ForwardObserver {
   /** Sent for the first time or again; call the result with the outcome when it is there. */
-  sending(set: SpooledSet): (result: { readonly kind: PutOutcome['kind'] | 'unreadable'; readonly wireBytes: number }) => void;
+  sending(set: Pick<SpooledSet, 'epoch' | 'sequence' | 'traceparent' | 'durableAt'>): (result: { readonly kind: PutOutcome['kind'] | 'unreadable'; readonly wireBytes: number }) => void;
   /** The target has it durably; the spool may forget it. */
-  forwarded(set: SpooledSet): void;
+  forwarded(set: StreamPlace): void;
   /** The target refused it for good. */
   refused(set: SpooledSet, refusal: Refusal): void;
   /** The epoch has a hole that only a resynchronisation fills. */
@@ -47,6 +47,7 @@ const unknownPair = 'change-set/unknown-pair';
 const oldEpoch = 'change-set/old-epoch';
 const holdOffMillis = 250;
 const askAppliedMillis = 200;
+const WINDOW_SETS = 8;
 
 export class PairForwarder {
   readonly #options: PairForwarderOptions;
@@ -59,6 +60,8 @@ export class PairForwarder {
   #failures = 0;
   #pausedUntil = 0;
   #knowsTarget = false;
+  /** What the agent said last: everything of this epoch before this set was answered. */
+  #senderOldest: StreamPlace = { epoch: 0, sequence: 0 };
 
   constructor(options: PairForwarderOptions) {
     this.#options = options;
@@ -76,6 +79,26 @@ export class PairForwarder {
 
   /** Something was added to the spool. */
   wake(): void {
+    this.#signal.raise();
+  }
+
+  /**
+   * Sends a set that is not in the spool and that the agent still has, when everything before it is with the target or on its way there.
+   * Undefined: not now. Else resolves with whether the target has it; then it counts as forwarded. Until then `content` is in use.
+   */
+  passOn(set: PassingSet): Promise<boolean> | undefined {
+    if (!this.#mayPass(set)) return undefined;
+    const passing = this.#passOnce(set);
+    this.#track(set.sequence, passing);
+    return passing;
+  }
+
+  /**
+   * The agent has no set of this epoch before this one any more. What is missing before it was passed on and lost by the target, and never
+   * comes again.
+   */
+  senderHas(oldest: StreamPlace): void {
+    this.#senderOldest = oldest;
     this.#signal.raise();
   }
 
@@ -116,15 +139,18 @@ export class PairForwarder {
       this.#spool.giveUp(queue.epoch);
       return false;
     }
-    if (queue.damaged || queue.forwarded === queue.received) return true;
-    if (!this.#knowsTarget) return this.#askTarget(queue);
+    if (queue.damaged) return true;
+    // Also when nothing in line is here: sets that were passed on before a restart are with the target.
+    if (!this.#knowsTarget && queue.setCount > 0) return this.#askTarget(queue);
+    if (this.#isBeyondRepair(queue)) return true;
+    if (queue.forwarded === queue.received) return true;
     for (let set = this.#next(queue); set; set = this.#next(queue)) this.#send(set);
     return true;
   }
 
   /** The first set in the window that is neither confirmed nor on its way. */
   #next(queue: EpochQueue): SpooledSet | undefined {
-    const windowSets = this.#options.windowSets ?? 8;
+    const { windowSets = WINDOW_SETS } = this.#options;
     if (this.#inFlight.size >= windowSets || this.#pausedUntil > performance.now()) return undefined;
     const last = Math.min(queue.received, queue.forwarded + windowSets);
     for (let sequence = queue.forwarded + 1; sequence <= last; sequence += 1) {
@@ -149,14 +175,50 @@ export class PairForwarder {
     return false;
   }
 
+  #mayPass({ epoch, sequence }: StreamPlace): boolean {
+    const queue = this.#spool.oldestQueue();
+    const ready = !this.#stop.signal.aborted && !this.#options.paused && this.#knowsTarget && this.#pausedUntil <= performance.now();
+    if (!ready || !queue || queue.damaged || queue.epoch !== epoch || queue.has(sequence) || this.#inFlight.has(sequence)) return false;
+    const { windowSets = WINDOW_SETS } = this.#options;
+    if (this.#inFlight.size >= windowSets || sequence > queue.forwarded + windowSets) return false;
+    for (let before = queue.forwarded + 1; before < sequence; before++) {
+      if (!this.#inFlight.has(before) && !queue.isAcknowledged(before)) return false;
+    }
+    return true;
+  }
+
+  async #passOnce(set: PassingSet): Promise<boolean> {
+    const settle = this.#options.observer.sending({ ...set, durableAt: undefined });
+    const { outcome, wireBytes } = await sendContent(set, { ...this.#options, signal: this.#stop.signal });
+    settle({ kind: outcome.kind, wireBytes });
+    if (outcome.kind === 'stored') this.#confirmed(set, outcome);
+    else this.#knowsTarget = false;
+    return outcome.kind === 'stored';
+  }
+
+  /** A gap that nobody fills: a newer epoch has to. */
+  #isBeyondRepair(queue: EpochQueue): boolean {
+    const { epoch, sequence } = this.#senderOldest;
+    if (!this.#knowsTarget || epoch !== queue.epoch || queue.received + 1 >= sequence) return false;
+    this.#break(queue, `sets ${queue.received + 1} to ${sequence - 1} of epoch ${epoch} were passed on to the master target, which has lost them`);
+    return true;
+  }
+
   #send(set: SpooledSet): void {
     const { observer, ...options } = this.#options;
-    const settle = observer.sending(set);
-    const sending = this.#sendOnce(set, { ...options, signal: this.#stop.signal }, settle).finally(() => {
-      this.#inFlight.delete(set.sequence);
-      this.#signal.raise();
-    });
-    this.#inFlight.set(set.sequence, sending);
+    this.#track(set.sequence, this.#sendOnce(set, { ...options, signal: this.#stop.signal }, observer.sending(set)));
+  }
+
+  #track(sequence: SequenceNumber, sending: Promise<unknown>): void {
+    const ended = async (): Promise<void> => {
+      try {
+        await sending;
+      } finally {
+        this.#inFlight.delete(sequence);
+        this.#signal.raise();
+      }
+    };
+    this.#inFlight.set(sequence, ended());
   }
 
   async #sendOnce(set: SpooledSet, options: SendSetOptions, settle: ReturnType<ForwardObserver['sending']>): Promise<void> {
@@ -175,12 +237,15 @@ export class PairForwarder {
    * @writePath 5 The process server compresses the set and sends it to the master target, in order per pair; its own copy is deleted only after the target's 200, so a crash on either side loses nothing and at worst sends the set again.
    */
   #settled(set: SpooledSet, outcome: PutOutcome): void {
-    if (outcome.kind === 'stored') {
-      this.#spool.acknowledge(set);
-      this.#progress(outcome);
-      this.#options.observer.forwarded(set);
-    } else if (outcome.kind === 'refused') this.#refused(set, outcome);
+    if (outcome.kind === 'stored') this.#confirmed(set, outcome);
+    else if (outcome.kind === 'refused') this.#refused(set, outcome);
     else this.#fail(outcome);
+  }
+
+  #confirmed(set: StreamPlace, progress: Progress): void {
+    this.#spool.acknowledge(set);
+    this.#progress(progress);
+    this.#options.observer.forwarded(set);
   }
 
   #progress(progress: Progress): void {

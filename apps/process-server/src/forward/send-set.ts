@@ -5,6 +5,7 @@ import { compressZstd } from '@secondsite/zstd';
 import { ByteBudget } from '../byte-budget';
 import type { SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
+import type { StreamPlace } from '../spool/pair-state';
 
 export type PairCompression = 'none' | 'process-server';
 
@@ -21,6 +22,12 @@ export interface SendSetOptions {
   readonly signal: AbortSignal;
 }
 
+/** A set that is sent from memory. */
+export interface PassingSet extends StreamPlace {
+  readonly content: Uint8Array;
+  readonly traceparent: string | undefined;
+}
+
 export interface SentSet {
   readonly outcome: PutOutcome;
   /** Bytes put on the wire. */
@@ -35,15 +42,21 @@ export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise
   const giveBack = set.memory ? undefined : await options.budget.take(set.bytes);
   try {
     const { content, done } = await options.spool.read(set);
-    const parts = options.compression === 'process-server' ? await compressed(content) : [content];
-    const { pairId, signal } = options;
-    const outcome = await options.client.put(parts, { pairId, epoch: set.epoch, sequence: set.sequence, traceparent: set.traceparent, signal });
+    const sent = await sendContent({ ...set, content }, options);
     // After anything else the connection may not have let go of the memory yet; it is left to the collector.
-    if (outcome.kind === 'stored') done();
-    return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0) };
+    if (sent.outcome.kind === 'stored') done();
+    return sent;
   } finally {
     giveBack?.();
   }
+}
+
+/** The same for a set whose content is at hand. */
+export async function sendContent(set: PassingSet, { client, pairId, compression, signal }: SendSetOptions): Promise<SentSet> {
+  const { epoch, sequence, traceparent, content } = set;
+  const parts = compression === 'process-server' ? await compressed(content) : [content];
+  const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal });
+  return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0) };
 }
 
 /** The set as it travels: compressed if that makes it smaller and the source did not do it already. */

@@ -43,7 +43,7 @@ export class ChangeSetReceiver implements ChangeSetHandler {
       return refusal;
     }
     try {
-      return await pair.store(set, content);
+      return await pair.store(set, content, request.oldestPending);
     } catch (error) {
       if (isOperationError(error, 'segment-log/failed')) this.#options.onFatal(error);
       throw error;

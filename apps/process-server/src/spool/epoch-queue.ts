@@ -56,6 +56,11 @@ export class EpochQueue {
     return sequence <= this.#forwarded || this.#sets.has(sequence) || this.#acknowledged.has(sequence);
   }
 
+  /** The master target has it. */
+  isAcknowledged(sequence: SequenceNumber): boolean {
+    return sequence <= this.#forwarded || this.#acknowledged.has(sequence);
+  }
+
   get(sequence: SequenceNumber): SpooledSet | undefined {
     return this.#sets.get(sequence);
   }

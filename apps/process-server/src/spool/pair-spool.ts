@@ -15,8 +15,10 @@ export interface IncomingSet {
   readonly sequence: SequenceNumber;
   readonly firstTime: TimeMicros;
   readonly traceparent: string | undefined;
-  /** The whole change set; from now on owned by the spool. */
-  readonly content: Uint8Array;
+  /** The whole change set; from now on owned by the spool, unless it is lent. */
+  readonly content: Uint8Array<ArrayBuffer>;
+  /** The content is only to be written down: somebody else still reads it. */
+  readonly lent?: boolean;
 }
 
 export type PutResult = 'stored' | 'repeated' | 'old-epoch';
@@ -150,14 +152,19 @@ export class PairSpool {
     return this.#queues.values();
   }
 
-  /** The master target has this set durably, so nothing sends its content any more. */
-  acknowledge(set: SpooledSet): void {
-    const { memory } = set;
-    const queue = this.#queues.get(set.epoch);
-    const done = queue?.acknowledge(set.sequence);
+  /** The master target has this set, so nothing sends its content any more. It need not be in the spool (see PairForwarder.passOn). */
+  acknowledge({ epoch, sequence }: StreamPlace): void {
+    const queue = this.#queues.get(epoch);
+    const done = queue?.acknowledge(sequence);
+    const content = done?.memory?.content;
     if (done) this.#drop(done);
-    if (done && memory) this.#options.pool.giveBack(memory.content.buffer);
+    if (content) this.giveBack(content);
     if (queue) this.#noteForwarded(queue);
+  }
+
+  /** Nothing reads this content any more. */
+  giveBack(content: Uint8Array): void {
+    this.#options.pool.giveBack(content.buffer);
   }
 
   /** The master target has everything up to `place` durably, and nothing before its epoch is of any use. Returns how many sets that gave up. */
@@ -235,7 +242,7 @@ export class PairSpool {
   }
 
   async #append(set: IncomingSet): Promise<void> {
-    const { epoch, sequence, content, firstTime, traceparent } = set;
+    const { epoch, sequence, content, lent = false, firstTime, traceparent } = set;
     this.#appendingBytes += content.length;
     let position: RecordPosition;
     try {
@@ -245,12 +252,12 @@ export class PairSpool {
     }
     if (epoch > this.epoch) this.#change({ epoch });
     const queue = this.#queueOf(epoch);
-    if (queue === undefined) return void this.#toRelease.push(position);
-    const forget = this.#options.memory.tryTake(content.length);
+    if (queue === undefined || queue.isAcknowledged(sequence)) return void this.#toRelease.push(position);
+    const forget = lent ? undefined : this.#options.memory.tryTake(content.length);
     const memory = forget && { content, forget };
     queue.add({ epoch, sequence, position, bytes: content.length, firstTime, traceparent, durableAt: this.#options.now(), memory });
     this.#spoolBytes += content.length;
-    if (!memory) this.#options.pool.giveBack(content.buffer);
+    if (!memory && !lent) this.giveBack(content);
   }
 
   #recover({ epoch, sequence, position }: StreamPlace & { readonly position: RecordPosition }): void {
