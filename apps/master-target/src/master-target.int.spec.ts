@@ -149,7 +149,7 @@ describe('a master target', () => {
     await stop(running);
   });
 
-  it('loses no set that it answered when the process is killed at any instant', async () => {
+  it('loses no set that it answered and the agent cannot read again when the process is killed at any instant', async () => {
     const dataDir = await temporaryFolder();
     const random = seededRandom(99);
     const history = new StreamHistory({ random });
@@ -158,6 +158,7 @@ describe('a master target', () => {
     for (let round = 0; round < 4; round++) {
       const child = await startProcess(dataDir);
       const client = new ChangeSetClient({ url: child.url });
+      if (await noticeLoss(client, history, waiting)) waiting = undefined;
       const killAfter = 5 + randomBelow(random, 15);
       for (let answered = 0; ; answered++) {
         waiting ??= history.next();
@@ -170,6 +171,7 @@ describe('a master target', () => {
       await child.exited;
     }
     const running = await startServer(dataDir);
+    if (await noticeLoss(running.client, history, waiting)) waiting = undefined;
     if (waiting) await sendOne(running.client, history, waiting);
     await send(running.client, history, 1);
     await waitUntilApplied(running.server, history);
@@ -183,6 +185,21 @@ describe('a master target', () => {
     await stop(running);
   });
 });
+
+/**
+ * As process server and agent do: when the target, started anew, lacks sets that it had answered, a new epoch begins with their regions. Only
+ * sets that carry nothing but blocks of a resynchronisation may lack.
+ */
+async function noticeLoss(client: ChangeSetClient, history: StreamHistory, waiting: HistorySet | undefined): Promise<boolean> {
+  const position = await client.position(history.pairId);
+  if (position.kind !== 'known') throw new Error(`no position: ${JSON.stringify(position)}`);
+  const isAfter = ({ epoch, sequence }: HistorySet): boolean => epoch > position.epoch || (epoch === position.epoch && sequence > position.sequence);
+  const first = history.sets.find(isAfter);
+  if (!first || first === waiting) return false;
+  expect(first.entries.map(({ kind }) => kind).filter((kind) => !kind.startsWith('resync-'))).toEqual([]);
+  history.loseAfter(position);
+  return true;
+}
 
 async function opened(server: TargetServer, history: StreamHistory, view: { viewId: string; pointTime: number; readWrite: boolean }) {
   const answer = await server.openView(history.pairId, view);

@@ -74,7 +74,7 @@ export class Pair {
    * Stores a set whose bytes were checked. `stored` only when it is durable, here or, for blocks of a resynchronisation, when the target has
    * taken it. `oldestPending`: see StoreRequest.
    */
-  async store(set: StoredChangeSet, content: Uint8Array<ArrayBuffer>, oldestPending?: SequenceNumber): Promise<Stored | HeldOff | Refusal> {
+  async store(set: StoredChangeSet, content: Uint8Array, oldestPending?: SequenceNumber): Promise<Stored | HeldOff | Refusal> {
     const { epoch, sequence } = set.header;
     if (epoch < this.#spool.epoch) return this.#refuseOldEpoch(set, content);
     if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
@@ -175,15 +175,17 @@ export class Pair {
    * Blocks of a resynchronisation are kept by the disk that they were read from, so they go on to the target without being written down
    * here (ADR 11), unless the target is slow to answer: then the spool takes them, and the agent is free to go on.
    */
-  async #passOn(set: StoredChangeSet, content: Uint8Array<ArrayBuffer>): Promise<'passed' | 'passing' | 'not-passed'> {
+  async #passOn(set: StoredChangeSet, content: Uint8Array): Promise<'passed' | 'passing' | 'not-passed'> {
     const { epoch, sequence, traceparent } = set.header;
-    const passing = carriesOnlyResync(set) ? this.#forwarder.passOn({ epoch, sequence, traceparent, content }) : undefined;
+    const forwarder = this.#forwarder;
+    const passing = carriesOnlyResync(set) ? forwarder.passOn({ epoch, sequence, traceparent, content }) : undefined;
     if (!passing) return 'not-passed';
     this.hops.spooled({ epoch, sequence, storedBytes: content.length, traceparent, spoolDurableAt: undefined });
     const slow = Promise.withResolvers<'slow'>();
     const timer = setTimeout(() => slow.resolve('slow'), passMillisMax);
     const outcome = await Promise.race([passing, slow.promise]);
     clearTimeout(timer);
+    if (outcome === 'slow' && forwarder.takeBack(set.header)) return 'not-passed';
     if (outcome !== true) return 'passing';
     counters.passedSets.add(1);
     this.#spool.giveBack(content);

@@ -82,7 +82,7 @@ export class SegmentLog {
    * The payload, in a buffer the caller owns; its memory comes from `memory`, which is asked for a little more than the payload.
    * Throws `segment-log/corrupt-record` when its checksum does not fit.
    */
-  async read(position: RecordPosition, memory: (bytes: ByteCount) => ArrayBuffer = (bytes) => new ArrayBuffer(bytes)): Promise<Uint8Array<ArrayBuffer>> {
+  async read(position: RecordPosition, memory: (bytes: ByteCount) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes)): Promise<Uint8Array> {
     const segment = this.#segments.get(position.segment);
     if (!segment?.needed.has(position.offset)) throw new RangeError(`record ${position.segment}:${position.offset} was released`);
     const recordLength = recordHeaderBytes + position.payloadBytes;

@@ -5,36 +5,37 @@ const stepBytes = MIB;
 const pooledBytesMin = 256 * 1024;
 
 /**
- * Memory of request bodies, used again and again: a fresh 8 MiB buffer for each body would make the garbage collector run for every few of
- * them, which costs more than receiving. Whoever owns a body may give its memory back, once, when nothing reads it any more; a body that is
- * never given back is collected as usual. At most `idleBytesMax` wait here for the next body.
+ * Memory of request bodies, used again and again. It is shared memory: the garbage collector does not count it, while 8 MiB of ordinary
+ * memory, fresh or moved to another thread, make it run for every few bodies, which costs more than receiving them. Whoever owns a body may
+ * give its memory back, once, when nothing reads it any more; memory that is never given back is collected some time. At most
+ * `idleBytesMax` wait here for the next body.
  */
 export class BodyPool {
   readonly #idleBytesMax: ByteCount;
-  readonly #idle = new Map<ByteCount, ArrayBuffer[]>();
+  /** Smallest first. */
+  readonly #idle: SharedArrayBuffer[] = [];
   #idleBytes: ByteCount = 0;
 
   constructor({ idleBytesMax }: { readonly idleBytesMax: ByteCount }) {
     this.#idleBytesMax = idleBytesMax;
   }
 
-  /** Memory of at least that size; what it holds is not defined. */
-  take(lengthBytes: ByteCount): ArrayBuffer {
+  /** Memory of at least that size; what it holds is not defined. Small pieces are ordinary memory and are not kept. */
+  take(lengthBytes: ByteCount): ArrayBufferLike {
     if (lengthBytes < pooledBytesMin) return Buffer.allocUnsafeSlow(lengthBytes).buffer;
-    const sizeBytes = Math.ceil(lengthBytes / stepBytes) * stepBytes;
-    const memory = this.#idle.get(sizeBytes)?.pop();
-    if (!memory) return Buffer.allocUnsafeSlow(sizeBytes).buffer;
-    this.#idleBytes -= sizeBytes;
+    const index = this.#idle.findIndex((memory) => memory.byteLength >= lengthBytes);
+    const [memory] = index < 0 ? [] : this.#idle.splice(index, 1);
+    if (!memory) return new SharedArrayBuffer(Math.ceil(lengthBytes / stepBytes) * stepBytes);
+    this.#idleBytes -= memory.byteLength;
     return memory;
   }
 
   /** The memory must not be read or written by the giver afterwards. Memory that did not come from a pool is left to the collector. */
   giveBack(memory: ArrayBufferLike): void {
     const sizeBytes = memory.byteLength;
-    if (!(memory instanceof ArrayBuffer) || sizeBytes === 0 || sizeBytes % stepBytes !== 0 || this.#idleBytes + sizeBytes > this.#idleBytesMax) return;
-    const idle = this.#idle.get(sizeBytes);
-    if (idle) idle.push(memory);
-    else this.#idle.set(sizeBytes, [memory]);
+    if (!(memory instanceof SharedArrayBuffer) || this.#idleBytes + sizeBytes > this.#idleBytesMax) return;
+    const index = this.#idle.findIndex((other) => other.byteLength >= sizeBytes);
+    this.#idle.splice(index < 0 ? this.#idle.length : index, 0, memory);
     this.#idleBytes += sizeBytes;
   }
 }

@@ -48,12 +48,12 @@ export interface HeldOff {
 export type Stored = { readonly kind: 'stored' } & Progress;
 
 /**
- * What arrived at the server. The handler owns `body`, whose memory may be longer than it: nobody else reads or writes it afterwards, it may be
- * moved to a thread, and its memory may be given back to the server's pool.
+ * What arrived at the server. The handler owns `body`, whose memory may be longer than it: nobody else reads or writes it afterwards, threads
+ * can share it (small bodies are copied), and its memory may be given back to the server's pool.
  */
 export interface StoreRequest extends ChangeSetKey {
-  /** The change set as in the change set FORMAT; unchecked. Its memory is exactly its size. */
-  readonly body: Uint8Array<ArrayBuffer>;
+  /** The change set as in the change set FORMAT; unchecked. */
+  readonly body: Uint8Array;
   /** W3C trace context of the sender's request. */
   readonly traceparent: string | undefined;
   /** The sender has none of the epoch's sets before this one any more: all of them were answered. Undefined: it did not say. */

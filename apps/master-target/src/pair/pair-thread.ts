@@ -34,7 +34,7 @@ export type OpenViewAnswer = { readonly ok: true; readonly view: OpenView } | (R
 /** Requests, notices and events between the main thread and a pair's thread. */
 export interface PairThread {
   requests: {
-    store(input: StreamPlace & { readonly body: Uint8Array<ArrayBuffer> }): StoreOutcome;
+    store(input: StreamPlace & { readonly body: Uint8Array }): StoreOutcome;
     position(): ReturnType<import('./target-pair').TargetPair['position']>;
     status(): PairStatus;
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;
@@ -49,7 +49,7 @@ export interface PairThread {
     applied: SetHops;
     failed: { readonly code: string };
     /** Memory of a set given to `store`, for the next one. */
-    recycled: ArrayBuffer;
+    recycled: ArrayBufferLike;
   };
   notices: {
     retention: RetentionLimits;

@@ -22,7 +22,9 @@ async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Pro
     onApplied: (hops) => {
       if (hops.traceparent !== undefined) side.emit('applied', hops);
     },
-    recycle: (memory) => side.emit('recycled', memory, [memory]),
+    recycle: (memory) => {
+      if (memory instanceof SharedArrayBuffer) side.emit('recycled', memory);
+    },
   });
 }
 

@@ -20,7 +20,7 @@ export interface CachedSet extends StreamPlace {
   /** Kept while memory allows. */
   decoded: VerifiedChangeSet | undefined;
   /** The bytes as received, which `decoded` may share; until they are written and `decoded` is forgotten. */
-  received: Uint8Array<ArrayBuffer> | undefined;
+  received: Uint8Array | undefined;
   /** Resolves when the set is durable here. */
   durable: Promise<void>;
 }
@@ -42,7 +42,7 @@ export interface SetCacheOptions {
   /** How far ahead of the first missing set a set is taken. */
   readonly windowSets: number;
   /** Takes the memory of received bytes when nothing here reads them any more. */
-  readonly recycle: (memory: ArrayBuffer) => void;
+  readonly recycle: (memory: ArrayBufferLike) => void;
 }
 
 const ENDED_EPOCHS_KEPT = 16;
@@ -115,7 +115,7 @@ export class SetCache {
   }
 
   /** Takes a passable set without storing it; resolves when it is written to the replica. */
-  pass(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<void> {
+  pass(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
     if (this.#passingEnd) return Promise.reject(this.#passingEnd);
     const passing = Promise.withResolvers<void>();
     const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing, decoded, received: bytes, durable: passing.promise };
@@ -129,7 +129,7 @@ export class SetCache {
   }
 
   /** Stores an admitted set; resolves when it is durable. A set of a newer epoch ends the one before. Rejects with the log's error. */
-  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<void> {
+  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
     if (place.epoch > this.#received.epoch) this.#beginEpoch(place.epoch);
     const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, received: bytes, durable: Promise.resolve() };
     this.#keepDecoded(set, decoded);
@@ -197,7 +197,7 @@ export class SetCache {
   }
 
   /** The set's bytes as received. */
-  read(set: CachedSet): Promise<Uint8Array<ArrayBuffer>> {
+  read(set: CachedSet): Promise<Uint8Array> {
     return this.#options.log.read(set.position as RecordPosition);
   }
 

@@ -38,7 +38,7 @@ async function expectView(driver: PairDriver, pair: TargetPair, time: number): P
 }
 
 /** A set that a fenced agent might still send after `last`. */
-function lateSet(driver: PairDriver, last: HistorySet): Uint8Array<ArrayBuffer> {
+function lateSet(driver: PairDriver, last: HistorySet): Uint8Array {
   const identity = { pairId: driver.history.pairId, epoch: last.epoch, sequence: last.sequence + 1, traceparent: undefined };
   const entry = { kind: 'write' as const, time: last.lastTime + 1, offset: 0, length: 512, bytes: [new Uint8Array(512).fill(0xbd)] };
   return Buffer.concat(encodeChangeSet(identity, [entry]).parts);

@@ -32,7 +32,7 @@ export interface TargetPairOptions {
   readonly onApplied?: (hops: SetHops) => void;
   readonly limits?: Partial<PairLimits>;
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
-  readonly recycle?: (memory: ArrayBuffer) => void;
+  readonly recycle?: (memory: ArrayBufferLike) => void;
 }
 
 export interface PairLimits {
@@ -150,7 +150,7 @@ export class TargetPair {
    * written to the replica.
    * @writePath 6 The master target checks the set and appends it to its cache; it answers when the cache is durable. A crash loses no set that was answered; the process server sends the others again.
    */
-  async store(bytes: Uint8Array<ArrayBuffer>, place: StreamPlace): Promise<StoreOutcome> {
+  async store(bytes: Uint8Array, place: StreamPlace): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
     const receivedAt = this.#options.clock();
     const verified = verifyStored(bytes);
@@ -168,7 +168,7 @@ export class TargetPair {
     return this.#take(place, { bytes, decoded, receivedAt });
   }
 
-  async #take(place: StreamPlace, { bytes, decoded, receivedAt }: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet; receivedAt: TimeMicros }): Promise<StoreOutcome> {
+  async #take(place: StreamPlace, { bytes, decoded, receivedAt }: { bytes: Uint8Array; decoded: VerifiedChangeSet; receivedAt: TimeMicros }): Promise<StoreOutcome> {
     // Others may have come in while this one was decompressed.
     const admission = this.#parts.cache.admission(place);
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
@@ -191,7 +191,7 @@ export class TargetPair {
     return decoded.entries().every(({ kind }) => kind === 'resync-write' || kind === 'resync-zero');
   }
 
-  async #pass(place: StreamPlace, set: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<StoreOutcome> {
+  async #pass(place: StreamPlace, set: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<StoreOutcome> {
     const written = this.#parts.cache.pass(place, set);
     this.#loop.wake();
     await written;

@@ -16,7 +16,7 @@ export interface PairHostOptions {
   readonly reporter: TargetReporter;
   readonly onApplied: (hops: SetHops) => void;
   /** The pair's thread is done with the memory of a set. */
-  readonly recycle: (memory: ArrayBuffer) => void;
+  readonly recycle: (memory: ArrayBufferLike) => void;
 }
 
 const PAUSE_MILLIS_MAX = 30_000;

@@ -159,7 +159,7 @@ export class TargetServer {
   async store({ pairId, epoch, sequence, body }: StoreRequest): Promise<StoreOutcome> {
     const host = this.#hosts.get(pairId);
     if (!host) return unknownPair(pairId);
-    return host.thread.call('store', { epoch, sequence, body }, [body.buffer]);
+    return host.thread.call('store', { epoch, sequence, body });
   }
 
   async position(pairId: string): Promise<PositionOutcome> {

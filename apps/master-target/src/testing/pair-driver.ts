@@ -86,7 +86,7 @@ export class PairDriver {
     this.#answered.push(set);
   }
 
-  async #maybeCompressed(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  async #maybeCompressed(bytes: Uint8Array): Promise<Uint8Array> {
     const verified = verifyStored(bytes);
     if (!verified.ok || this.#random() < 0.7) return new Uint8Array(bytes);
     const compressed = await compressStored(verified, async (parts) => zstdCompressSync(Buffer.concat(parts)));

@@ -55,6 +55,8 @@ export class PairForwarder {
   readonly #signal = new Signal();
   readonly #stop = new AbortController();
   readonly #inFlight = new Map<SequenceNumber, Promise<void>>();
+  /** Sets that wait to be passed on. */
+  readonly #toPass = new Map<SequenceNumber, { readonly set: PassingSet; readonly resolve: (passed: boolean) => void }>();
   #running: Promise<void> | undefined;
   #fault: ForwardFault | undefined;
   #failures = 0;
@@ -83,14 +85,21 @@ export class PairForwarder {
   }
 
   /**
-   * Sends a set that is not in the spool and that the agent still has, when everything before it is with the target or on its way there.
-   * Undefined: not now. Else resolves with whether the target has it; then it counts as forwarded. Until then `content` is in use.
+   * Sends a set that is not in the spool and that the agent still has, as soon as everything before it is with the target or on its way
+   * there. Resolves with whether the target has it; then it counts as forwarded. Until then `content` is in use. Undefined: the target
+   * takes nothing now.
    */
   passOn(set: PassingSet): Promise<boolean> | undefined {
-    if (!this.#mayPass(set)) return undefined;
-    const passing = this.#passOnce(set);
-    this.#track(set.sequence, passing);
-    return passing;
+    if (!this.#targetTakes(set) || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#toPass.set(set.sequence, { set, resolve });
+    this.#passWhatMay();
+    return promise;
+  }
+
+  /** Takes a set back that waits to be passed on. False: it is on its way. */
+  takeBack({ sequence }: StreamPlace): boolean {
+    return this.#toPass.delete(sequence);
   }
 
   /**
@@ -145,6 +154,7 @@ export class PairForwarder {
     if (this.#isBeyondRepair(queue)) return true;
     if (queue.forwarded === queue.received) return true;
     for (let set = this.#next(queue); set; set = this.#next(queue)) this.#send(set);
+    this.#passWhatMay();
     return true;
   }
 
@@ -175,13 +185,27 @@ export class PairForwarder {
     return false;
   }
 
-  #mayPass({ epoch, sequence }: StreamPlace): boolean {
+  #targetTakes({ epoch, sequence }: StreamPlace): boolean {
     const queue = this.#spool.oldestQueue();
     const ready = !this.#stop.signal.aborted && !this.#options.paused && this.#knowsTarget && this.#pausedUntil <= performance.now();
-    if (!ready || !queue || queue.damaged || queue.epoch !== epoch || queue.has(sequence) || this.#inFlight.has(sequence)) return false;
+    return ready && queue !== undefined && !queue.damaged && queue.epoch === epoch && !queue.has(sequence);
+  }
+
+  #passWhatMay(): void {
+    for (const { set, resolve } of [...this.#toPass.values()].sort((left, right) => left.set.sequence - right.set.sequence)) {
+      if (!this.#mayPass(set)) return;
+      this.#toPass.delete(set.sequence);
+      const passing = this.#passOnce(set);
+      this.#track(set.sequence, passing);
+      void passing.then(resolve);
+    }
+  }
+
+  #mayPass(set: StreamPlace): boolean {
+    const queue = this.#spool.oldestQueue();
     const { windowSets = WINDOW_SETS } = this.#options;
-    if (this.#inFlight.size >= windowSets || sequence > queue.forwarded + windowSets) return false;
-    for (let before = queue.forwarded + 1; before < sequence; before++) {
+    if (!queue || !this.#targetTakes(set) || this.#inFlight.size >= windowSets || set.sequence > queue.forwarded + windowSets) return false;
+    for (let before = queue.forwarded + 1; before < set.sequence; before++) {
       if (!this.#inFlight.has(before) && !queue.isAcknowledged(before)) return false;
     }
     return true;
@@ -215,6 +239,7 @@ export class PairForwarder {
         await sending;
       } finally {
         this.#inFlight.delete(sequence);
+        this.#passWhatMay();
         this.#signal.raise();
       }
     };

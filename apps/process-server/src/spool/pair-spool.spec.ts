@@ -11,7 +11,7 @@ function open(storage: CrashableStorage, memoryBytesMax = 2000): Promise<PairSpo
   return PairSpool.open({ directory: storage.root, memory: new ByteBudget(memoryBytesMax), pool: new BodyPool({ idleBytesMax: 0 }), now: () => 1, log });
 }
 
-function contentOf(epoch: number, sequence: number): Uint8Array<ArrayBuffer> {
+function contentOf(epoch: number, sequence: number): Uint8Array {
   return new Uint8Array(200 + ((sequence * 37) % 400)).fill((epoch * 50 + sequence) % 256);
 }
 

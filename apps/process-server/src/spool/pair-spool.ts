@@ -16,7 +16,7 @@ export interface IncomingSet {
   readonly firstTime: TimeMicros;
   readonly traceparent: string | undefined;
   /** The whole change set; from now on owned by the spool, unless it is lent. */
-  readonly content: Uint8Array<ArrayBuffer>;
+  readonly content: Uint8Array;
   /** The content is only to be written down: somebody else still reads it. */
   readonly lent?: boolean;
 }

@@ -15,7 +15,7 @@ export interface HistoryOptions {
 
 /** One set as it travels, and as the journal takes it. */
 export interface HistorySet extends JournalSet {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
   readonly lastTime: TimeMicros;
 }
 
