@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type ClusterMember, TelemetryReporter } from '@secondsite/component';
 import {
   closeViewOperation, listPointsOperation, listViewsOperation, openViewOperation, type OpenedView, type PointSelection, resolvePointOperation,
   type Telemetry, traceAtMasterTargetOperation,
@@ -12,25 +13,22 @@ import type { ServedView, TargetServer } from '../target/target-server';
 import { PairGauges } from './pair-gauges';
 import { pointRefusal } from './point-refusal';
 
-const TELEMETRY_MILLIS = 1000;
-
 /** Ties a master target to the control plane: obeys its desired state, says every second how it is, answers requests. */
 export class ControlLink {
   readonly #bus: MessageBus;
   readonly #server: TargetServer;
   readonly #url: string;
-  readonly #timer: NodeJS.Timeout;
+  readonly #telemetry: TelemetryReporter;
   readonly #gauges = new PairGauges();
-  #telemetryTurn: Promise<void> | undefined;
 
-  constructor(options: { readonly bus: MessageBus; readonly server: TargetServer; readonly url: string }) {
-    this.#bus = options.bus;
+  constructor(options: { readonly member: ClusterMember; readonly server: TargetServer; readonly url: string }) {
+    const { bus, log, componentId } = options.member;
+    this.#bus = bus;
     this.#server = options.server;
     this.#url = options.url;
-    const { componentId } = options.bus.identity;
     this.#bus.watchDesiredState({ role: 'master-target', componentId }, (document) => this.#server.reconcile(document));
     this.#serve();
-    this.#timer = setInterval(() => this.#publishTelemetry(), TELEMETRY_MILLIS);
+    this.#telemetry = new TelemetryReporter({ bus, log, gather: () => this.telemetry() });
   }
 
   #serve(): void {
@@ -66,13 +64,6 @@ export class ControlLink {
     };
   }
 
-  /** One message at a time: a busy pair must not pile them up. */
-  #publishTelemetry(): void {
-    this.#telemetryTurn ??= this.telemetry()
-      .then((telemetry) => void this.#bus.publishTelemetry(telemetry))
-      .finally(() => (this.#telemetryTurn = undefined));
-  }
-
   async telemetry(): Promise<Telemetry> {
     const { componentId, tenantId } = this.#bus.identity;
     const pairs = await this.#server.telemetry();
@@ -85,7 +76,7 @@ export class ControlLink {
 
   /** The bus is closed by its owner, and with it what was registered there. */
   close(): void {
-    clearInterval(this.#timer);
+    this.#telemetry.close();
   }
 }
 
