@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ClusterMember, type ComponentSurroundings, type RunningComponent } from '@secondsite/component';
+import type { ComponentSurroundings, RunningComponent } from '@secondsite/component';
+import { startComponentService } from '@secondsite/service-kit';
 import type { MasterTargetConfig } from './config';
-import { ControlLink } from './control/control-link';
 import { DataPlane } from './data-plane/data-plane';
+import { MasterTargetModule } from './master-target.module';
 
 /** Starts everything of a master target: identity, bus, data plane, control; then writes ready.json. */
-export async function startComponent(config: MasterTargetConfig, { log, metricsUrl, onFatal }: ComponentSurroundings): Promise<RunningComponent & { readonly url: string }> {
-  const member = await ClusterMember.join({ role: 'master-target', config, log });
-  const dataPlane = await DataPlane.open({ config, member, onFatal });
-  const { url } = dataPlane;
-  const link = new ControlLink({ member, server: dataPlane.server, url });
-  await member.announce({ url, metricsUrl });
-  return {
-    url,
-    notReadyReason: () => dataPlane.server.notReadyReason(),
-    close: () => member.leave(async () => {
-      link.close();
-      await dataPlane.close();
-    }),
-  };
+export function startComponent(config: MasterTargetConfig, surroundings: ComponentSurroundings): Promise<RunningComponent & { readonly url: string }> {
+  const module = MasterTargetModule.with({ config, onFatal: surroundings.onFatal });
+  return startComponentService({ role: 'master-target', config, surroundings, module, dataPlane: DataPlane });
 }

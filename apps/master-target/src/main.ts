@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { runComponent } from '@secondsite/component';
-import { startComponent } from './component';
 import { readConfig } from './config';
 
-void runComponent({ role: 'master-target', part: 'data plane', readConfig, start: startComponent });
+/** Nest and the data plane are loaded when the configuration is right and telemetry runs. */
+void runComponent({
+  role: 'master-target', part: 'data plane', readConfig, start: async (config, surroundings) => (await import('./component.js')).startComponent(config, surroundings),
+});

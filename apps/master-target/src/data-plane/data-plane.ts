@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { secureContextOptions, tlsOptions } from '@secondsite/certificates';
 import { type ClusterMember, refusedPeerReporter } from '@secondsite/component';
+import type { DataPlaneProvider } from '@secondsite/service-kit';
 import { allowEveryone, allowRoles } from '@secondsite/transport';
 import type { MasterTargetConfig } from '../config';
 import { EventReporter } from '../control/event-reporter';
@@ -14,8 +15,8 @@ export interface DataPlaneOptions {
 }
 
 /** Owns the target server and its threads, which know neither bus nor Nest: opens it with this component's identity, renews its certificate, closes it. */
-export class DataPlane {
-  private constructor(
+export class DataPlane implements DataPlaneProvider {
+  constructor(
     readonly server: TargetServer,
     /** Where process servers reach it. */
     readonly url: string,
@@ -31,7 +32,11 @@ export class DataPlane {
     return new DataPlane(server, `${member.identity && config.dataTls ? 'https' : 'http'}://${config.advertiseHost}:${port}`);
   }
 
-  close(): Promise<void> {
+  notReadyReason(): string | undefined {
+    return this.server.notReadyReason();
+  }
+
+  onApplicationShutdown(): Promise<void> {
     return this.server.close();
   }
 }
