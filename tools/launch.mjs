@@ -12,7 +12,8 @@ const [command = 'help', ...rest] = process.argv.slice(2);
 const repositoryCommands = {
   test: { script: 'tools/run-tests.mjs', needsTools: true, needsBuild: false },
   bench: { script: 'bench/dist/bench.js', needsTools: true, needsBuild: true },
-  demo: { script: 'apps/cli/dist/main.js', needsTools: true, needsBuild: true, args: ['demo'] },
+  // Without root nothing can be installed, and the demo says itself what it misses.
+  demo: { script: 'apps/cli/dist/main.js', needsTools: process.getuid?.() === 0, needsBuild: true, args: ['demo'] },
 };
 const plan = repositoryCommands[command] ?? { script: 'apps/cli/dist/main.js', needsTools: false, needsBuild: true, args: [command] };
 

@@ -4,11 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { enroll } from '@secondsite/certificates';
+import { type ComponentIdentity, enroll, identityFiles } from '@secondsite/certificates';
 import { TestCluster, type TestDisk } from '@secondsite/cli/testing';
 import type { ClusterStatus, HistoryEntry, Plan, RecoveryPoints, View } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
 import { identifyProcess } from '@secondsite/embedded-services';
+import { MessageBus } from '@secondsite/messaging';
 import { NbdClient } from '@secondsite/nbd';
 import { isoFromMicros, MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
 import { digestOf, firstDifference } from './disk-content';
@@ -164,7 +165,9 @@ describe('a local cluster', () => {
     const { token } = await cluster.cli<{ token: string }>('enroll', 'token', '--role', 'agent', '--host', 'other');
     const { url: configServerUrl } = await cluster.cli<UpAnswer>('up');
     const enrolAs = (name: string, text: string) => enroll({ token: text, configServerUrl, dataDir: join(cluster.folder, name), name, dnsNames: [] });
-    expect((await enrolAs('first', token)).role).toBe('agent');
+    const other = await enrolAs('first', token);
+    expect(other.role).toBe('agent');
+    await expectApartOnTheBus(other);
     await expect(enrolAs('second', token)).rejects.toMatchObject({ code: 'enrolment/token-used' });
     const { token: open } = await cluster.cli<{ token: string }>('enroll', 'token', '--role', 'master-target');
     await expect(enrolAs('third', withOtherSecret(open))).rejects.toMatchObject({ code: 'enrolment/token-unknown' });
@@ -205,6 +208,16 @@ describe('a local cluster', () => {
     await client.zero({ offset: 30 * MIB, length: 64 * 1024 });
     await client.disconnect();
     return clockMicros();
+  }
+
+  /** With its new certificate it gets onto the bus, but not at what belongs to the agent of this machine. */
+  async function expectApartOnTheBus(other: ComponentIdentity): Promise<void> {
+    const { components } = await cluster.status();
+    const local = components.find(({ role, name }) => role === 'agent' && name === 'local')?.componentId as string;
+    const bus = await MessageBus.start({ servers: other.natsUrls, identity: other, tls: identityFiles(join(cluster.folder, 'first')) });
+    await bus.whenConnected(10_000);
+    await expect(bus.getDesiredState({ role: 'agent', componentId: local })).rejects.toMatchObject({ code: 'bus/not-permitted' });
+    await bus.close();
   }
 
   function whenCovered(time: TimeMicros): Promise<void> {

@@ -22,7 +22,7 @@ const ways = [
 
 /** What each service says about a change set in its trace, in the order of the write path. */
 const spansOfServices = {
-  agent: ['gather change set', 'send change set'],
+  agent: ['change set', 'gather change set', 'send change set'],
   'process-server': ['spool', 'wait in spool', 'forward'],
   'master-target': ['cache', 'undo', 'apply'],
 };
@@ -82,9 +82,10 @@ describe('one block on its way', () => {
     expect([before, seen]).toEqual(['old ', 'new!']);
   }, 30_000);
 
-  it('leaves one trace, from the agent to the replica', async () => {
+  it('leaves one trace, from the agent to the replica, in which no parent is missing', async () => {
     const spans = await wholeTrace(() => trace.traceId);
     printSpans(spans);
+    expect(spans.filter(({ parentSpanId }) => parentSpanId === undefined)).toMatchObject([{ serviceName: 'agent', name: 'change set' }]);
     expect(spans.filter(({ statusCode }) => statusCode === 2)).toEqual([]);
   }, 30_000);
 
@@ -98,11 +99,25 @@ describe('one block on its way', () => {
     expect((await cluster.planStatus('plan')).rpoSeconds).toBeLessThan(5);
   }, 30_000);
 
-  /** The spans of a trace when all of the agent, the process server and the master target are there, in order of time. */
+  it('leaves no span of any change set without its parent, after everything was sent', async () => {
+    application.destroy();
+    await cluster.cli('down');
+    const ids = new Set(receiver.spans.map(({ traceId, spanId }) => `${traceId}/${spanId}`));
+    const orphans = receiver.spans.filter(({ traceId, parentSpanId }) => parentSpanId !== undefined && !ids.has(`${traceId}/${parentSpanId}`));
+    process.stdout.write(`${receiver.spans.length} spans\n`);
+    expect(orphans.map(({ serviceName, name, traceId }) => `${serviceName} ${name} ${traceId}`)).toEqual([]);
+  }, 60_000);
+
+  /** The spans of a trace when all of the agent, the process server and the master target are there, and every parent, in order of time. */
   async function wholeTrace(id: () => string | undefined): Promise<ReceivedSpan[]> {
     const ofTrace = () => receiver.spans.filter(({ traceId }) => traceId === id());
     const isThere = ([service, names]: [string, string[]]) => names.every((name) => ofTrace().some((span) => span.serviceName === service && span.name === name));
     await waitFor('the spans of the change set', 15, async () => Object.entries(spansOfServices).every(isThere));
+    const orphans = () => ofTrace().filter(({ parentSpanId }) => parentSpanId !== undefined && !ofTrace().some(({ spanId }) => spanId === parentSpanId));
+    await waitFor('the parent of every span', 15, async () => {
+      if (orphans().length > 0) throw new Error(`without parent: ${orphans().map(({ serviceName, name }) => `${serviceName} ${name}`).join(', ')}`);
+      return true;
+    });
     return ofTrace().sort((left, right) => Number(left.startNanos - right.startNanos));
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CertificateAuthority, createKeyAndRequest, enroll, renewIdentity, readIdentity } from '@secondsite/certificates';
+import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renewIdentity, readIdentity } from '@secondsite/certificates';
 import {
   bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
   listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
@@ -8,6 +8,7 @@ import {
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
+import { MessageBus } from '@secondsite/messaging';
 import { Client } from 'pg';
 import { RestClient, startTestCluster, type TestCluster, TestComponent } from './testing';
 
@@ -140,12 +141,15 @@ describe('the configuration server', () => {
 
   it('takes what components report into the history once, whoever repeats it', async () => {
     const started = agent.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes });
-    const reports = [
+    const ofAgent = [
       started, agent.bus.events.make(bitmapModeEnteredV1, { pairId, epoch: 1, reason: 'buffer-full' }), agent.bus.events.make(resyncReadV1, { pairId, epoch: 1, sequence: 3 }),
+    ];
+    const ofTarget = [
       masterTarget.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes }),
       masterTarget.bus.events.make(differentialSyncReachedV1, { pairId, epoch: 1, sequence: 5, coveredTime: new Date().toISOString() }),
     ];
-    for (const report of reports) await agent.bus.publishEventEventually(report);
+    for (const report of ofAgent) await agent.bus.publishEvent(report);
+    for (const report of ofTarget) await masterTarget.bus.publishEvent(report);
     agent.say({ volumes: [{ ...agentVolume, volumeId: volume.volumeId, pairId, sizeBytes: volumeBytes, nbdUris: ['nbd+unix:///x?socket=/s'] }] });
     sayDifferentialSync();
     await until('differential sync in the history', async () => (await history()).some((entry) => entry.type.includes('differential-sync-reached')));
@@ -215,6 +219,7 @@ describe('the configuration server', () => {
     });
     const points = { pairId, ranges: [{ from: '2026-01-01T00:00:00.000000Z', to: '2026-01-01T00:00:09.000000Z', green: true }], bookmarks: [], latest: '2026-01-01T00:00:09.000000Z' };
     masterTarget.bus.serve(listPointsOperation, async () => ({ pairs: [points] }));
+    await Promise.all([agent.served(), masterTarget.served()]);
     const bookmark = await cluster.rest.ok<{ time: string; bookmarkId: string }>(restRoutes.createBookmark, { params: { plan: 'shop' }, body: { name: 'before update' } });
     expect(bookmark).toMatchObject({ time, heldMillis: 1.5, volumes: [{ volumeName: 'web-root' }] });
     const listed = await cluster.rest.ok(restRoutes.listPoints, { query: { of: 'shop', from: '-1h' } });
@@ -237,6 +242,7 @@ describe('the configuration server', () => {
     });
     masterTarget.bus.serve(listViewsOperation, async () => ({ views: [...open.values()] }));
     masterTarget.bus.serve(closeViewOperation, async ({ viewId }) => ({ closed: open.delete(viewId) }));
+    await masterTarget.served();
     const opened = await cluster.rest.ok<{ pointTime: string; views: { viewId: string }[] }>(restRoutes.openViews, { body: { of: 'web-root', point: { kind: 'latest' }, readWrite: true } });
     expect(opened).toMatchObject({ pointTime, views: [{ volumeName: 'web-root', readWrite: true, masterTargetId: masterTarget.componentId }] });
     const refused = await cluster.rest.call(restRoutes.openViews, { body: { of: 'shop', point: { kind: 'at', time: '2025-01-01T00:00:00Z' } } });
@@ -257,6 +263,7 @@ describe('the configuration server', () => {
       expect(wanted).toMatchObject(set);
       return { changeSet: { ...set, storedBytes: 4096, hops: [{ hop: 'cut', at: '2026-01-01T00:00:01.000000Z' }] } };
     });
+    await Promise.all([agent.served(), masterTarget.served()]);
     const trace = await cluster.rest.ok(restRoutes.traceVolume, { params: { volume: 'web-root' } });
     expect(trace).toMatchObject({
       sequence: 7, storedBytes: 4096, silent: [`process-server ${processServer.componentId}`],
@@ -308,11 +315,15 @@ describe('the configuration server', () => {
     await cluster.rest.ok(restRoutes.addHost, { body: { name: 'added-without-bus' }, traceparent });
     await cluster.nats.start();
     const relayed = Promise.withResolvers<string | undefined>();
-    masterTarget.bus.consume({
+    const listener = await MessageBus.start({
+      servers: [cluster.nats.url], identity: { tenantId: 'default', role: 'config-server', componentId: 'config-server' }, tls: identityFiles(cluster.dataDir),
+    });
+    listener.consume({
       durable: 'spec', subjects: [eventSubjectFilter({ fact: 'host-added' })],
       handler: async (event) => ('name' in event.data && event.data.name === 'added-without-bus' ? relayed.resolve(event.traceparent) : undefined),
     });
     expect(await relayed.promise).toBe(traceparent);
+    await listener.close();
     await until('points again', async () => (await cluster.rest.call(restRoutes.listPoints, { query: { of: 'shop' } })).status === 200);
   });
 

@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
+import { BusAccess } from './bus-access/bus-access';
 import { CommandRunner } from './commands/command-runner';
 import { ComponentAddresses } from './component-events/component-addresses';
 import { ComponentEvents } from './component-events/component-events';
@@ -50,7 +51,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });
-  const core = buildCore({ config, logger, dataSource, bus });
+  const core = buildCore({ config, logger, dataSource, bus, prepared });
   const http = await startService({ config, logger, prepared, core, bus });
   const rotator = startRotation({ config, logger, prepared, http });
   const background = startBackground({ config, logger, core, bus, streams });
@@ -81,20 +82,30 @@ async function startBus(config: ConfigServerConfig, logger: Logger): Promise<Mes
   return MessageBus.start({ servers: config.natsUrls, identity, log: logger, ...(config.insecure ? {} : { tls: { caFile, certFile, keyFile } }) });
 }
 
-function buildCore({ config, logger, dataSource, bus }: { readonly config: ConfigServerConfig; readonly logger: Logger; readonly dataSource: DataSource; readonly bus: MessageBus }) {
+interface CoreParts {
+  readonly config: ConfigServerConfig;
+  readonly logger: Logger;
+  readonly dataSource: DataSource;
+  readonly bus: MessageBus;
+  readonly prepared: PreparedAuthority;
+}
+
+function buildCore({ config, logger, dataSource, bus, prepared }: CoreParts) {
   const { tenantId } = config;
   const clock = new ServerClock();
   const store = new EventStore(dataSource, { tenantId, projections: readModels, ownSource });
   const directories = new DirectoryCache(dataSource);
   const live = new LiveStatus(() => clock.now());
   const publisher = new DesiredStatePublisher({ bus, directories, live, logger });
+  const busAccess = new BusAccess({ config, logger, directories, authority: prepared.authority });
   const onCommitted = (_events: readonly CurrentEvent[]): void => {
     directories.invalidate();
+    busAccess.trigger();
     publisher.trigger();
   };
   const commands = new CommandRunner(store, { tenantId, source: ownSource, now: () => clock.now(), newId: randomUUID, onCommitted });
   const componentEvents = new ComponentEvents({ commands, store, ownSource, logger, insecure: config.insecure });
-  return { clock, store, directories, live, publisher, commands, componentEvents };
+  return { clock, store, directories, live, publisher, busAccess, commands, componentEvents };
 }
 
 interface ServiceParts {
@@ -131,8 +142,11 @@ function startRotation(parts: { readonly config: ConfigServerConfig; readonly lo
 }
 
 function startBackground({ config, logger, core, bus, streams }: Omit<ServiceParts, 'prepared'> & { readonly streams: KeptStreams }): { close(): Promise<void> } {
-  const { clock, commands, directories, live, publisher, store } = core;
-  const stopTrigger = bus.link.onConnected(() => void streams.made.then(() => publisher.trigger()));
+  const { busAccess, clock, commands, directories, live, publisher, store } = core;
+  const stopTrigger = bus.link.onConnected(() => {
+    busAccess.trigger();
+    void streams.made.then(() => publisher.trigger());
+  });
   const relay = startEventRelay({ url: config.databaseUrl, publisher: bus, log: logger });
   const addresses = new ComponentAddresses(commands, live);
   const watch = new PairWatch({ commands, directories, live, addresses, clock, logger, stallSeconds: config.stallSeconds });
@@ -141,6 +155,7 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
     relayLag: () => feedLag(store.dataSource.manager, { name: relayName, events: 'to-relay' }),
   });
+  busAccess.trigger();
   publisher.trigger();
   return {
     close: async () => {
@@ -149,6 +164,7 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
       await streams.close();
       await watch.close();
       await publisher.close();
+      await busAccess.close();
       await relay.close();
     },
   };

@@ -10,6 +10,8 @@ const schema = z.object({
   NATS_URL: listSchema.optional(),
   /** What components are told to connect to, when it differs from what this server uses. */
   SECONDSITE_COMPONENT_NATS_URL: listSchema.optional(),
+  /** Where a nats-server on this machine writes its number; it is told when its files have changed. */
+  SECONDSITE_NATS_PID_FILE: z.string().min(1).optional(),
   SECONDSITE_LISTEN: addressSchema.prefault('127.0.0.1:0'),
   SECONDSITE_METRICS_LISTEN: addressSchema.prefault('127.0.0.1:0'),
   SECONDSITE_ADVERTISE_HOST: z.string().min(1).default('127.0.0.1'),
@@ -27,6 +29,7 @@ export interface ConfigServerConfig {
   readonly databaseUrl: string;
   readonly natsUrls: readonly string[];
   readonly componentNatsUrls: readonly string[];
+  readonly natsPidFile: string | undefined;
   readonly listen: Address;
   readonly metricsListen: Address;
   readonly advertiseHost: string;
@@ -49,7 +52,7 @@ export function readConfig(environment: Environment): ConfigServerConfig {
   const values = parseEnvironment(required, environment);
   return Object.freeze({
     ...initPart(values), databaseUrl: values.DATABASE_URL, natsUrls: values.NATS_URL,
-    componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, listen: values.SECONDSITE_LISTEN,
+    componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, natsPidFile: values.SECONDSITE_NATS_PID_FILE, listen: values.SECONDSITE_LISTEN,
     metricsListen: values.SECONDSITE_METRICS_LISTEN, insecure: values.SECONDSITE_INSECURE === '1', stallSeconds: values.SECONDSITE_STALL_SECONDS,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, logLevel: values.LOG_LEVEL, traceRatio: values.SECONDSITE_TRACE_RATIO,
   });

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { identityFiles } from '@secondsite/certificates';
 import { restRoutes } from '@secondsite/contracts';
-import { waitUntil } from '@secondsite/embedded-services';
+import { natsPidFile, waitUntil } from '@secondsite/embedded-services';
 import { startTestNats, startTestPostgres, temporaryFolder, type TestNats, type TestPostgres } from '@secondsite/embedded-services/testing';
+import { MessageBus } from '@secondsite/messaging';
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect as connectPlain } from 'node:net';
 import { connect } from 'node:tls';
+import { natsFiles } from './bus-access/nats-files';
 import { RestClient } from './testing';
 
 const main = join(__dirname.replace('/src', '/dist'), 'main.js');
@@ -18,22 +23,39 @@ interface Ready {
   readonly metricsUrl: string;
 }
 
+/** What nats-server presents to a new client. It greets in plain text, then both change to TLS. */
+async function natsCertificate(natsUrl: string): Promise<X509Certificate> {
+  const plain = connectPlain({ host: '127.0.0.1', port: Number(new URL(natsUrl).port) });
+  await once(plain, 'data');
+  const socket = connect({ socket: plain, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const certificate = socket.getPeerX509Certificate() as X509Certificate;
+  socket.on('error', () => undefined).destroy();
+  return certificate;
+}
+
 /** The compiled process itself; `nx build config-server` comes first. */
 describe('the process of the configuration server', () => {
   const dataDir = temporaryFolder('config-server-process');
-  const files = { caFile: join(dataDir, 'ca', 'ca.pem'), certFile: join(dataDir, 'nats', 'cert.pem'), keyFile: join(dataDir, 'nats', 'key.pem') };
+  const { usersFile, ...files } = natsFiles(dataDir);
   let postgres: TestPostgres;
   let nats: TestNats;
   let child: ChildProcess | undefined;
 
   const environment = (): NodeJS.ProcessEnv => ({
     PATH: process.env.PATH, SECONDSITE_DATA_DIR: dataDir, DATABASE_URL: postgres?.url, NATS_URL: nats?.url, LOG_LEVEL: 'fatal',
+    SECONDSITE_NATS_PID_FILE: nats && natsPidFile(nats.dataDir),
   });
   const start = async (more: NodeJS.ProcessEnv = {}): Promise<Ready> => {
     rmSync(join(dataDir, 'ready.json'), { force: true });
     child = spawn(process.execPath, [main], { env: { ...environment(), ...more }, stdio: ['ignore', 'inherit', 'inherit'] });
     await waitUntil(() => existsSync(join(dataDir, 'ready.json')), { what: 'ready.json', timeoutMillis: 20_000 });
     return JSON.parse(readFileSync(join(dataDir, 'ready.json'), 'utf8')) as Ready;
+  };
+  const init = async (more: NodeJS.ProcessEnv = {}): Promise<void> => {
+    const env = { PATH: process.env.PATH, SECONDSITE_DATA_DIR: dataDir, ...more };
+    const [code] = (await once(spawn(process.execPath, [main, 'init'], { env, stdio: 'ignore' }), 'exit')) as [number];
+    expect(code).toBe(0);
   };
   const stop = async (signal: NodeJS.Signals): Promise<unknown[]> => {
     const ended = once(child as ChildProcess, 'exit');
@@ -48,9 +70,8 @@ describe('the process of the configuration server', () => {
   };
 
   beforeAll(async () => {
-    const [code] = (await once(spawn(process.execPath, [main, 'init'], { env: { PATH: process.env.PATH, SECONDSITE_DATA_DIR: dataDir }, stdio: 'ignore' }), 'exit')) as [number];
-    expect(code).toBe(0);
-    [postgres, nats] = await Promise.all([startTestPostgres(), startTestNats({ tls: files })]);
+    await init();
+    [postgres, nats] = await Promise.all([startTestPostgres(), startTestNats({ tls: files, usersFile })]);
   }, 60_000);
   afterAll(async () => {
     child?.kill('SIGKILL');
@@ -96,6 +117,32 @@ describe('the process of the configuration server', () => {
     };
     const first = await serial();
     await waitUntil(async () => (await serial()) !== first, { what: 'another certificate', timeoutMillis: 15_000, intervalMillis: 200 });
+    await stop('SIGTERM');
+  });
+
+  it('renews the certificate of nats-server before it ends; who is connected stays, and who connects later trusts the new one', async () => {
+    const short = { SECONDSITE_CERTIFICATE_SECONDS: '6' };
+    await init(short);
+    const ready = await start(short);
+    const observer = await MessageBus.start({
+      servers: [nats.url], identity: { tenantId: 'default', role: 'config-server', componentId: 'config-server' }, tls: identityFiles(dataDir),
+    });
+    await observer.whenConnected(10_000);
+    const first = await waitUntil(async () => {
+      const { serialNumber, validTo } = await natsCertificate(nats.url);
+      return Date.parse(validTo) - Date.now() < 6_000 && { serialNumber, validTo };
+    }, { what: 'the short certificate in use', timeoutMillis: 10_000 });
+    let interruptions = 0;
+    observer.link.onDisconnected(() => (interruptions += 1));
+    await waitUntil(async () => (await natsCertificate(nats.url)).serialNumber !== first.serialNumber, { what: 'another certificate', timeoutMillis: 15_000 });
+    expect(Date.now()).toBeLessThan(Date.parse(first.validTo));
+    await waitUntil(() => Date.now() > Date.parse(first.validTo), { what: 'the end of the first certificate', timeoutMillis: 10_000 });
+    expect([observer.isConnected, interruptions]).toEqual([true, 0]);
+    await nats.kill();
+    await nats.start();
+    await observer.whenConnected(10_000);
+    await waitUntil(async () => (await readyz(ready)).status === 200, { what: 'readiness again', timeoutMillis: 10_000 });
+    await observer.close();
     await stop('SIGTERM');
   });
 

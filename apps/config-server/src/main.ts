@@ -16,9 +16,10 @@ async function main(): Promise<void> {
 
 async function init(): Promise<void> {
   const config = readInitConfig(process.env);
-  const { issueNatsCertificate, prepareAuthority } = await import('./security/prepare-authority.js');
+  const { prepareAuthority } = await import('./security/prepare-authority.js');
+  const { prepareNats } = await import('./bus-access/nats-files.js');
   const { authority } = await prepareAuthority(config);
-  const files = await issueNatsCertificate(config, authority);
+  const files = await prepareNats(config, authority);
   process.stdout.write(`${JSON.stringify({ authorityFingerprint: authority.fingerprint, nats: files, adminTokenFile: join(config.dataDir, 'admin-token') })}\n`);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ProcessServerDesiredState, ProcessServerPair } from '@secondsite/contracts';
 import type { StorageDirectory } from '@secondsite/durable-storage';
+import type { BodyPool } from '@secondsite/transport';
 import type { ByteBudget } from './byte-budget';
 import { Pair, type PairServices } from './pair';
 import { PairSpool } from './spool/pair-spool';
@@ -11,7 +12,7 @@ export interface PairRegistryOptions {
   /** Deletes the folder of a pair that was removed. */
   readonly removeData: (pairId: string) => Promise<void>;
   readonly memory: ByteBudget;
-  readonly recycle: (content: Uint8Array) => void;
+  readonly pool: BodyPool;
   readonly services: PairServices;
 }
 
@@ -76,8 +77,8 @@ export class PairRegistry {
   async #openPair(config: ProcessServerPair): Promise<void> {
     const known = this.#pairs.get(config.pairId);
     if (known) return known.configure(config);
-    const { memory, recycle, services, directory } = this.#options;
-    const spool = await PairSpool.open({ directory: await directory.directory(config.pairId), memory, recycle, now: services.now });
+    const { memory, pool, services, directory } = this.#options;
+    const spool = await PairSpool.open({ directory: await directory.directory(config.pairId), memory, pool, now: services.now });
     this.#pairs.set(config.pairId, new Pair({ config, spool, services }));
   }
 

@@ -59,7 +59,7 @@ export class ProcessServer {
       directory: parts.spool,
       removeData: (pairId) => rm(join(parts.spool.path, pairId), { recursive: true, force: true }),
       memory: new ByteBudget(options.memoryBytesMax),
-      recycle: (content) => pool.giveBack(content.buffer),
+      pool,
       services: {
         now: clockMicros,
         reporter: options.reporter,

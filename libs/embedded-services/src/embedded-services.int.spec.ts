@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { connect } from 'nats';
 import { Client } from 'pg';
 import {
-  findService, identifyProcess, isRunning, natsConfig, startNats, startPostgres, startService, stopNats, stopPostgres, stopService, waitForReadyFile,
+  findNats, findService, identifyProcess, isRunning, natsConfig, natsPidFile, natsUsersText, startNats, startPostgres, startService, stopNats, stopPostgres,
+  stopService, waitForReadyFile, waitUntil,
 } from './index';
 import { startTestPostgres, temporaryFolder } from './testing';
 
@@ -45,11 +46,39 @@ describe('embedded nats-server', () => {
 
   it('asks for certificates when it is given some, and maps them to users when there are users', () => {
     const tls = { caFile: '/x/ca.pem', certFile: '/x/cert.pem', keyFile: '/x/key.pem' };
-    const shared = { host: '127.0.0.1', port: 4222, serverName: 'a', storeDir: '/s', portsDir: '/p', tls };
+    const shared = { configFile: '/c/nats/nats.conf', host: '127.0.0.1', port: 4222, serverName: 'a', storeDir: '/s', portsDir: '/p', pidFile: '/p/pid', tls };
     expect(natsConfig(shared)).toContain(' verify: true');
-    const mapped = natsConfig({ ...shared, users: [{ user: 'CN=a,OU=agent,O=t1', publish: ['ss.t1.>'], subscribe: ['_INBOX.>'] }] });
+    const mapped = natsConfig({ ...shared, usersFile: '/c/server/users.conf' });
     expect(mapped).toContain('verify_and_map: true');
-    expect(mapped).toContain('publish: ["ss.t1.>"]');
+    expect(mapped).toContain('include "../server/users.conf"');
+  });
+
+  it('writes the same text for the same users, and never an empty list, by which nats-server would allow everything', () => {
+    const agent = { user: 'CN=a,OU=agent,O=t1', publish: ['ss.t1.>'], subscribe: ['_INBOX.>'] };
+    const person = { user: 'CN=o,OU=operator,O=t1', publish: [], subscribe: [] };
+    expect(natsUsersText([person, agent])).toBe(natsUsersText([agent, person]));
+    expect(natsUsersText([agent])).toContain('publish: ["ss.t1.>"]');
+    expect(natsUsersText([person])).toContain('publish: { deny: ">" }, subscribe: { deny: ">" }');
+    expect(() => natsUsersText([])).toThrow('empty list');
+  });
+
+  it('gives a running server the list that it was started without', async () => {
+    const dataDir = join(folder, 'nats-users');
+    const usersFile = join(folder, 'users.conf');
+    const { url, process } = await startNats({ dataDir });
+    writeFileSync(usersFile, natsUsersText([{ user: 'CN=a', publish: ['a'], subscribe: ['a'] }]));
+    expect((await startNats({ dataDir, usersFile })).process).toEqual(process);
+    expect(findNats(natsPidFile(dataDir))).toEqual(process);
+    const isRefused = (): Promise<boolean> => connect({ servers: url, reconnect: false }).then((connection) => connection.close().then(() => false), () => true);
+    await waitUntil(isRefused, { what: 'somebody who is in no list to be refused', timeoutMillis: 5_000 });
+    await stopNats(dataDir);
+    expect(findNats(natsPidFile(dataDir))).toBeUndefined();
+  });
+
+  it('takes no other process for the server that wrote a pid file', () => {
+    const pidFile = join(folder, 'stale.pid');
+    writeFileSync(pidFile, String(process.pid));
+    expect(findNats(pidFile)).toBeUndefined();
   });
 });
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ComponentAddress, type DataPlaneRole, requestSubject, streamNames, telemetrySubject } from '@secondsite/contracts';
 import { desiredStateSubject } from './desired-state-bucket';
+import { publishableEvents } from './event-rights';
 
-/** What the bearer of a component's certificate may do on the bus; an entry of nats-server's `authorization.users` (with `verify_and_map`). */
+/** What the bearer of a component's certificate may do on the bus; an entry of nats-server's list of users (with `verify_and_map`). */
 export interface BusUser {
   readonly user: string;
   readonly publish: readonly string[];
@@ -15,8 +16,8 @@ export function inboxPrefix({ tenantId, role, componentId }: ComponentAddress): 
 }
 
 /**
- * A data-plane component publishes events of its tenant, its own telemetry and replies, and reads its own desired state and requests: nothing of
- * other tenants, nothing of other components. The configuration server may do everything; an operator has no business on the bus.
+ * A data-plane component publishes the events of its role, its own telemetry and replies, and reads its own desired state and requests: nothing
+ * of other tenants, nothing of other components. The configuration server may do everything; an operator has no business on the bus.
  */
 export function busUser(component: ComponentAddress): BusUser {
   const { tenantId, role, componentId } = component;
@@ -26,7 +27,7 @@ export function busUser(component: ComponentAddress): BusUser {
   const state = desiredStateSubject({ role: role satisfies DataPlaneRole, componentId });
   return {
     user,
-    publish: [`ss.${tenantId}.>`, telemetrySubject(component), `$JS.API.DIRECT.GET.KV_${streamNames.desiredState}.${state}`],
+    publish: [...publishableEvents(component, role), telemetrySubject(component), `$JS.API.DIRECT.GET.KV_${streamNames.desiredState}.${state}`],
     subscribe: [state, requestSubject(component, '*'), `${inboxPrefix(component)}.>`],
   };
 }

@@ -86,6 +86,7 @@ export class UndoBuilder {
   }
 
   #addBytes(piece: Piece, source: Uint8Array): void {
+    if (source.length !== piece.end - piece.start) throw new RangeError(`${source.length} old bytes for a piece of ${piece.end - piece.start}`);
     for (let done = 0; done < source.length; ) {
       const room = this.#room(piece.sink);
       const length = Math.min(room, PIECE_BYTES, source.length - done);

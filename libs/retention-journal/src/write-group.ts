@@ -15,7 +15,9 @@ export class WriteGroup {
   beginSet(data: Uint8Array): void {
     this.#base = this.#end;
     this.#sets.push({ base: this.#base, data });
-    this.#end += data.length;
+    // One value stays free between two sets: else the end of one and the beginning of the next, written side by side, would join to one
+    // extent whose bytes lie in two places.
+    this.#end += data.length + 1;
   }
 
   /** Makes an entry of the current set part of the overlay. */

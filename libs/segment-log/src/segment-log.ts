@@ -78,11 +78,15 @@ export class SegmentLog {
     });
   }
 
-  /** The payload, in a buffer the caller owns. Throws `segment-log/corrupt-record` when its checksum does not fit. */
-  async read(position: RecordPosition): Promise<Uint8Array> {
+  /**
+   * The payload, in a buffer the caller owns; its memory comes from `memory`, which is asked for a little more than the payload.
+   * Throws `segment-log/corrupt-record` when its checksum does not fit.
+   */
+  async read(position: RecordPosition, memory: (bytes: ByteCount) => ArrayBuffer = (bytes) => new ArrayBuffer(bytes)): Promise<Uint8Array<ArrayBuffer>> {
     const segment = this.#segments.get(position.segment);
     if (!segment?.needed.has(position.offset)) throw new RangeError(`record ${position.segment}:${position.offset} was released`);
-    const bytes = Buffer.allocUnsafe(recordHeaderBytes + position.payloadBytes);
+    const recordLength = recordHeaderBytes + position.payloadBytes;
+    const bytes = Buffer.from(memory(recordLength), 0, recordLength);
     const count = await segment.use((file) => file.read(bytes, position.offset));
     const header = decodeRecordHeader(bytes, position);
     const payload = bytes.subarray(recordHeaderBytes);

@@ -2,6 +2,7 @@
 export { createLogger, type LoggerOptions } from './create-logger';
 export { endProcessGracefully, type ProcessEndOptions } from './end-process-gracefully';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './readiness';
+export { startRootSpan } from './root-span';
 export { startTelemetry, type Telemetry, type TelemetryOptions } from './start-telemetry';
 export { type InstrumentationName, startTracing, type Tracing, type TracingOptions } from './start-tracing';
 export { activeTraceparent, inSpan, type SpanStart, startSpan, traceparentOf } from './trace-context';

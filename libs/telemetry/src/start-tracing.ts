@@ -14,6 +14,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { ATTR_SERVICE_NAME } from '@opentelemetry/semantic-conventions';
 import { meterProvider } from './process-metrics';
+import { GivenRootSampler, idGenerator } from './root-span';
 
 export type InstrumentationName = 'http' | 'pg' | 'nestjs';
 
@@ -48,7 +49,8 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
   const instance = options.instanceId === undefined ? {} : { 'service.instance.id': options.instanceId };
   const provider = new BasicTracerProvider({
     resource: resourceFromAttributes({ [ATTR_SERVICE_NAME]: options.serviceName, ...instance }),
-    sampler: new ParentBasedSampler({ root }),
+    sampler: new ParentBasedSampler({ root: new GivenRootSampler(root) }),
+    idGenerator,
     spanProcessors: await spanProcessors(options.otlpEndpoint),
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());

@@ -52,6 +52,10 @@ describe('traces', () => {
     expect([store?.traceId, append?.traceId, answer?.traceId]).toEqual([root?.traceId, root?.traceId, root?.traceId]);
     expect([store?.parentSpanId, append?.parentSpanId]).toEqual([root?.spanId, store?.spanId]);
     expect(failing?.statusCode).toBe(2);
+    const [given, unrecorded, after] = ['given', 'given unrecorded', 'after given'].map((name) => receiver.spans.find((span) => span.name === name));
+    expect(given).toMatchObject({ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' });
+    expect([given?.parentSpanId, unrecorded]).toEqual([undefined, undefined]);
+    expect([after?.traceId === given?.traceId, after?.spanId === given?.spanId]).toEqual([false, false]);
   });
 
   it('do not keep a process from ending when the receiver is away', async () => {

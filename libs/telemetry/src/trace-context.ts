@@ -6,7 +6,9 @@ import {
   isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
+  type SpanOptions,
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
@@ -23,12 +25,15 @@ export interface SpanStart {
 }
 
 const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
-const scope = '@secondsite/telemetry';
+export const scope = '@secondsite/telemetry';
 
 /** Starts a span; the caller ends it. Costs next to nothing when the trace is not recorded. */
-export function startSpan({ name, traceparent, attributes = {}, kind = SpanKind.INTERNAL, startTime }: SpanStart): Span {
-  const start = startTime === undefined ? {} : { startTime: new Date(startTime / 1000) };
-  return trace.getTracer(scope).startSpan(name, { kind, attributes, ...start }, parentContext(traceparent));
+export function startSpan(start: SpanStart): Span {
+  return trace.getTracer(scope).startSpan(start.name, startOptions(start), parentContext(start.traceparent));
+}
+
+export function startOptions({ attributes = {}, kind = SpanKind.INTERNAL, startTime }: SpanStart): SpanOptions {
+  return { kind, attributes, ...(startTime === undefined ? {} : { startTime: new Date(startTime / 1000) }) };
 }
 
 /** Runs an action inside a span: what it starts and logs belongs to it. A failure is recorded on the span and thrown on. */
@@ -61,7 +66,12 @@ export function activeTraceparent(): string | undefined {
 /** A text that is no valid trace context starts a new trace, as the W3C recommendation asks. */
 function parentContext(traceparent: string | undefined): Context {
   if (traceparent === undefined) return context.active();
+  const spanContext = spanContextOf(traceparent);
+  return spanContext ? trace.setSpanContext(ROOT_CONTEXT, spanContext) : ROOT_CONTEXT;
+}
+
+export function spanContextOf(traceparent: string): SpanContext | undefined {
   const [, traceId = '', spanId = '', flags = '0'] = traceparentPattern.exec(traceparent) ?? [];
   const spanContext = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
-  return isSpanContextValid(spanContext) ? trace.setSpanContext(ROOT_CONTEXT, spanContext) : ROOT_CONTEXT;
+  return isSpanContextValid(spanContext) ? spanContext : undefined;
 }

@@ -6,16 +6,15 @@ import { type PeerIdentity, peerIdentity } from '@secondsite/certificates';
 import { isOperationError, MIB, OperationError } from '@secondsite/units';
 import assert from 'node:assert';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer, type Server as SecureServer, type ServerOptions as SecureServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { type SecureContextOptions, type TlsOptions, TLSSocket } from 'node:tls';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { createServer as createSecureServer, type SecureContextOptions, type Server as SecureServer, type TlsOptions, type TLSSocket } from 'node:tls';
 import type { Authorize } from './authorize';
 import { type ChangeSetHandler, type ChangeSetKey, parseRoute, type Route, validTraceparent } from './change-set-protocol';
 import { answerFromError, answerFromOutcome, type HttpAnswer, type Problem, problemAnswer } from './http-answer';
 import { BodyPool } from './body-pool';
+import { type ConnectionPeer, HttpConnection, type HttpConnectionHost, type HttpRequest } from './http-connection';
 import { ReceiveBudget } from './receive-budget';
-import { receiveBody } from './receive-body';
 
 export interface ChangeSetServerOptions {
   readonly handler: ChangeSetHandler;
@@ -66,6 +65,8 @@ const defaultLimits: Omit<ServerLimits, 'peerBudgetBytes'> = {
   retryAfterMillis: 200,
 };
 
+/** A kept connection without a request is closed after this time; longer than the senders keep theirs. */
+const idleMillisMax = 65_000;
 const withoutReuse = new BodyPool({ idleBytesMax: 0 });
 
 export class ChangeSetServer {
@@ -73,18 +74,24 @@ export class ChangeSetServer {
   private readonly budget: ReceiveBudget;
   private readonly server: Server | SecureServer;
   private readonly secureServer: SecureServer | undefined;
-  private closing = false;
+  private readonly connections = new Set<HttpConnection>();
+  private readonly host: HttpConnectionHost;
+  private sweeper: NodeJS.Timeout | undefined;
+  private allClosed: (() => void) | undefined;
 
   constructor(private readonly options: ChangeSetServerOptions) {
     const budgetBytes = options.limits?.budgetBytes ?? defaultLimits.budgetBytes;
     this.limits = { ...defaultLimits, peerBudgetBytes: budgetBytes / 2, ...options.limits };
     assert(this.limits.peerBudgetBytes >= this.limits.bodyBytesMax, 'the budget of a peer must hold at least one body');
     this.budget = new ReceiveBudget({ totalBytes: budgetBytes, peerBytes: this.limits.peerBudgetBytes });
+    this.host = {
+      limits: { ...this.limits, idleMillisMax },
+      now: () => performance.now(),
+      serve: (request) => this.serve(request),
+      closed: (connection) => this.closed(connection),
+    };
     this.secureServer = options.tls === undefined ? undefined : this.createSecureServer(options.tls);
-    this.server = this.secureServer ?? createServer(this.httpOptions());
-    this.server.maxConnections = this.limits.connectionsMax;
-    this.server.on('request', (request, response) => void this.serve(request, response));
-    this.secureServer?.on('tlsClientError', (error: Error & { code?: string }, socket: TLSSocket) => this.reportTlsFailure(error, socket));
+    this.server = this.secureServer ?? createServer({ allowHalfOpen: true }, (socket) => this.accept(socket, undefined));
   }
 
   /** Memory of bodies on their way or being stored, for metrics. */
@@ -101,6 +108,8 @@ export class ChangeSetServer {
       const hint = 'Choose another address or stop what uses it.';
       throw new OperationError({ code: 'transport/listen', operation: 'listen for change sets', context: { host, port }, retryable: false, hint, cause });
     }
+    const { headMillisMax, stallMillisMax } = this.limits;
+    this.sweeper = setInterval(() => this.checkTimes(), Math.min(1000, headMillisMax / 4, stallMillisMax / 4));
     const address = this.server.address() as AddressInfo;
     const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
     return { port: address.port, url: `${this.secureServer ? 'https' : 'http'}://${name}:${address.port}` };
@@ -114,86 +123,92 @@ export class ChangeSetServer {
   /** Takes no new connection, lets requests that are under way finish for `graceMillisMax`, then closes everything. */
   async close({ graceMillisMax }: { readonly graceMillisMax: number } = { graceMillisMax: 10_000 }): Promise<void> {
     if (!this.server.listening) return;
-    this.closing = true;
-    const closed = once(this.server, 'close');
     this.server.close();
-    this.server.closeIdleConnections();
-    const timer = setTimeout(() => this.server.closeAllConnections(), graceMillisMax);
+    const closed = new Promise<void>((resolve) => (this.allClosed = resolve));
+    for (const connection of this.connections) connection.finish();
+    if (this.connections.size === 0) this.allClosed?.();
+    const timer = setTimeout(() => this.connections.forEach((connection) => connection.destroy()), graceMillisMax);
     await closed;
     clearTimeout(timer);
-  }
-
-  private httpOptions(): ServerOptions {
-    return {
-      maxHeaderSize: 8192,
-      headersTimeout: this.limits.headMillisMax,
-      requestTimeout: this.limits.requestMillisMax,
-      keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: Math.min(5000, this.limits.headMillisMax),
-    };
+    clearInterval(this.sweeper);
   }
 
   private createSecureServer(tls: TlsOptions): SecureServer {
-    const secure: SecureServerOptions = {
-      ...this.httpOptions(),
-      ...tls,
-      handshakeTimeout: this.limits.headMillisMax,
-      ALPNProtocols: ['http/1.1'],
-    };
+    const secure = { allowHalfOpen: true, ...tls, handshakeTimeout: this.limits.headMillisMax, ALPNProtocols: ['http/1.1'] };
     assert(secure.requestCert === true && secure.rejectUnauthorized !== false, 'the server must verify its clients');
-    return createSecureServer(secure);
+    const server = createSecureServer(secure, (socket) => this.accept(socket, socket));
+    server.maxConnections = this.limits.connectionsMax;
+    server.on('tlsClientError', (error: Error & { code?: string }, socket) => this.reportTlsFailure(error, socket));
+    return server;
   }
 
-  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    response.once('error', () => response.destroy());
-    try {
-      const answer = await this.answer(request);
-      if (answer !== undefined) this.send({ request, response, answer });
-    } catch (error) {
-      this.fail({ request, response, error });
-    }
+  private accept(socket: Socket, secure: TLSSocket | undefined): void {
+    socket.on('error', () => socket.destroy());
+    if (!this.server.listening || this.connections.size >= this.limits.connectionsMax) return void socket.destroy();
+    this.connections.add(new HttpConnection(socket, secure && peerOf(secure), this.host));
+  }
+
+  private closed(connection: HttpConnection): void {
+    this.connections.delete(connection);
+    if (this.connections.size === 0) this.allClosed?.();
+  }
+
+  private checkTimes(): void {
+    const now = this.host.now();
+    for (const connection of this.connections) connection.checkTime(now);
   }
 
   /** Undefined when the peer has gone. */
-  private async answer(request: IncomingMessage): Promise<HttpAnswer | undefined> {
-    const route = parseRoute(request.url ?? '');
+  private async serve(request: HttpRequest): Promise<HttpAnswer | undefined> {
+    try {
+      return await this.answer(request);
+    } catch (error) {
+      const known = answerFromError(error);
+      if (known === undefined) this.reportFault(error);
+      return known ?? refusal(500, 'transport/fault', 'the receiver has a fault', 'See the log of the receiver.');
+    }
+  }
+
+  private async answer(request: HttpRequest): Promise<HttpAnswer | undefined> {
+    const route = parseRoute(request.path);
     if (route === undefined) return refusal(404, 'transport/unknown-path', 'no such path', 'Check the version of the sender.');
     const method = route.kind === 'position' ? 'GET' : 'PUT';
     if (request.method !== method) {
       const headers = { allow: method };
       return problemAnswer({ status: 405, code: 'transport/method', detail: `only ${method} is served here`, hint: 'Check the version of the sender.', headers });
     }
-    const socket = request.socket instanceof TLSSocket ? request.socket : undefined;
-    const certificate = socket?.getPeerCertificate();
-    if (certificate !== undefined && Date.parse(certificate.valid_to) < Date.now()) return expired();
-    const peer = certificate === undefined ? undefined : peerIdentity(certificate);
-    const decision = this.options.authorize({ peer, pairId: route.pairId });
-    if (decision.kind === 'refused') {
-      this.options.onRefusedPeer?.({ remoteAddress: addressOf(request), code: decision.code, detail: decision.detail });
-      return problemAnswer({ ...decision, status: 403 });
-    }
-    return route.kind === 'position' ? this.position(route, peer) : this.store(request, route, peer);
+    const { peer } = request.connection;
+    if (peer && 'foreign' in peer) return this.refusePeer(request, { code: peer.foreign.code, detail: 'the certificate names no component', hint: peer.foreign.hint });
+    if (peer && peer.validTo < Date.now()) return expired();
+    const decision = this.options.authorize({ peer: peer?.identity, pairId: route.pairId });
+    if (decision.kind === 'refused') return this.refusePeer(request, decision);
+    return route.kind === 'position' ? this.position(route, peer?.identity) : this.store(request, route, peer?.identity);
+  }
+
+  private refusePeer(request: HttpRequest, { code, detail, hint }: { readonly code: string; readonly detail: string; readonly hint: string }): HttpAnswer {
+    this.options.onRefusedPeer?.({ remoteAddress: request.connection.remoteAddress, code, detail });
+    return problemAnswer({ status: 403, code, detail, hint });
   }
 
   private async position({ pairId }: Route & { kind: 'position' }, peer: PeerIdentity | undefined): Promise<HttpAnswer> {
     return answerFromOutcome(await this.options.handler.position({ pairId, peer }));
   }
 
-  private async store(request: IncomingMessage, key: Route & ChangeSetKey, peer: PeerIdentity | undefined): Promise<HttpAnswer | undefined> {
-    const lengthText = request.headers['content-length'];
-    if (lengthText === undefined) return refusal(411, 'transport/no-length', 'the body has no known length', 'Send content-length.');
-    const lengthBytes = Number(lengthText);
+  private async store(request: HttpRequest, key: Route & ChangeSetKey, peer: PeerIdentity | undefined): Promise<HttpAnswer | undefined> {
+    const { contentLength: lengthBytes, connection, headers } = request;
+    if (lengthBytes === undefined) return refusal(411, 'transport/no-length', 'the body has no known length', 'Send content-length.');
     if (lengthBytes === 0) return refusal(400, 'transport/empty', 'the body is empty', 'Send one change set as the body.');
-    if (!(lengthBytes <= this.limits.bodyBytesMax)) {
+    if (lengthBytes > this.limits.bodyBytesMax) {
       return refusal(413, 'transport/too-large', `more than ${this.limits.bodyBytesMax} bytes`, 'Seal smaller change sets.');
     }
-    const giveBack = this.budget.take(peer?.componentId ?? addressOf(request), lengthBytes);
+    const giveBack = this.budget.take(peer?.componentId ?? connection.remoteAddress, lengthBytes);
     if (giveBack === undefined) return this.heldOff();
     try {
-      const body = await receiveBody(request, { lengthBytes, stallMillisMax: this.limits.stallMillisMax, pool: this.options.pool ?? withoutReuse });
-      if (body === undefined) return undefined;
+      const body = Buffer.from((this.options.pool ?? withoutReuse).take(lengthBytes), 0, lengthBytes);
+      if (headers.get('expect')?.toLowerCase() === '100-continue') connection.askForBody();
+      if (!(await connection.readBody(body))) return undefined;
       const { pairId, epoch, sequence } = key;
-      const traceparent = validTraceparent(request.headers.traceparent);
+      const traceparent = validTraceparent(headers.get('traceparent'));
       return answerFromOutcome(await this.options.handler.store({ pairId, epoch, sequence, body, traceparent, peer }));
     } finally {
       giveBack();
@@ -205,43 +220,9 @@ export class ChangeSetServer {
     return answerFromOutcome({ kind: 'held-off', code: 'transport/busy', detail: 'the memory for bodies is used up', retryAfterMillis });
   }
 
-  private fail({ request, response, error }: { request: IncomingMessage; response: ServerResponse; error: unknown }): void {
-    if (isOperationError(error, 'tls/foreign-certificate')) {
-      this.options.onRefusedPeer?.({ remoteAddress: addressOf(request), code: error.code, detail: error.message });
-      const { code, hint } = error;
-      return this.send({ request, response, answer: problemAnswer({ status: 403, code, detail: 'the certificate names no component', hint }) });
-    }
-    const known = answerFromError(error);
-    const answer = known ?? refusal(500, 'transport/fault', 'the receiver has a fault', 'See the log of the receiver.');
-    this.send({ request, response, answer });
-    if (known === undefined) this.reportFault(error);
-  }
-
   private reportFault(error: unknown): void {
     if (this.options.onFault === undefined) setImmediate(() => throwFault(error));
     else this.options.onFault(error);
-  }
-
-  private send({ request, response, answer }: { request: IncomingMessage; response: ServerResponse; answer: HttpAnswer }): void {
-    const body = JSON.stringify(answer.body);
-    const connection = this.closing ? { connection: 'close' } : {};
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...connection, ...answer.headers };
-    response.writeHead(answer.status, headers).end(body);
-    if (!request.complete) this.discardRest(request);
-  }
-
-  /** The rest of a refused body is read and dropped, so that the answer is not lost in a reset; not for longer than a stall. */
-  private discardRest(request: IncomingMessage): void {
-    const { socket } = request;
-    const timer = setTimeout(() => socket.destroy(), this.limits.stallMillisMax);
-    const finish = () => {
-      clearTimeout(timer);
-      socket.off('close', finish);
-    };
-    // After the answer Node no longer tells the request that its connection ended, so the connection is watched.
-    socket.once('close', finish);
-    request.once('end', finish).once('error', finish);
-    request.resume();
   }
 
   private reportTlsFailure(error: Error & { code?: string }, socket: TLSSocket): void {
@@ -251,6 +232,17 @@ export class ChangeSetServer {
     const code = distrust || missing ? 'tls/foreign-certificate' : 'tls/handshake-failed';
     const detail = distrust ? (typeof distrust === 'string' ? distrust : distrust.message) : `${error.code ?? 'TLS'}: ${error.message}`;
     this.options.onRefusedPeer?.({ remoteAddress: socket.remoteAddress ?? 'unknown', code, detail });
+    socket.destroy();
+  }
+}
+
+function peerOf(socket: TLSSocket): ConnectionPeer {
+  const certificate = socket.getPeerCertificate();
+  try {
+    return { identity: peerIdentity(certificate), validTo: Date.parse(certificate.valid_to) };
+  } catch (error) {
+    if (isOperationError(error, 'tls/foreign-certificate')) return { foreign: error };
+    throw error;
   }
 }
 
@@ -259,10 +251,6 @@ function expired(): HttpAnswer {
   const hint = 'Connect again with a renewed certificate.';
   const headers = { connection: 'close' };
   return problemAnswer({ status: 503, code: 'tls/certificate-expired', detail: 'the certificate has expired', hint, headers, retryAfterMillis: 1000 });
-}
-
-function addressOf(request: IncomingMessage): string {
-  return request.socket.remoteAddress ?? 'unknown';
 }
 
 function refusal(status: number, code: string, ...[detail, hint]: [string, string]): HttpAnswer {

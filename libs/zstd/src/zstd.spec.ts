@@ -16,6 +16,10 @@ describe('zstd', () => {
     expect(await compressZstd([randomBytes(1_000_000)])).toBeUndefined();
   });
 
+  it('is not misled by an entry table in front of data that would not shrink', async () => {
+    expect(await compressZstd([Buffer.alloc(64 * 1024), randomBytes(4_000_000)])).toBeUndefined();
+  });
+
   it('compresses content of which only a part shrinks', async () => {
     expect((await compressZstd([Buffer.concat([randomBytes(500_000), Buffer.alloc(1_000_000)])]))?.byteLength).toBeLessThan(600_000);
   });

@@ -34,7 +34,7 @@ export function addClusterCommands(program: Command, context: CliContext): void 
     });
   program
     .command('authority')
-    .description('make the certificate authority of the cluster and the certificates for a NATS server of your own, and say where they are')
+    .description('make the certificate authority of the cluster and what a NATS server of your own needs of it, and say where the files are')
     .action(async (_options: object, command: Command) => {
       const value = await prepareAuthority(effectiveConfig(context, command).home);
       show(context, command, { value, human: (files) => table(['FILE', 'PATH'], Object.entries(files)) });

@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { restRoutes } from '@secondsite/contracts';
-import { findService, serviceLogFile, startNats, startPostgres, startService, waitForReadyFile, waitUntil } from '@secondsite/embedded-services';
+import { findService, natsPidFile, serviceLogFile, startNats, startPostgres, startService, waitForReadyFile, waitUntil } from '@secondsite/embedded-services';
 import { ApiClient } from '../api-client';
 import { type ClusterFile, writeClusterFile } from '../cluster-file';
 import type { CliConfig } from '../config';
@@ -108,9 +108,9 @@ export class Supervisor {
       this.#databaseUrl = url;
       this.#ready.set(name, { pid: process.pid });
     } else if (name === 'nats') {
-      const { caFile, natsCertificateFile: certFile, natsKeyFile: keyFile } = authorityFiles(this.#config.home);
+      const { caFile, natsCertificateFile: certFile, natsKeyFile: keyFile, natsUsersFile: usersFile } = authorityFiles(this.#config.home);
       const tls = { caFile, certFile, keyFile };
-      const { url, process } = await startNats({ dataDir: this.#folder(name), tls });
+      const { url, process } = await startNats({ dataDir: this.#folder(name), tls, usersFile });
       this.#natsUrl = url;
       this.#ready.set(name, { pid: process.pid, url });
     } else {
@@ -135,7 +135,8 @@ export class Supervisor {
   }
 
   #configServerEnvironment(): Record<string, string> {
-    return { DATABASE_URL: this.#config.databaseUrl ?? this.#databaseUrl, NATS_URL: this.#config.natsUrl ?? this.#natsUrl };
+    const reload = this.#isExternal('nats') ? {} : { SECONDSITE_NATS_PID_FILE: natsPidFile(this.#folder('nats')) };
+    return { DATABASE_URL: this.#config.databaseUrl ?? this.#databaseUrl, NATS_URL: this.#config.natsUrl ?? this.#natsUrl, ...reload };
   }
 
   /** A component without an identity gets a one-time token; it enrols by itself. */

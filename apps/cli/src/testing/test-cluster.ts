@@ -45,15 +45,17 @@ interface Ended {
 }
 
 export class TestCluster {
-  private constructor(readonly folder: string, private readonly environment: NodeJS.ProcessEnv) {}
+  private constructor(readonly folder: string, private environment: NodeJS.ProcessEnv) {}
 
   get #home(): string {
     return join(this.folder, 'cluster');
   }
 
-  static async start(environment: NodeJS.ProcessEnv = {}): Promise<TestCluster> {
+  /** `before` prepares what the cluster finds at its start, and returns what else is in its environment. */
+  static async start(environment: NodeJS.ProcessEnv = {}, before?: (cluster: TestCluster) => Promise<NodeJS.ProcessEnv>): Promise<TestCluster> {
     const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'secondsite-system-')), environment);
     try {
+      if (before) cluster.environment = { ...environment, ...(await before(cluster)) };
       await cluster.cli('up');
       return cluster;
     } catch (error) {

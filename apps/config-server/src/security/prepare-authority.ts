@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `config-server init`: makes what must exist before NATS starts. Idempotent: what is there stays, except that certificates are issued anew.
- * Data folder: `authority/` (the authority's key), `ca/ca.pem` (its certificate, for everyone), `identity/` (this
- * server), `nats/{ca,cert,key}.pem` (nats-server), `admin-token` (0600).
+ * Makes what must exist before anything is served. Idempotent: what is there stays, except that certificates are issued anew. Data folder:
+ * `authority/` (the authority's key), `ca/ca.pem` (its certificate, for everyone), `identity/` (this server), `admin-token` (0600).
  */
 import { CertificateAuthority, type ComponentIdentity, createKeyAndRequest, writeIdentity } from '@secondsite/certificates';
 import { randomBytes } from 'node:crypto';
@@ -11,8 +10,6 @@ import { join } from 'node:path';
 import type { InitConfig } from '../config';
 
 export const ownComponentId = 'config-server';
-/** nats-server does not rotate by itself; `init` issues a new certificate at each start of the installation. */
-const natsCertificateSeconds = 5 * 365 * 86_400;
 
 export interface PreparedAuthority {
   readonly authority: CertificateAuthority;
@@ -37,24 +34,10 @@ export async function prepareAuthority(config: InitConfig): Promise<PreparedAuth
 export async function issueOwnIdentity(config: InitConfig, authority: CertificateAuthority): Promise<ComponentIdentity> {
   const { keyPem, csrPem } = await createKeyAndRequest(ownComponentId);
   const named = { tenantId: config.tenantId, role: 'config-server', componentId: ownComponentId } as const;
-  const { certificatePem } = await authority.issue({ csrPem, identity: named, dnsNames: names(config) });
+  const { certificatePem } = await authority.issue({ csrPem, identity: named, dnsNames: certificateNames(config) });
   const identity = { ...named, certificatePem, keyPem, caPem: authority.certificatePem, configServerUrl: '', natsUrls: [] };
   await writeIdentity(config.dataDir, identity);
   return identity;
-}
-
-/** Certificate of nats-server as PEM files. Returns their paths. */
-export async function issueNatsCertificate(config: InitConfig, authority: CertificateAuthority): Promise<{ caFile: string; certFile: string; keyFile: string }> {
-  const folder = join(config.dataDir, 'nats');
-  const files = { caFile: join(folder, 'ca.pem'), certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
-  const { keyPem, csrPem } = await createKeyAndRequest('nats-server');
-  const identity = { tenantId: config.tenantId, role: 'config-server', componentId: 'nats-server' } as const;
-  const { certificatePem } = await authority.issue({ csrPem, identity, dnsNames: names(config), lifetimeSeconds: natsCertificateSeconds });
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeWhole({ file: files.caFile, text: authority.certificatePem });
-  await writeWhole({ file: files.keyFile, text: keyPem });
-  await writeWhole({ file: files.certFile, text: certificatePem });
-  return files;
 }
 
 /** Text of the admin token, made at the first call. */
@@ -70,12 +53,13 @@ async function adminToken(dataDir: string): Promise<string> {
   return token;
 }
 
-function names(config: InitConfig): string[] {
+/** Names and addresses under which this server and nats-server are reached. */
+export function certificateNames(config: InitConfig): string[] {
   return [...new Set([config.advertiseHost, ...config.certificateNames])];
 }
 
 /** Durable, readable by the owner only, never half written. */
-async function writeWhole({ file, text }: { readonly file: string; readonly text: string }): Promise<void> {
+export async function writeWhole({ file, text }: { readonly file: string; readonly text: string }): Promise<void> {
   const handle = await open(`${file}.tmp`, 'w', 0o600);
   await handle.writeFile(text);
   await handle.sync();

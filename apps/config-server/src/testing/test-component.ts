@@ -41,6 +41,11 @@ export class TestComponent<R extends DataPlaneRole> {
     this.#timer = undefined;
   }
 
+  /** Resolves when nats-server knows everything that is served here: others ask over connections of their own. */
+  served(): Promise<void> {
+    return this.bus.link.connection().flush();
+  }
+
   desiredState(): Promise<DesiredStateOf[R] | undefined> {
     return this.bus.getDesiredState({ role: this.role, componentId: this.componentId });
   }

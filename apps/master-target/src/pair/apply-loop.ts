@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives applying: takes what is ready in groups, makes checkpoints beside it, and releases cached sets behind each checkpoint.
-// Invariants: one group at a time; a checkpoint names only what the replica held when its sync began; a full disk pauses and retries, any
-// other failure stops the loop until the pair is opened anew.
+// Invariants: one group at a time; a checkpoint names only what the replica held when its sync began; nothing that is in the cache is
+// applied after passing sets before a checkpoint covers those, so a crash takes back only the newest of the stream, and nothing green; a
+// full disk pauses and retries, any other failure stops the loop until the pair is opened anew.
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
@@ -29,6 +30,8 @@ export interface ApplyLoopParts {
   readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
   readonly emit: (event: PairEvent) => void;
   readonly onApplied: (hops: SetHops) => void;
+  /** Sets that had been durable in the cache are lost. */
+  readonly cacheIsDamaged: boolean;
 }
 
 type Loaded = LoadedSet & { readonly cached: CachedSet };
@@ -67,12 +70,23 @@ export class ApplyLoop {
         cache.putBack([set]);
         break;
       }
-      applier.rewrite([await this.#load(set)]);
-      this.#covered(set);
+      await this.#rewrite(set);
     }
-    const reached = this.#uncovered.at(-1) ?? this.#parts.checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
-    if (compareStreamPlaces(reached, journal.recorded) < 0) throw replayFailure(journal.recorded.sequence);
+    // Passing sets are not in the cache; what was recorded of them is not green, and the agent reads their regions again.
+    const mayMiss = !journal.recorded.green && !this.#parts.cacheIsDamaged;
+    if (!this.#isRecordedReached && !mayMiss) throw replayFailure(journal.recorded.sequence);
     if (this.#uncovered.length > 0) await this.#checkpoint();
+  }
+
+  async #rewrite(set: CachedSet): Promise<void> {
+    this.#parts.applier.rewrite([await this.#load(set)]);
+    this.#covered(set);
+  }
+
+  /** False after a crash that took passing sets back, until they have come again or a new epoch has begun. No checkpoint can be made then. */
+  get #isRecordedReached(): boolean {
+    const reached = this.#uncovered.at(-1) ?? this.#parts.checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
+    return compareStreamPlaces(reached, this.#parts.journal.recorded) >= 0;
   }
 
   /** Why the loop stopped: only opening the pair anew helps. */
@@ -105,6 +119,7 @@ export class ApplyLoop {
     this.wake();
     await this.#running;
     await this.#checkpointing;
+    this.#parts.cache.rejectPassing(stopped());
   }
 
   async #run(): Promise<void> {
@@ -126,6 +141,7 @@ export class ApplyLoop {
     await journal.maintain(this.#retention);
     const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
     if (group.length === 0) return this.#rest();
+    if (!group[0]?.passing && this.#uncovered.some(({ passing }) => passing)) await this.#checkpointDone();
     await this.#applyGroup(group);
     this.#clearFault();
     const due = this.#uncoveredBytes >= limits.checkpointBytes || this.#parts.clock() - this.#lastCheckpoint >= limits.checkpointMicros;
@@ -135,7 +151,7 @@ export class ApplyLoop {
 
   /** Nothing to apply: cover all with a checkpoint at once, then wait for the next set. */
   async #rest(): Promise<void> {
-    if (this.#uncovered.length > 0) return this.#checkpointDone();
+    if (this.#uncovered.length > 0 && this.#isRecordedReached) return this.#checkpointDone();
     for (const waiter of this.#idleWaiters.splice(0)) waiter.resolve();
     if (this.#stopping) return;
     await new Promise<void>((resolve) => {
@@ -149,6 +165,7 @@ export class ApplyLoop {
     const { applier, cache } = this.#parts;
     const loaded: Loaded[] = [];
     try {
+      if (group[0] && applier.isRecorded(group[0])) return await this.#rewriteGroup(group);
       for (const set of group) loaded.push(await this.#load(set));
       const facts = await applier.apply(loaded, () => this.#noteAll(group, 'undoDurableAt'));
       this.#noteAll(group, 'appliedAt');
@@ -157,6 +174,14 @@ export class ApplyLoop {
       cache.putBack(group);
       throw error;
     }
+  }
+
+  /** Sets of before a crash that came again; those of the group that are new wait for the next turn. */
+  async #rewriteGroup(group: readonly CachedSet[]): Promise<void> {
+    const { applier, cache } = this.#parts;
+    const again = group.filter((set) => applier.isRecorded(set));
+    cache.putBack(group.slice(again.length));
+    for (const set of again) await this.#rewrite(set);
   }
 
   async #load(cached: CachedSet): Promise<Loaded> {
@@ -171,14 +196,14 @@ export class ApplyLoop {
 
   #applied(set: Loaded, facts: SetFacts): void {
     this.#parts.watch.applied(set.content, facts, this.#parts.replica.size());
-    this.#covered(set.cached);
     this.appliedBytes += set.content.data.length;
+    this.#covered(set.cached);
     const hops = this.#parts.hops.find(set);
     if (hops) this.#parts.onApplied(hops);
   }
 
   #covered(set: CachedSet): void {
-    this.#parts.cache.forgetDecoded(set);
+    this.#parts.cache.applied(set);
     this.#uncovered.push(set);
     this.#uncoveredBytes += set.storedBytes;
   }
@@ -205,6 +230,7 @@ export class ApplyLoop {
    */
   async #checkpoint(): Promise<void> {
     const { replica, journal, checkpoint, cache, clock, hops } = this.#parts;
+    if (!this.#isRecordedReached) return;
     const sets = this.#uncovered;
     const applied = journal.applied;
     [this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [[], 0, clock()];
@@ -235,11 +261,17 @@ export class ApplyLoop {
     this.fault = { code: known?.code ?? 'apply/failed', hint: known?.hint ?? String(error) };
     this.#parts.emit({ kind: 'fault', ...this.fault });
     for (const waiter of this.#idleWaiters.splice(0)) waiter.reject(error);
+    this.#parts.cache.rejectPassing(stopped(error));
   }
 }
 
 function errorOf(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+function stopped(cause?: unknown): OperationError {
+  const hint = 'The pair is opened anew; the set is sent again by itself.';
+  return new OperationError({ code: 'pair/stopped', operation: 'apply change sets', retryable: true, hint, cause });
 }
 
 function replayFailure(sequence: number): OperationError {

@@ -48,6 +48,8 @@ export interface PairThread {
     pairEvent: PairEvent;
     applied: SetHops;
     failed: { readonly code: string };
+    /** Memory of a set given to `store`, for the next one. */
+    recycled: ArrayBuffer;
   };
   notices: {
     retention: RetentionLimits;

@@ -22,6 +22,7 @@ async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Pro
     onApplied: (hops) => {
       if (hops.traceparent !== undefined) side.emit('applied', hops);
     },
+    recycle: (memory) => side.emit('recycled', memory, [memory]),
   });
 }
 

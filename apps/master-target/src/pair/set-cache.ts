@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets that were received and are not durable in the replica yet. Accepts out of order inside a window, hands out strictly in order.
-// Invariants: `received` counts only sets that are durable here; a set is released only by the owner (I2); a set of an epoch before the
-// newest is never taken (I6); memory for decoded sets is bounded, the others are read back from the log.
+// Invariants: `received` counts only sets that are durable here, and passing ones, which the agent can read again; a set is released only
+// by the owner (I2); a set of an epoch before the newest is never taken (I6); memory for decoded sets is bounded, the others are read back
+// from the log.
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
@@ -12,9 +13,14 @@ export interface CachedSet extends StreamPlace {
   readonly storedBytes: ByteCount;
   /** First set of an epoch after one that had lost sets. */
   continuityLost: boolean;
+  /** In the log; undefined while it is written there, and for a passing set. */
   position: RecordPosition | undefined;
+  /** Only in memory: blocks of a resynchronisation, which go straight to the replica (ADR 11). Resolves when they are written there. */
+  readonly passing: PromiseWithResolvers<void> | undefined;
   /** Kept while memory allows. */
   decoded: VerifiedChangeSet | undefined;
+  /** The bytes as received, which `decoded` may share; until they are written and `decoded` is forgotten. */
+  received: Uint8Array<ArrayBuffer> | undefined;
   /** Resolves when the set is durable here. */
   durable: Promise<void>;
 }
@@ -35,6 +41,8 @@ export interface SetCacheOptions {
   readonly memoryBytesMax: ByteCount;
   /** How far ahead of the first missing set a set is taken. */
   readonly windowSets: number;
+  /** Takes the memory of received bytes when nothing here reads them any more. */
+  readonly recycle: (memory: ArrayBuffer) => void;
 }
 
 const ENDED_EPOCHS_KEPT = 16;
@@ -49,6 +57,11 @@ export class SetCache {
   #cachedBytes = 0;
   #cachedSets = 0;
   #memoryBytes = 0;
+  /** Sets in the log, in line and not applied yet. */
+  #keptToApply = 0;
+  readonly #passing = new Set<CachedSet>();
+  /** Why nothing passes any more. */
+  #passingEnd: Error | undefined;
 
   constructor(options: SetCacheOptions) {
     this.#options = options;
@@ -96,10 +109,29 @@ export class SetCache {
     return this.creditBytes === 0 && !nextInLine ? { kind: 'full' } : { kind: 'take' };
   }
 
+  /** True when the next set in line has none before it that is not applied yet, but for passing ones. */
+  isPassable(place: StreamPlace): boolean {
+    return place.epoch === this.#received.epoch && place.sequence === this.#received.sequence + 1 && this.#keptToApply === 0;
+  }
+
+  /** Takes a passable set without storing it; resolves when it is written to the replica. */
+  pass(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<void> {
+    if (this.#passingEnd) return Promise.reject(this.#passingEnd);
+    const passing = Promise.withResolvers<void>();
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing, decoded, received: bytes, durable: passing.promise };
+    this.#memoryBytes += decoded.header.contentBytes;
+    this.#count(set, 1);
+    this.#passing.add(set);
+    this.#ready.push(set);
+    this.#received = { epoch: place.epoch, sequence: place.sequence };
+    this.#advance();
+    return passing.promise;
+  }
+
   /** Stores an admitted set; resolves when it is durable. A set of a newer epoch ends the one before. Rejects with the log's error. */
-  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
+  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<void> {
     if (place.epoch > this.#received.epoch) this.#beginEpoch(place.epoch);
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, decoded: undefined, durable: Promise.resolve() };
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, received: bytes, durable: Promise.resolve() };
     this.#keepDecoded(set, decoded);
     this.#count(set, 1);
     this.#waiting.set(place.sequence, set);
@@ -115,8 +147,15 @@ export class SetCache {
       this.#count(set, -1);
       throw error;
     }
+    this.#recycle(set);
     if (set.epoch === this.#received.epoch) this.#advance();
     else this.release(set);
+  }
+
+  #recycle(set: CachedSet): void {
+    if (!set.received || set.decoded || !(set.position ?? set.passing)) return;
+    this.#options.recycle(set.received.buffer);
+    set.received = undefined;
   }
 
   /** Moves what is durable and in line to the ready sets. */
@@ -127,6 +166,7 @@ export class SetCache {
       this.#waiting.delete(next.sequence);
       next.continuityLost = next.sequence === 1 && this.#continuityLost;
       this.#ready.push(next);
+      this.#keptToApply += 1;
       this.#received = { epoch: next.epoch, sequence: next.sequence };
     }
   }
@@ -140,12 +180,13 @@ export class SetCache {
     this.#received = { epoch, sequence: 0 };
   }
 
-  /** The next sets in line, at least one if there is any, together at most `bytesMax`; they stay cached until released. */
+  /** The next sets in line, at least one if there is any, together at most `bytesMax`, all passing or none; they stay cached until released. */
   takeReady(bytesMax: ByteCount): CachedSet[] {
     let count = 0;
     for (let bytes = 0; count < this.#ready.length; count++) {
-      bytes += (this.#ready[count] as CachedSet).storedBytes;
-      if (count > 0 && bytes > bytesMax) break;
+      const { storedBytes, passing } = this.#ready[count] as CachedSet;
+      bytes += storedBytes;
+      if (count > 0 && (bytes > bytesMax || !passing !== !this.#ready[0]?.passing)) break;
     }
     return this.#ready.splice(0, count);
   }
@@ -156,18 +197,34 @@ export class SetCache {
   }
 
   /** The set's bytes as received. */
-  read(set: CachedSet): Promise<Uint8Array> {
+  read(set: CachedSet): Promise<Uint8Array<ArrayBuffer>> {
     return this.#options.log.read(set.position as RecordPosition);
   }
 
-  forgetDecoded(set: CachedSet): void {
+  /** The set is written to the replica, not durable there yet. */
+  applied(set: CachedSet): void {
+    if (set.passing) set.passing.resolve();
+    else this.#keptToApply -= 1;
+    this.#passing.delete(set);
+    this.#forgetDecoded(set);
+  }
+
+  /** Nothing is applied any more: who waits for passing sets has to send them again. */
+  rejectPassing(reason: Error): void {
+    this.#passingEnd = reason;
+    for (const { passing } of this.#passing) passing?.reject(reason);
+    this.#passing.clear();
+  }
+
+  #forgetDecoded(set: CachedSet): void {
     if (set.decoded) this.#memoryBytes -= set.decoded.header.contentBytes;
     set.decoded = undefined;
+    this.#recycle(set);
   }
 
   /** The set is durable in the replica, or will never be applied. */
   release(set: CachedSet): void {
-    this.forgetDecoded(set);
+    this.#forgetDecoded(set);
     if (set.position) this.#options.log.release(set.position);
     this.#count(set, -1);
   }
@@ -195,7 +252,7 @@ export class SetCache {
         continue;
       }
       if (key.epoch > this.#received.epoch) this.#beginEpoch(key.epoch);
-      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, decoded: undefined, durable: Promise.resolve() };
+      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, passing: undefined, decoded: undefined, received: undefined, durable: Promise.resolve() };
       this.#count(set, 1);
       this.#waiting.set(key.sequence, set);
       this.#advance();

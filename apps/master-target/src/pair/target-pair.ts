@@ -31,6 +31,8 @@ export interface TargetPairOptions {
   /** Called once for each set that was applied, with its times. */
   readonly onApplied?: (hops: SetHops) => void;
   readonly limits?: Partial<PairLimits>;
+  /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
+  readonly recycle?: (memory: ArrayBuffer) => void;
 }
 
 export interface PairLimits {
@@ -92,6 +94,7 @@ export class TargetPair {
       load: async (set) => set.decoded ?? this.#decodeCached(await parts.cache.read(set), set),
       emit: (event) => this.#emit(event),
       onApplied: options.onApplied ?? (() => undefined),
+      cacheIsDamaged: parts.log.corrupt.length > 0,
     });
   }
 
@@ -114,6 +117,7 @@ export class TargetPair {
       ...limits, log,
       applied: applied ?? { epoch: 0, sequence: 0 },
       endedEpochs: checkpoint.current?.endedEpochs ?? [],
+      recycle: options.recycle ?? (() => undefined),
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
     const pair = new TargetPair(options, { replica, log, journal, checkpoint, quarantine, cache, limits });
@@ -142,10 +146,11 @@ export class TargetPair {
   }
 
   /**
-   * Takes a set as received. `stored` means durable in the cache.
+   * Takes a set as received, and its memory with it. `stored` means durable in the cache; for blocks of a resynchronisation, that they are
+   * written to the replica.
    * @writePath 6 The master target checks the set and appends it to its cache; it answers when the cache is durable. A crash loses no set that was answered; the process server sends the others again.
    */
-  async store(bytes: Uint8Array, place: StreamPlace): Promise<StoreOutcome> {
+  async store(bytes: Uint8Array<ArrayBuffer>, place: StreamPlace): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
     const receivedAt = this.#options.clock();
     const verified = verifyStored(bytes);
@@ -163,18 +168,33 @@ export class TargetPair {
     return this.#take(place, { bytes, decoded, receivedAt });
   }
 
-  async #take(place: StreamPlace, { bytes, decoded, receivedAt }: { bytes: Uint8Array; decoded: VerifiedChangeSet; receivedAt: TimeMicros }): Promise<StoreOutcome> {
+  async #take(place: StreamPlace, { bytes, decoded, receivedAt }: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet; receivedAt: TimeMicros }): Promise<StoreOutcome> {
     // Others may have come in while this one was decompressed.
     const admission = this.#parts.cache.admission(place);
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
     if (this.#freeBytes < this.#parts.limits.freeBytesMin + bytes.length) throw noSpace(this.#options.pairId);
     const { traceparent, entryCount } = decoded.header;
     this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
+    if (this.#mayPass(place, decoded)) return this.#pass(place, { bytes, decoded });
+    const storedBytes = bytes.length;
     await this.#parts.cache.take(place, { bytes, decoded });
-    this.#freeBytes -= bytes.length;
+    this.#freeBytes -= storedBytes;
     this.#hops.note(place, { cacheDurableAt: this.#options.clock() });
     this.#watch.received(decoded, place);
     this.#loop.wake();
+    return this.#stored();
+  }
+
+  /** Blocks of a resynchronisation under way: the source has them, and their regions stay marked there until a checkpoint covers them. */
+  #mayPass(place: StreamPlace, decoded: VerifiedChangeSet): boolean {
+    if (this.#parts.journal.applied.green || !this.#parts.cache.isPassable(place)) return false;
+    return decoded.entries().every(({ kind }) => kind === 'resync-write' || kind === 'resync-zero');
+  }
+
+  async #pass(place: StreamPlace, set: { bytes: Uint8Array<ArrayBuffer>; decoded: VerifiedChangeSet }): Promise<StoreOutcome> {
+    const written = this.#parts.cache.pass(place, set);
+    this.#loop.wake();
+    await written;
     return this.#stored();
   }
 

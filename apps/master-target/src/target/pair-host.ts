@@ -15,6 +15,8 @@ export interface PairHostOptions {
   readonly threadData: () => Omit<PairThreadData, 'pairId' | 'sizeBytes' | 'retention'>;
   readonly reporter: TargetReporter;
   readonly onApplied: (hops: SetHops) => void;
+  /** The pair's thread is done with the memory of a set. */
+  readonly recycle: (memory: ArrayBuffer) => void;
 }
 
 const PAUSE_MILLIS_MAX = 30_000;
@@ -98,6 +100,7 @@ export class PairHost {
           pairEvent: (event) => this.#options.reporter.pairEvent(pairId, event),
           applied: (hops) => this.#options.onApplied(hops),
           failed: () => ended.resolve(),
+          recycled: (memory) => this.#options.recycle(memory),
         },
       });
       void thread.exited.then(() => ended.resolve());

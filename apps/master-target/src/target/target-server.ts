@@ -5,7 +5,7 @@ import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type Mas
 import { type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { type PointRequest, RecoveryPoints, type ResolvedPoint } from '@secondsite/retention-journal';
 import { startSpan } from '@secondsite/telemetry';
-import { type Authorize, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
+import { type Authorize, BodyPool, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -42,6 +42,7 @@ export interface ServedView extends OpenView {
 }
 
 const stateName = 'desired-state.json';
+const IDLE_BODY_BYTES_MAX = 40 * MIB;
 
 export class TargetServer {
   readonly #options: TargetServerOptions;
@@ -49,6 +50,7 @@ export class TargetServer {
   readonly #pairsFolder: DiskDirectory;
   readonly #hosts = new Map<string, PairHost>();
   readonly #server: ChangeSetServer;
+  readonly #pool = new BodyPool({ idleBytesMax: IDLE_BODY_BYTES_MAX });
   readonly #rates = new Map<string, { bytes: number; at: number }>();
   #tls: TargetServerOptions['tls'];
   #turn: Promise<unknown> = Promise.resolve();
@@ -62,6 +64,7 @@ export class TargetServer {
       authorize: options.authorize,
       handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId) },
       onFault: options.onFatal,
+      pool: this.#pool,
       limits: { budgetBytes: 96 * MIB, peerBudgetBytes: 72 * MIB },
       ...(options.tls && options.dataTls !== false && { tls: options.tls.options }),
       ...(options.onRefusedPeer && { onRefusedPeer: options.onRefusedPeer }),
@@ -148,6 +151,7 @@ export class TargetServer {
         tls: this.#tls && { options: threadTls(this.#tls.options), tenantId: this.#tls.tenantId },
       }),
       onApplied: (hops) => traceHops(pair.pairId, hops),
+      recycle: (memory) => this.#pool.giveBack(memory),
     });
   }
 

@@ -18,7 +18,7 @@ const setBytes = 8 * MIB;
 const content = Buffer.alloc(64 * MIB);
 for (let at = 0; at < content.length; at += 4) content.writeUInt32LE((Math.random() * 2 ** 32) >>> 0, at);
 
-function randomSet(sequence: number, blockBytes: number): Uint8Array {
+function randomSet(sequence: number, blockBytes: number): Uint8Array<ArrayBuffer> {
   const entries: LooseEntry[] = [];
   if (sequence === 1) {
     const started = { kind: 'epoch-started', reason: 'none', volumeBytes, resyncBytes: 0 } as const;

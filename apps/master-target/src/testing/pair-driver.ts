@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plays the process server for one pair: sends what was not answered yet, out of order inside a window, an epoch only after the one before;
-// forgets what was answered (I2 is broken if the target loses any of it).
+// forgets what was answered (I2 is broken if the target loses any of it, but for sets that carry only blocks of a resynchronisation).
 import { compressStored, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type Random, randomBelow } from '@secondsite/durable-storage/testing';
@@ -16,6 +16,9 @@ export class PairDriver {
   readonly events: PairEvent[] = [];
   readonly #random: Random;
   #unsent: HistorySet[] = [];
+  #answered: HistorySet[] = [];
+  /** How often the target had lost passing sets. */
+  losses = 0;
   #clock = 1_000_000;
 
   constructor(random: Random) {
@@ -33,10 +36,30 @@ export class PairDriver {
       clock: () => (this.#clock += 1000),
       delay: async () => void (await setImmediate()),
       onEvent: (event) => this.events.push(event),
+      // Whoever still read it would see that it is not its own any more.
+      recycle: (memory) => void new Uint8Array(memory).fill(0xdd),
       limits: { segmentBytes: 30_000, freeBytesMin: 0, groupBytes: 12_000, checkpointBytes: 20_000, checkpointMicros: 20_000, ...limits },
     });
+    this.#noticeLoss(pair.position());
     pair.start();
     return pair;
+  }
+
+  /** The first set that is missing must be one that the agent reads again; then either the same sets come again, or a new epoch. */
+  #noticeLoss(position: { readonly epoch: number; readonly sequence: number }): void {
+    const missing = this.history.sets.filter((set) => set.epoch > position.epoch || (set.epoch === position.epoch && set.sequence > position.sequence));
+    const [first] = missing;
+    if (!first || !this.#answered.includes(first)) return;
+    const lost = missing.filter((set) => this.#answered.includes(set));
+    this.losses += 1;
+    const readAgain = first.entries.every(({ kind }) => kind.startsWith('resync-'));
+    if (!readAgain) throw new Error(`I2: set ${first.epoch}/${first.sequence} was answered and is lost`);
+    this.#answered = this.#answered.filter((set) => !lost.includes(set));
+    if (this.#random() < 0.5) this.#unsent = this.history.sets.filter((set) => lost.includes(set) || this.#unsent.includes(set));
+    else {
+      this.#unsent = [];
+      this.history.loseAfter(position);
+    }
   }
 
   /** Makes and sends `sets` more sets. Rejects as soon as one fails (power cut). */
@@ -60,12 +83,13 @@ export class PairDriver {
     if (outcome.kind === 'held-off') return;
     if (outcome.kind !== 'stored') throw new Error(`set ${set.epoch}/${set.sequence} was ${outcome.kind}: ${outcome.code} ${outcome.detail}`);
     this.#unsent = this.#unsent.filter((other) => other !== set);
+    this.#answered.push(set);
   }
 
-  async #maybeCompressed(bytes: Uint8Array): Promise<Uint8Array> {
+  async #maybeCompressed(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     const verified = verifyStored(bytes);
-    if (!verified.ok || this.#random() < 0.7) return bytes.slice();
+    if (!verified.ok || this.#random() < 0.7) return new Uint8Array(bytes);
     const compressed = await compressStored(verified, async (parts) => zstdCompressSync(Buffer.concat(parts)));
-    return compressed ? Buffer.concat(compressed.parts) : bytes.slice();
+    return new Uint8Array(compressed ? Buffer.concat(compressed.parts) : bytes);
   }
 }

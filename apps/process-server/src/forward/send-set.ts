@@ -34,10 +34,12 @@ const compressing = new ByteBudget(2);
 export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise<SentSet> {
   const giveBack = set.memory ? undefined : await options.budget.take(set.bytes);
   try {
-    const content = await options.spool.read(set);
+    const { content, done } = await options.spool.read(set);
     const parts = options.compression === 'process-server' ? await compressed(content) : [content];
     const { pairId, signal } = options;
     const outcome = await options.client.put(parts, { pairId, epoch: set.epoch, sequence: set.sequence, traceparent: set.traceparent, signal });
+    // After anything else the connection may not have let go of the memory yet; it is left to the collector.
+    if (outcome.kind === 'stored') done();
     return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0) };
   } finally {
     giveBack?.();

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, type CrashRound, CrashableStorage, randomBelow } from '@secondsite/durable-storage/testing';
+import { BodyPool } from '@secondsite/transport';
 import { ByteBudget } from '../byte-budget';
 import { PairSpool } from './pair-spool';
 
 const log = { segmentBytes: 4096, groupBytesMax: 2048, payloadBytesMax: 8192 };
 
 function open(storage: CrashableStorage, memoryBytesMax = 2000): Promise<PairSpool> {
-  return PairSpool.open({ directory: storage.root, memory: new ByteBudget(memoryBytesMax), now: () => 1, log });
+  return PairSpool.open({ directory: storage.root, memory: new ByteBudget(memoryBytesMax), pool: new BodyPool({ idleBytesMax: 0 }), now: () => 1, log });
 }
 
 function contentOf(epoch: number, sequence: number): Uint8Array {
@@ -51,7 +52,7 @@ describe('the spool of a pair', () => {
     for (let sequence = 1; sequence <= 5; sequence += 1) await put(spool, 1, sequence);
     const sets = [...(spool.oldestQueue()?.sets() ?? [])];
     expect(sets.filter((set) => set.memory).length).toBeLessThan(3);
-    for (const set of sets) expect(Buffer.compare(await spool.read(set), contentOf(1, set.sequence))).toBe(0);
+    for (const set of sets) expect(Buffer.compare((await spool.read(set)).content, contentOf(1, set.sequence))).toBe(0);
   });
 
   it('frees space on a full disk although the state cannot be written', async () => {
@@ -74,7 +75,7 @@ describe('a disk smaller than one segment', () => {
   it('is free again when everything was forwarded, so that work goes on', async () => {
     const storage = new CrashableStorage();
     storage.capacityBytes = 3 << 20;
-    const spool = await PairSpool.open({ directory: storage.root, memory: new ByteBudget(0), now: () => 1 });
+    const spool = await PairSpool.open({ directory: storage.root, memory: new ByteBudget(0), pool: new BodyPool({ idleBytesMax: 0 }), now: () => 1 });
     const fill = async (from: number): Promise<number> => {
       for (let sequence = from; ; sequence += 1) {
         const content = new Uint8Array(100_000).fill(sequence);
@@ -145,7 +146,7 @@ describe('a power cut of the process server', () => {
       const queue = [...spool.queues()].find((known) => known.epoch === epoch);
       const set = queue?.get(sequence);
       if (!set) throw new Error(`set ${name} is lost; target has ${model.target.epoch}/${model.target.sequence}`);
-      if (Buffer.compare(await spool.read(set), contentOf(epoch, sequence)) !== 0) throw new Error(`set ${name} was changed`);
+      if (Buffer.compare((await spool.read(set)).content, contentOf(epoch, sequence)) !== 0) throw new Error(`set ${name} was changed`);
     }
     if (spool.forwarded.epoch > model.target.epoch) throw new Error('the spool thinks that the target has more than it has');
     if (spool.epoch < model.confirmedEpoch) throw new Error(`epoch ${model.confirmedEpoch} was forgotten, older sets would be taken again`);

@@ -5,6 +5,7 @@
 import { replaceFile, type StorageDirectory } from '@secondsite/durable-storage';
 import { type RecordPosition, SegmentLog, type SegmentLogOptions } from '@secondsite/segment-log';
 import { type ByteCount, type Epoch, isOperationError, MIB, type SequenceNumber, type TimeMicros } from '@secondsite/units';
+import type { BodyPool } from '@secondsite/transport';
 import type { ByteBudget } from '../byte-budget';
 import { EpochQueue, type SpooledSet } from './epoch-queue';
 import { isAfter, type PairState, readPairState, type StreamPlace, writePairState } from './pair-state';
@@ -25,8 +26,8 @@ export interface PairSpoolOptions {
   /** Room for sets that are kept in memory until they are forwarded. */
   readonly memory: ByteBudget;
   readonly now: () => TimeMicros;
-  /** Takes the memory of a set's content when nothing reads it any more. */
-  readonly recycle?: (content: Uint8Array) => void;
+  /** Where the memory of contents comes from and goes back to. */
+  readonly pool: BodyPool;
   readonly log?: SegmentLogOptions;
 }
 
@@ -129,9 +130,15 @@ export class PairSpool {
     return 'stored';
   }
 
-  /** The whole set, from memory or disk. Throws OperationError `segment-log/corrupt-record` when the disk changed it. */
-  async read(set: SpooledSet): Promise<Uint8Array> {
-    return set.memory?.content ?? this.#log.read(set.position);
+  /**
+   * The whole set, from memory or disk; call `done` when nothing reads it any more. Throws OperationError `segment-log/corrupt-record` when
+   * the disk changed it.
+   */
+  async read(set: SpooledSet): Promise<{ readonly content: Uint8Array; readonly done: () => void }> {
+    const { pool } = this.#options;
+    if (set.memory) return { content: set.memory.content, done: () => undefined };
+    const content = await this.#log.read(set.position, (bytes) => pool.take(bytes));
+    return { content, done: () => pool.giveBack(content.buffer) };
   }
 
   /** The epoch to forward from: the oldest that has anything left to do. */
@@ -149,7 +156,7 @@ export class PairSpool {
     const queue = this.#queues.get(set.epoch);
     const done = queue?.acknowledge(set.sequence);
     if (done) this.#drop(done);
-    if (done && memory) this.#options.recycle?.(memory.content);
+    if (done && memory) this.#options.pool.giveBack(memory.content.buffer);
     if (queue) this.#noteForwarded(queue);
   }
 
@@ -243,7 +250,7 @@ export class PairSpool {
     const memory = forget && { content, forget };
     queue.add({ epoch, sequence, position, bytes: content.length, firstTime, traceparent, durableAt: this.#options.now(), memory });
     this.#spoolBytes += content.length;
-    if (!memory) this.#options.recycle?.(content);
+    if (!memory) this.#options.pool.giveBack(content.buffer);
   }
 
   #recover({ epoch, sequence, position }: StreamPlace & { readonly position: RecordPosition }): void {

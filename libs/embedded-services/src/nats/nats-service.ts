@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../process/free-port';
-import { type ProcessIdentity, signalProcess } from '../process/process-identity';
+import { commandOf, identifyProcess, type ProcessIdentity, signalProcess } from '../process/process-identity';
 import { findService, serviceLogTail, startService, stopService, writeWhole } from '../process/supervised-process';
 import { waitUntil } from '../process/wait-until';
 import { findNatsServer } from './find-nats-server';
-import { natsConfig, type NatsTlsFiles, type NatsUser } from './nats-config';
+import { natsConfig, type NatsTlsFiles } from './nats-config';
 
 export interface NatsServiceOptions {
   /** Holds JetStream's files, the configuration, the log and the pid file. */
@@ -17,7 +17,8 @@ export interface NatsServiceOptions {
   /** Absent or 0: the port of the last time when it is free, else a free one. */
   readonly port?: number;
   readonly tls?: NatsTlsFiles | undefined;
-  readonly users?: readonly NatsUser[] | undefined;
+  /** Who may do what (`natsUsersText`); read at each start and each reload. */
+  readonly usersFile?: string | undefined;
 }
 
 /** A nats-server of our own. `url` starts with `tls://` when certificates are asked for. */
@@ -30,11 +31,17 @@ export interface NatsService {
 const serviceName = 'nats-server';
 const files = (dataDir: string) => ({ name: serviceName, runDir: dataDir });
 
+/** Where a server of ours writes its number. */
+export function natsPidFile(dataDir: string): string {
+  return join(dataDir, 'nats-server.pid');
+}
+
 /** Starts a nats-server with JetStream, or finds the one of this folder running. Ready to be used when it resolves. */
 export async function startNats(options: NatsServiceOptions): Promise<NatsService> {
   const portFile = join(options.dataDir, 'port');
   const remembered = existsSync(portFile) ? Number(readFileSync(portFile, 'utf8')) : 0;
-  if (findService(files(options.dataDir))) return waitUntilReady(options, remembered);
+  const running = findService(files(options.dataDir));
+  if (running) return takeOver(options, running, remembered);
   const program = await findNatsServer();
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port || (await freePort(attempt === 1 ? remembered : 0));
@@ -46,6 +53,16 @@ export async function startNats(options: NatsServiceOptions): Promise<NatsServic
   }
 }
 
+/** A server that runs since before these options were wanted (another release, say) gets them now. */
+async function takeOver(options: NatsServiceOptions, running: ProcessIdentity, port: number): Promise<NatsService> {
+  const { configFile, text } = configOf(options, port);
+  if (!existsSync(configFile) || readFileSync(configFile, 'utf8') !== text) {
+    writeWhole(configFile, text);
+    signalProcess(running, 'SIGHUP');
+  }
+  return waitUntilReady(options, port);
+}
+
 async function startOn(options: NatsServiceOptions, program: string, port: number): Promise<NatsService> {
   const configFile = writeNatsConfig(options, port);
   writeWhole(join(options.dataDir, 'port'), String(port));
@@ -54,22 +71,36 @@ async function startOn(options: NatsServiceOptions, program: string, port: numbe
 }
 
 function writeNatsConfig(options: NatsServiceOptions, port: number): string {
-  const portsDir = join(options.dataDir, 'ports');
+  const portsDir = portsFolder(options.dataDir);
   rmSync(portsDir, { recursive: true, force: true });
   mkdirSync(portsDir, { recursive: true });
-  const configFile = join(options.dataDir, 'nats-server.conf');
-  writeWhole(configFile, natsConfig({
-    host: options.host ?? '127.0.0.1', port, serverName: `secondsite-${port}`, storeDir: join(options.dataDir, 'jetstream'), portsDir, tls: options.tls, users: options.users,
-  }));
+  const { configFile, text } = configOf(options, port);
+  writeWhole(configFile, text);
   return configFile;
 }
 
-/** Gives a running server new users (or certificates) without dropping connections that are still allowed. */
-export function reloadNats(options: NatsServiceOptions): void {
-  const process = findService(files(options.dataDir));
-  if (!process) return;
-  writeNatsConfig(options, Number(readFileSync(join(options.dataDir, 'port'), 'utf8')));
-  signalProcess(process, 'SIGHUP');
+function configOf(options: NatsServiceOptions, port: number): { configFile: string; text: string } {
+  const { dataDir, host = '127.0.0.1', tls, usersFile } = options;
+  const configFile = join(dataDir, 'nats-server.conf');
+  const folders = { storeDir: join(dataDir, 'jetstream'), portsDir: portsFolder(dataDir), pidFile: natsPidFile(dataDir) };
+  return { configFile, text: natsConfig({ configFile, host, port, serverName: `secondsite-${port}`, ...folders, tls, usersFile }) };
+}
+
+const portsFolder = (dataDir: string): string => join(dataDir, 'ports');
+
+/** The nats-server that wrote a pid file, if it still runs; a number alone may by now be somebody else's. */
+export function findNats(pidFile: string): ProcessIdentity | undefined {
+  if (!existsSync(pidFile)) return undefined;
+  const pid = Number(readFileSync(pidFile, 'utf8').trim());
+  return Number.isSafeInteger(pid) && pid > 1 && commandOf(pid) === serviceName ? identifyProcess(pid) : undefined;
+}
+
+/**
+ * Makes a running server read its users and certificates again. Those who are connected stay, unless they have no rights any more.
+ * Returns whether it runs. Throws the system's error when it belongs to another user.
+ */
+export function reloadNats(running: ProcessIdentity): boolean {
+  return signalProcess(running, 'SIGHUP');
 }
 
 /** The ports file appears when the server listens; its greeting says whether JetStream is on. */

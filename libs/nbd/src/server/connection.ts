@@ -3,7 +3,7 @@
 // on negotiating, is dropped when its time is up.
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
-import { stopReading } from './direct-socket';
+import { stopReading } from '@secondsite/direct-socket';
 import { type Agreement, Negotiation, type NegotiationOutcome, type OfferedExport } from './negotiation';
 import type { Transmission } from './transmission';
 

@@ -6,7 +6,7 @@ import { Socket } from 'node:net';
 import type { BlockDevice } from '../block-device';
 import type { BufferPool } from './buffer-pool';
 import type { ByteBudget } from './byte-budget';
-import { descriptorOf, directSocket } from './direct-socket';
+import { descriptorOf, directSocket } from '@secondsite/direct-socket';
 import type { Agreement } from './negotiation';
 import { ReplyWriter } from './reply-writer';
 import { RequestDispatcher } from './request-dispatcher';

@@ -15,7 +15,7 @@ export interface HistoryOptions {
 
 /** One set as it travels, and as the journal takes it. */
 export interface HistorySet extends JournalSet {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly lastTime: TimeMicros;
 }
 
@@ -24,7 +24,7 @@ export interface Moment {
   readonly time: TimeMicros;
   readonly image: Uint8Array;
   /** The stream carried everything up to here: the instant must be recoverable once it was applied. */
-  readonly green: boolean;
+  green: boolean;
 }
 
 const REGION = 4096;
@@ -33,16 +33,17 @@ export class StreamHistory {
   readonly volumeBytes: ByteCount;
   readonly pairId: string;
   readonly sets: HistorySet[] = [];
-  readonly bookmarks: { readonly bookmarkId: string; readonly time: TimeMicros; readonly green: boolean }[] = [];
+  readonly bookmarks: { readonly bookmarkId: string; readonly time: TimeMicros; green: boolean }[] = [];
   readonly #random: Random;
   readonly #source: Uint8Array;
   readonly #moments: Moment[] = [];
   #dirty: number[] = [];
-  #phase: 'start' | 'resync' | 'green' = 'start';
+  #phase: 'start' | 'resync' | 'green' | 'lost' = 'start';
   #epoch = 1;
   #sequence = 0;
   #time = 1_000_000;
   #entries: LooseEntry[] = [];
+  #rangeEnd = 0;
 
   constructor({ random, volumeBytes = 12 * REGION + 777, pairId = '6f1c0a52-0000-4000-8000-000000000001' }: HistoryOptions) {
     this.#random = random;
@@ -95,11 +96,33 @@ export class StreamHistory {
   next(): HistorySet {
     this.#entries = [];
     if (this.#phase === 'start') this.#beginEpoch('baseline');
+    else if (this.#phase === 'lost') this.#beginEpoch('agent-crash');
     else if (this.#chance(0.03)) this.#restartAgent();
     else if (this.#phase === 'green' && this.#chance(0.04)) this.#leaveDataMode();
-    const count = 1 + randomBelow(this.#random, 7);
-    for (let index = 0; index < count; index++) this.#step();
+    const nothingElse = this.#entries.length === 0 && this.#phase === 'resync' && this.#chance(0.6);
+    for (let count = 1 + randomBelow(this.#random, nothingElse ? 3 : 7); count > 0; count--) {
+      if (!nothingElse) this.#step();
+      else if (this.#dirty.length > 0) this.#resyncRegion();
+    }
+    if (this.#entries.length === 0) this.#step();
     return this.#seal();
+  }
+
+  /**
+   * The sets after this place are lost on their way, so the next set begins an epoch: the agent, whose bitmap has their regions marked still,
+   * reads those again. Instants after the place are not to be had any more.
+   */
+  loseAfter(place: { readonly epoch: number; readonly sequence: number }): void {
+    const index = this.sets.findIndex((set) => set.epoch > place.epoch || (set.epoch === place.epoch && set.sequence > place.sequence));
+    const lost = index < 0 ? [] : this.sets.splice(index);
+    for (const set of lost) for (const { offset, length } of set.entries) if (length > 0) this.#markDirty(offset, length);
+    const lastTime = this.sets.at(-1)?.lastTime ?? 0;
+    for (const instant of [...this.#moments, ...this.bookmarks]) if (instant.time > lastTime) instant.green = false;
+    this.#phase = 'lost';
+  }
+
+  #markDirty(offset: number, length: number): void {
+    for (let region = Math.floor(offset / REGION); region * REGION < offset + length; region++) if (!this.#dirty.includes(region)) this.#dirty.push(region);
   }
 
   #seal(): HistorySet {
@@ -129,7 +152,7 @@ export class StreamHistory {
     const bytes = kind === 'write' ? this.#bytes(length) : new Uint8Array(length);
     this.#source.set(bytes, offset);
     if (sent) this.#entries.push({ kind, time: this.#time, offset, length, bytes: kind === 'write' ? [bytes] : [] });
-    else for (let region = Math.floor(offset / REGION); region * REGION < offset + length; region++) if (!this.#dirty.includes(region)) this.#dirty.push(region);
+    else this.#markDirty(offset, length);
     this.#remember();
   }
 
@@ -198,7 +221,15 @@ export class StreamHistory {
     this.#moments.push(moment);
   }
 
+  /** Anywhere, or just behind the last one, as sequential writes are. */
   #range(): { offset: number; length: number } {
+    const goesOn = this.#chance(0.2) && this.#rangeEnd < this.volumeBytes;
+    const range = goesOn ? { offset: this.#rangeEnd, length: Math.min(this.volumeBytes - this.#rangeEnd, 1 + randomBelow(this.#random, 4000)) } : this.#randomRange();
+    this.#rangeEnd = range.offset + range.length;
+    return range;
+  }
+
+  #randomRange(): { offset: number; length: number } {
     const most = this.#chance(0.1) ? this.volumeBytes : this.#chance(0.5) ? 512 : 9000;
     const offset = this.#chance(0.5) ? randomBelow(this.#random, this.volumeBytes) : randomBelow(this.#random, Math.ceil(this.volumeBytes / 512)) * 512;
     return { offset, length: Math.min(this.volumeBytes - offset, 1 + randomBelow(this.#random, most)) };

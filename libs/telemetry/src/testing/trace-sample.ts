@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A process of its own for the spec: makes spans in the ways that the write path does and sends them to the receiver given.
+import { startRootSpan } from '../root-span';
 import { startTelemetry } from '../start-telemetry';
 import { inSpan, startSpan, traceparentOf } from '../trace-context';
 
@@ -24,6 +25,9 @@ async function run(otlpEndpoint: string): Promise<void> {
     });
   });
   await inSpan({ name: 'failing' }, () => Promise.reject(new Error('disk'))).catch(() => undefined);
+  startRootSpan({ name: 'given', traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }).end();
+  startRootSpan({ name: 'given unrecorded', traceparent: '00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00' }).end();
+  startSpan({ name: 'after given' }).end();
   await telemetry.shutdown();
 }
 

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: Apache-2.0
+export { descriptorOf, directSocket, type ReadTarget, stopReading } from './direct-socket';
