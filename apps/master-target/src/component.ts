@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ComponentSurroundings, RunningComponent } from '@secondsite/component';
+import type { ClusterMember, ComponentSurroundings, RunningComponent } from '@secondsite/component';
 import { startComponentService } from '@secondsite/service-kit';
 import type { MasterTargetConfig } from './config';
 import { DataPlane } from './data-plane/data-plane';
@@ -7,6 +7,7 @@ import { MasterTargetModule } from './master-target.module';
 
 /** Starts everything of a master target: identity, bus, data plane, control; then writes ready.json. */
 export function startComponent(config: MasterTargetConfig, surroundings: ComponentSurroundings): Promise<RunningComponent & { readonly url: string }> {
-  const module = MasterTargetModule.with({ config, onFatal: surroundings.onFatal });
-  return startComponentService({ role: 'master-target', config, surroundings, module, dataPlane: DataPlane });
+  const { onFatal } = surroundings;
+  const open = (member: ClusterMember): Promise<DataPlane> => DataPlane.open({ config, member, onFatal });
+  return startComponentService({ role: 'master-target', config, surroundings, module: MasterTargetModule, dataPlane: { type: DataPlane, open } });
 }

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DynamicModule } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { LiveTelemetry } from './control/live-telemetry';
 import { PairsController } from './control/pairs.controller';
 import { PointsController } from './control/points.controller';
 import { ViewsController } from './control/views.controller';
-import type { DataPlaneOptions } from './data-plane/data-plane';
-import { DataPlaneModule } from './data-plane/data-plane.module';
 
-export class MasterTargetModule {
-  static with(options: Omit<DataPlaneOptions, 'member'>): DynamicModule {
-    return {
-      module: MasterTargetModule, imports: [DataPlaneModule.with(options)], controllers: [PairsController, PointsController, ViewsController], providers: [LiveTelemetry],
-    };
-  }
-}
+/** The control of a master target. ClusterMember, MessageBus and the DataPlane that it controls are given by `startComponentService`. */
+@Module({ controllers: [PairsController, PointsController, ViewsController], providers: [LiveTelemetry] })
+export class MasterTargetModule {}

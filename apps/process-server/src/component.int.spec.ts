@@ -81,6 +81,9 @@ describe('a process server on the bus', () => {
     expect((await put(2, 2)).kind).toBe('stored');
     await waitUntil('it is forwarded without the bus', () => target.contiguous(pairId) === 2);
     await nats.start();
+    await component?.close();
+    component = undefined;
+    expect((await put(2, 3)).kind).toBe('unreachable');
     client.close();
   });
 });

@@ -2,7 +2,7 @@
 export { AccessGuard, type AccessRules } from './access.guard';
 export { Answers, OnDesiredState, OnEvent, OnTelemetry } from './bus-handlers';
 export { buildOpenApi, type OpenApiInfo } from './build-open-api';
-export { type ComponentServiceOptions, type DataPlaneProvider, startComponentService } from './component-service';
+export { type ComponentServiceOptions, type OwnedDataPlane, startComponentService } from './component-service';
 export { Call, handledRoutes, Handles, routeOf } from './handles';
 export { type HttpService, type HttpServiceOptions, startHttpService } from './http-service';
 export { JetStreamServer, type JetStreamServerOptions } from './jet-stream-server';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { clientTlsOptions, type ComponentIdentity, secureContextOptions, tlsOptions } from '@secondsite/certificates';
 import { type ClusterMember, refusedPeerReporter } from '@secondsite/component';
-import type { DataPlaneProvider } from '@secondsite/service-kit';
+import type { OwnedDataPlane } from '@secondsite/service-kit';
 import { allowEveryone, allowRoles } from '@secondsite/transport';
 import type { ProcessServerConfig } from '../config';
 import { EventReporter } from '../control/event-reporter';
@@ -15,7 +15,7 @@ export interface DataPlaneOptions {
 }
 
 /** Owns the process server, which knows neither bus nor Nest: opens it with this component's identity, renews its certificates, closes it. */
-export class DataPlane implements DataPlaneProvider {
+export class DataPlane implements OwnedDataPlane {
   constructor(
     readonly server: ProcessServer,
     /** Where agents reach it. */
