@@ -23,7 +23,7 @@ export default tseslint.config(
     files: ['**/*.ts'],
     plugins: { '@nx': nx },
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ['libs/change-set/src/canary.ts'] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: { projectService: { allowDefaultProject: ['libs/change-set/src/canary.ts', 'libs/messaging/src/canary.ts'] }, tsconfigRootDir: import.meta.dirname },
     },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
@@ -41,6 +41,12 @@ export default tseslint.config(
       '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/no-base-to-string': 'off',
     },
+  },
+  {
+    // Nest stays in the services and service-kit; what they stand on can be used, and tested, without it.
+    files: ['libs/*/src/**/*.ts', 'apps/{agent,cli}/src/**/*.ts'],
+    ignores: ['libs/service-kit/**'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['@nestjs/*'], message: 'Nest stays in the services and in service-kit.' }] }] },
   },
   {
     files: domainFiles,

@@ -10,6 +10,7 @@ const planted = [
   { what: 'domain imports node:fs', rule: 'no-restricted-imports', code: "import { readFileSync } from 'node:fs';\nexport const planted = readFileSync;\n" },
   { what: 'domain reads the clock', rule: 'no-restricted-properties', code: 'export const planted = Date.now();\n' },
   { what: 'domain rolls dice', rule: 'no-restricted-properties', code: 'export const planted = Math.random();\n' },
+  { what: 'the bus imports Nest', rule: 'no-restricted-imports', file: 'libs/messaging/src/canary.ts', code: "import { Module } from '@nestjs/common';\nexport const planted = Module;\n" },
   { what: 'a library reaches into another', rule: '@nx/enforce-module-boundaries', code: "export { KIB } from '../../units/src/bytes';\n" },
   { what: 'a function of 80 lines', rule: 'max-lines-per-function', code: `export function planted(): void {\n${'  void 0;\n'.repeat(80)}}\n` },
   { what: 'any', rule: '@typescript-eslint/no-explicit-any', code: 'export const planted: any = 1;\n' },
@@ -17,8 +18,8 @@ const planted = [
 
 const eslint = new ESLint({ cwd: root });
 let missed = 0;
-for (const { what, rule, code } of planted) {
-  const [result] = await eslint.lintText(code, { filePath: join(root, 'libs/change-set/src/canary.ts') });
+for (const { what, rule, code, file = 'libs/change-set/src/canary.ts' } of planted) {
+  const [result] = await eslint.lintText(code, { filePath: join(root, file) });
   if (result.messages.some((message) => message.ruleId === rule)) continue;
   missed++;
   process.stderr.write(`lint does not notice: ${what} (${rule}); it said ${JSON.stringify(result.messages.map((message) => message.message))}\n`);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-export { type ComponentSurroundings, type RunningComponent, startComponent } from './component';
+export { startComponent } from './component';
 export { type AgentConfig, readConfig } from './config';
 export { AgentHost, type AgentHostOptions, type BookmarkReport, type BookmarkRequest } from './host/agent-host';
 export { ProtectedVolume, type VolumeListener } from './volume/protected-volume';

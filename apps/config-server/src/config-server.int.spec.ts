@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renewIdentity, readIdentity } from '@secondsite/certificates';
 import {
-  bitmapModeEnteredV1, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
-  listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
+  bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
+  listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
   resyncReadV1, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
@@ -170,6 +170,31 @@ describe('the configuration server', () => {
       dataInTransit: { agentBytes: 4096, totalBytes: 4096, waitsAt: 'nowhere', words: '4 KiB on the way, nothing is waiting' },
     });
     expect(Date.now() - Date.parse(status.measuredAt as string)).toBeLessThan(2_000);
+  });
+
+  it('keeps what components tell of refused peers and of bookmarks of their own', async () => {
+    const { componentId, bus } = agent;
+    const peer = bus.events.make(peerRefusedV1, { componentId, role: 'agent', code: 'tls/stranger', reason: 'unknown authority', remoteAddress: '10.0.0.9' });
+    const bookmark = bus.events.make(bookmarkFailedV1, { bookmarkId: 'own-1', name: 'own', code: 'bookmark/timeout', reason: 'held for too long' });
+    for (const event of [peer, bookmark]) await bus.publishEventEventually(event);
+    const ids = async (context: string): Promise<string[]> =>
+      (await cluster.rest.ok<{ entries: HistoryEntry[] }>(restRoutes.listEvents, { query: { context } })).entries.map((entry) => entry.eventId);
+    await until('the bookmark', async () => (await ids('recovery')).includes(bookmark.id));
+    expect((await ids('security')).filter((id) => id === peer.id)).toHaveLength(1);
+  });
+
+  it('knows a newer covered time from change-set-applied before the next telemetry', async () => {
+    const rpoSeconds = async (): Promise<number> => {
+      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
+      return pairs[0]?.rpoSeconds ?? 0;
+    };
+    await until('an older covered time', async () => (await rpoSeconds()) > 0.7);
+    let sequence = targetPair.appliedSequence;
+    await until('the newer one', async () => {
+      const now = new Date().toISOString();
+      await masterTarget.bus.publishEvent(masterTarget.bus.events.make(changeSetAppliedV2, { pairId, epoch: 1, sequence: ++sequence, coveredTime: now, appliedAt: now }));
+      return (await rpoSeconds()) < 0.5;
+    });
   });
 
   it('raises a stall alarm by itself and takes it back', async () => {

@@ -15,7 +15,7 @@ import { CommandRunner } from './commands/command-runner';
 import { ComponentAddresses } from './component-events/component-addresses';
 import { ComponentEvents } from './component-events/component-events';
 import type { ConfigServerConfig } from './config';
-import { controllers } from './controllers';
+import { busControllers, restControllers } from './controllers';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { LiveStatus } from './live/live-status';
@@ -23,7 +23,7 @@ import { observePairs } from './live/observe-pairs';
 import { PairStatuses } from './live/pair-statuses';
 import { PairWatch } from './live/pair-watch';
 import { problemRules } from './problem-rules';
-import { restProviders } from './rest-providers';
+import { providers } from './providers';
 import { readModels } from './read-models/apply-event';
 import { DirectoryCache } from './read-models/directory-cache';
 import { livePairs } from './read-models/find';
@@ -50,10 +50,11 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
     url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
+  const streams = keepStreams({ bus, logger });
   const core = buildCore({ config, logger, dataSource, bus, prepared });
-  const http = await startRest({ config, logger, prepared, core, bus });
+  const http = await startService({ config, logger, prepared, core, bus });
   const rotator = startRotation({ config, logger, prepared, http });
-  const background = startBackground({ config, logger, core, bus });
+  const background = startBackground({ config, logger, core, bus, streams });
   return {
     url: `${config.insecure ? 'http' : 'https'}://${config.advertiseHost}:${http.port}`,
     health: {
@@ -103,10 +104,11 @@ function buildCore({ config, logger, dataSource, bus, prepared }: CoreParts) {
     publisher.trigger();
   };
   const commands = new CommandRunner(store, { tenantId, source: ownSource, now: () => clock.now(), newId: randomUUID, onCommitted });
-  return { clock, store, directories, live, publisher, busAccess, commands };
+  const componentEvents = new ComponentEvents({ commands, store, ownSource, logger, insecure: config.insecure });
+  return { clock, store, directories, live, publisher, busAccess, commands, componentEvents };
 }
 
-interface RestParts {
+interface ServiceParts {
   readonly config: ConfigServerConfig;
   readonly logger: Logger;
   readonly prepared: PreparedAuthority;
@@ -114,11 +116,14 @@ interface RestParts {
   readonly bus: MessageBus;
 }
 
-function startRest({ config, logger, prepared, core, bus }: RestParts): Promise<HttpService> {
+/** REST and bus: everything that comes from outside. Events of components are taken from one durable consumer, so that they come in order. */
+function startService({ config, logger, prepared, core, bus }: ServiceParts): Promise<HttpService> {
+  const { tenantId } = config;
   const allowance = new AuditAllowance(Date.now);
   const audit = new RefusalAudit({ commands: core.commands, componentId: ownComponentId, logger, allowance });
   return startHttpService({
-    controllers: [...controllers], providers: restProviders({ config, core, bus, authority: prepared.authority, allowance }), listen: config.listen, logger,
+    controllers: [...restControllers, ...busControllers], providers: providers({ config, core, bus, authority: prepared.authority, allowance }), listen: config.listen, logger,
+    bus: { bus, events: { durable: `config-server-${tenantId}`, subjects: [eventSubjectFilter({ tenantId })] } },
     problems: problemRules, access: { adminToken: prepared.adminToken, onRefused: (refusal) => audit.record(refusal) },
     ...(config.insecure ? {} : { tls: optionalClientTlsOptions(prepared.identity) }),
   });
@@ -136,20 +141,11 @@ function startRotation(parts: { readonly config: ConfigServerConfig; readonly lo
   return rotator;
 }
 
-function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepared'>): { close(): Promise<void> } {
+function startBackground({ config, logger, core, bus, streams }: Omit<ServiceParts, 'prepared'> & { readonly streams: KeptStreams }): { close(): Promise<void> } {
   const { busAccess, clock, commands, directories, live, publisher, store } = core;
-  const componentEvents = new ComponentEvents({ commands, live, store, ownSource, logger, insecure: config.insecure });
-  const closing = new AbortController();
-  const topology = keepStreams({ bus, logger, signal: closing.signal });
   const stopTrigger = bus.link.onConnected(() => {
     busAccess.trigger();
-    void topology.then(() => publisher.trigger());
-  });
-  bus.subscribeTelemetry({ tenantId: config.tenantId }, (telemetry) => {
-    if (live.observe(telemetry)) publisher.trigger();
-  });
-  bus.consume({
-    durable: `config-server-${config.tenantId}`, subjects: [eventSubjectFilter({ tenantId: config.tenantId })], handler: (event) => componentEvents.handle(event),
+    void streams.made.then(() => publisher.trigger());
   });
   const relay = startEventRelay({ url: config.databaseUrl, publisher: bus, log: logger });
   const addresses = new ComponentAddresses(commands, live);
@@ -163,10 +159,9 @@ function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepare
   publisher.trigger();
   return {
     close: async () => {
-      closing.abort();
       stopTrigger();
       stopObserving();
-      await topology;
+      await streams.close();
       await watch.close();
       await publisher.close();
       await busAccess.close();
@@ -175,8 +170,26 @@ function startBackground({ config, logger, core, bus }: Omit<RestParts, 'prepare
   };
 }
 
-/** Streams and bucket are there when it resolves, or the server is closing. */
-async function keepStreams({ bus, logger, signal }: { readonly bus: MessageBus; readonly logger: Logger; readonly signal: AbortSignal }): Promise<void> {
+interface KeptStreams {
+  /** Streams and bucket are there when it resolves, or the server is closing. */
+  readonly made: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Begun first: consumers find their stream then. */
+function keepStreams({ bus, logger }: { readonly bus: MessageBus; readonly logger: Logger }): KeptStreams {
+  const closing = new AbortController();
+  const made = makeStreams({ bus, logger, signal: closing.signal });
+  return {
+    made,
+    close: () => {
+      closing.abort();
+      return made;
+    },
+  };
+}
+
+async function makeStreams({ bus, logger, signal }: { readonly bus: MessageBus; readonly logger: Logger; readonly signal: AbortSignal }): Promise<void> {
   while (!signal.aborted) {
     try {
       await bus.keepTopology({}, 1_000);

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import {
+  type Address, addressSchema, type Environment, listSchema, nameSchema, observabilityVariables, parseEnvironment, switchSchema,
+} from '@secondsite/component';
 import { z } from 'zod';
-import { parseConfig } from './parse-config';
-
-const listenSchema = z
-  .string()
-  .regex(/^.+:\d{1,5}$/, 'must be host:port')
-  .transform((text) => ({ host: text.slice(0, text.lastIndexOf(':')), port: Number(text.slice(text.lastIndexOf(':') + 1)) }));
-
-const listSchema = z.string().transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== ''));
 
 const schema = z.object({
   SECONDSITE_DATA_DIR: z.string().min(1),
@@ -17,24 +12,17 @@ const schema = z.object({
   SECONDSITE_COMPONENT_NATS_URL: listSchema.optional(),
   /** Where a nats-server on this machine writes its number; it is told when its files have changed. */
   SECONDSITE_NATS_PID_FILE: z.string().min(1).optional(),
-  SECONDSITE_LISTEN: listenSchema.prefault('127.0.0.1:0'),
-  SECONDSITE_METRICS_LISTEN: listenSchema.prefault('127.0.0.1:0'),
+  SECONDSITE_LISTEN: addressSchema.prefault('127.0.0.1:0'),
+  SECONDSITE_METRICS_LISTEN: addressSchema.prefault('127.0.0.1:0'),
   SECONDSITE_ADVERTISE_HOST: z.string().min(1).default('127.0.0.1'),
   /** Further names and addresses in the certificates of this server and of NATS. */
   SECONDSITE_CERTIFICATE_NAMES: listSchema.prefault(''),
-  SECONDSITE_TENANT: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, dashes, underscores').default('default'),
-  SECONDSITE_INSECURE: z.enum(['0', '1']).default('0'),
+  SECONDSITE_TENANT: nameSchema.default('default'),
+  SECONDSITE_INSECURE: switchSchema.default('0'),
   SECONDSITE_CERTIFICATE_SECONDS: z.coerce.number().int().min(5).default(30 * 86_400),
   SECONDSITE_STALL_SECONDS: z.coerce.number().positive().default(30),
-  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
-  SECONDSITE_TRACE_RATIO: z.coerce.number().min(0).max(1).optional(),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  ...observabilityVariables,
 });
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface ConfigServerConfig {
   readonly dataDir: string;
@@ -58,12 +46,10 @@ export interface ConfigServerConfig {
 /** What `init` needs: no database and no bus yet. */
 export type InitConfig = Pick<ConfigServerConfig, 'dataDir' | 'advertiseHost' | 'certificateNames' | 'tenantId' | 'certificateSeconds'>;
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Throws OperationError `config/invalid` that names every fault. */
 export function readConfig(environment: Environment): ConfigServerConfig {
   const required = schema.required({ DATABASE_URL: true, NATS_URL: true });
-  const values = parseConfig(required, environment);
+  const values = parseEnvironment(required, environment);
   return Object.freeze({
     ...initPart(values), databaseUrl: values.DATABASE_URL, natsUrls: values.NATS_URL,
     componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, natsPidFile: values.SECONDSITE_NATS_PID_FILE, listen: values.SECONDSITE_LISTEN,
@@ -73,7 +59,7 @@ export function readConfig(environment: Environment): ConfigServerConfig {
 }
 
 export function readInitConfig(environment: Environment): InitConfig {
-  return Object.freeze(initPart(parseConfig(schema, environment)));
+  return Object.freeze(initPart(parseEnvironment(schema, environment)));
 }
 
 function initPart(values: z.output<typeof schema>): InitConfig {

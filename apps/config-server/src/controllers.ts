@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { AdministrationController } from './administration/administration.controller';
+import { ComponentEventsController } from './component-events/component-events.controller';
 import { EnrolmentController } from './enrolment/enrolment.controller';
 import { InventoryController } from './inventory/inventory.controller';
+import { TelemetryController } from './live/telemetry.controller';
 import { PlansController } from './protection/plans.controller';
 import { RecoveryController } from './recovery/recovery.controller';
 import { StatusController } from './status/status.controller';
 
 /** Everything that answers REST requests. */
-export const controllers = [InventoryController, EnrolmentController, PlansController, RecoveryController, StatusController, AdministrationController] as const;
+export const restControllers = [InventoryController, EnrolmentController, PlansController, RecoveryController, StatusController, AdministrationController] as const;
+
+/** Everything that hears from the bus. */
+export const busControllers = [ComponentEventsController, TelemetryController] as const;

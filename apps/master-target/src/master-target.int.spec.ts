@@ -33,7 +33,7 @@ async function startServer(dataDir: string, overAllocate = false): Promise<Runni
   const server = await TargetServer.open({
     dataDir, overAllocate, listen: { host: '127.0.0.1', port: 0 }, advertiseHost: '127.0.0.1', authorize: allowEveryone,
     limits: { freeBytesMin: 0 },
-    reporter: { pairEvent: (_pairId, event) => events.push(event), overAllocated: (pairId) => refusedPairs.push(pairId), peerRefused: () => undefined },
+    reporter: { pairEvent: (_pairId, event) => events.push(event), overAllocated: (pairId) => refusedPairs.push(pairId) },
     onFatal: (error) => {
       throw error;
     },

@@ -8,16 +8,18 @@ import { startTestNats, type TestNats } from '@secondsite/embedded-services/test
 import type { MessageBus } from '@secondsite/messaging';
 import { startTestBus } from '@secondsite/messaging/testing';
 import { allowRoles, ChangeSetClient, ChangeSetServer } from '@secondsite/transport';
-import { type RunningComponent, startComponent } from './component';
+import { startComponent } from './component';
 import { readConfig } from './config';
 import { changeSetBytes, FakeMasterTarget, waitUntil } from './testing';
+
+type Running = Awaited<ReturnType<typeof startComponent>>;
 
 const pairId = '0f0e0d0c-0b0a-4908-8706-050403020100';
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
-let component: RunningComponent | undefined;
+let component: Running | undefined;
 
 beforeEach(async () => {
   folder = await temporaryDirectory();
@@ -28,7 +30,7 @@ afterEach(async () => {
   await folder.dispose();
 });
 
-async function start(environment: Record<string, string>): Promise<RunningComponent> {
+async function start(environment: Record<string, string>): Promise<Running> {
   const config = readConfig({ SECONDSITE_DATA_DIR: folder.path, SECONDSITE_FREE_BYTES_MIN: '0', ...environment });
   component = await startComponent(config, { log: silent, metricsUrl: undefined, onFatal: (error) => { throw error; } });
   return component;
@@ -79,6 +81,9 @@ describe('a process server on the bus', () => {
     expect((await put(2, 2)).kind).toBe('stored');
     await waitUntil('it is forwarded without the bus', () => target.contiguous(pairId) === 2);
     await nats.start();
+    await component?.close();
+    component = undefined;
+    expect((await put(2, 3)).kind).toBe('unreachable');
     client.close();
   });
 });

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { AccessGuard, type AccessRules } from './access.guard';
+import { JetStreamServer, type JetStreamServerOptions } from './jet-stream-server';
 import { NestLogger } from './nest-logger';
 import type { ProblemRules } from './problem-from-error';
 import { ProblemFilter } from './problem.filter';
@@ -24,6 +25,8 @@ export interface HttpServiceOptions {
   readonly access: AccessRules;
   readonly problems: ProblemRules;
   readonly logger: Logger;
+  /** Absent: no controller is bound to the bus. */
+  readonly bus?: Omit<JetStreamServerOptions, 'log'>;
 }
 
 /** A REST service that answers. */
@@ -31,7 +34,7 @@ export interface HttpService {
   readonly port: number;
   /** New connections use the new certificate; those that are open go on. */
   setCertificate(context: SecureContextOptions): void;
-  /** Takes no new connection, answers what was asked, then closes. Idempotent. */
+  /** Takes no new connection and no new event, answers and handles what is in hand, then closes. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -49,7 +52,9 @@ export async function startHttpService(options: HttpServiceOptions): Promise<Htt
   app.useGlobalGuards(new AccessGuard(options.access));
   app.useGlobalFilters(new ProblemFilter(options.problems, options.logger));
   app.useGlobalInterceptors(new ResponseCheckInterceptor());
+  if (options.bus) app.connectMicroservice({ strategy: new JetStreamServer({ ...options.bus, log: options.logger }) });
   await listen(app, options.listen);
+  await app.startAllMicroservices();
   return service(app);
 }
 

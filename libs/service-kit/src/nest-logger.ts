@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { LoggerService } from '@nestjs/common';
-import type { Logger } from 'pino';
+import type { BusLog } from '@secondsite/messaging';
+
+/** Nest's chatter is on the levels below `info`; a log that has none leaves it out. */
+export interface NestLog extends Omit<BusLog, 'info'> {
+  debug?(fields: object, message: string): void;
+  trace?(fields: object, message: string): void;
+}
 
 /** Nest's own messages in the service's pino log. */
 export class NestLogger implements LoggerService {
-  constructor(private readonly logger: Logger) {}
+  constructor(private readonly logger: NestLog) {}
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.logger.debug(fields(rest), text(message));
+    this.logger.debug?.(fields(rest), text(message));
   }
 
   error(message: unknown, ...rest: unknown[]): void {
@@ -19,11 +25,11 @@ export class NestLogger implements LoggerService {
   }
 
   debug(message: unknown, ...rest: unknown[]): void {
-    this.logger.debug(fields(rest), text(message));
+    this.logger.debug?.(fields(rest), text(message));
   }
 
   verbose(message: unknown, ...rest: unknown[]): void {
-    this.logger.trace(fields(rest), text(message));
+    this.logger.trace?.(fields(rest), text(message));
   }
 }
 

@@ -1,31 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type ClusterMember, TelemetryReporter } from '@secondsite/component';
 import { type AgentTelemetry, type ChangeSetHop, createBookmarkOperation, traceAtAgentOperation } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
-import type { BusLog, MessageBus } from '@secondsite/messaging';
+import type { MessageBus } from '@secondsite/messaging';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import { statfs } from 'node:fs/promises';
 import type { AgentHost } from '../host/agent-host';
 import type { ChangeSetHops } from '../volume/change-set-hop-log';
 import { VolumeGauges } from './volume-gauges';
 
-const TELEMETRY_MILLIS = 1000;
-
 /** Ties an agent to the control plane: obeys its desired state, says every second how it is, answers requests. */
 export class ControlLink {
   readonly #bus: MessageBus;
   readonly #host: AgentHost;
   readonly #dataDir: string;
-  readonly #log: BusLog;
-  readonly #timer: NodeJS.Timeout;
+  readonly #telemetry: TelemetryReporter;
   readonly #gauges = new VolumeGauges();
-  #telling = false;
 
-  constructor(options: { readonly bus: MessageBus; readonly host: AgentHost; readonly dataDir: string; readonly log: BusLog }) {
-    this.#bus = options.bus;
+  constructor(options: { readonly member: ClusterMember; readonly host: AgentHost; readonly dataDir: string }) {
+    const { bus, log, componentId } = options.member;
+    this.#bus = bus;
     this.#host = options.host;
     this.#dataDir = options.dataDir;
-    this.#log = options.log;
-    this.#bus.watchDesiredState({ role: 'agent', componentId: options.bus.identity.componentId }, (document) => this.#host.reconcile(document));
+    this.#bus.watchDesiredState({ role: 'agent', componentId }, (document) => this.#host.reconcile(document));
     this.#bus.serve(createBookmarkOperation, async (request) => {
       const { time, heldMillis, cuts } = await this.#host.createBookmark(request);
       return { bookmarkId: request.bookmarkId, time: isoFromMicros(time), heldMillis, cuts: [...cuts] };
@@ -34,33 +31,20 @@ export class ControlLink {
       const hops = await this.#host.hops(pairId, epoch !== undefined && sequence !== undefined ? { epoch, sequence } : undefined);
       return hops ? { changeSet: changeSetOf(pairId, hops) } : {};
     });
-    this.#timer = setInterval(() => void this.#tell(), TELEMETRY_MILLIS);
+    this.#telemetry = new TelemetryReporter({ bus, log, gather: () => this.telemetry() });
   }
 
   async telemetry(): Promise<AgentTelemetry> {
     const { componentId, tenantId } = this.#bus.identity;
     const { bavail, bsize } = await statfs(this.#dataDir);
     const volumes = await this.#host.telemetry();
+    this.#gauges.update(volumes);
     return { role: 'agent', componentId, tenantId, at: isoFromMicros(clockMicros()), rssBytes: process.memoryUsage.rss(), freeBytes: bavail * bsize, volumes };
   }
 
   /** The bus is closed by its owner, and with it what was registered there. */
   close(): void {
-    clearInterval(this.#timer);
-  }
-
-  async #tell(): Promise<void> {
-    if (this.#telling) return;
-    this.#telling = true;
-    try {
-      const telemetry = await this.telemetry();
-      this.#gauges.update(telemetry.volumes);
-      this.#bus.publishTelemetry(telemetry);
-    } catch (error) {
-      this.#log.warn({ err: error }, 'telemetry could not be gathered; the next is in a second');
-    } finally {
-      this.#telling = false;
-    }
+    this.#telemetry.close();
   }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResyncReason } from '@secondsite/change-set';
+import type { EventOutlet } from '@secondsite/component';
 import {
-  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetRefusedV1, type CloudEvent, type EventMaker, flowControlEndedV1,
+  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetRefusedV1, type CloudEvent, flowControlEndedV1,
   flowControlStartedV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
@@ -9,40 +10,27 @@ import type { BookmarkReport } from '../host/agent-host';
 import type { ReplicationFact } from '../volume/replication-fact';
 import type { FactReporter } from './fact-reporter';
 
-export interface EventReporterOptions {
-  readonly events: EventMaker;
-  readonly componentId: string;
-  /** Durable on this machine when it resolves; reaches the bus when that is there. */
-  readonly publish: (event: CloudEvent) => Promise<void>;
-  /** The fact was lost (the file of pending events is full or cannot be written). */
-  readonly onLost: (error: unknown, fact: string) => void;
-}
-
 const REASON_CHARACTERS_MAX = 500;
 const reasonOfEvent = { none: 'restart', baseline: 'baseline', 'agent-crash': 'restart', 'bitmap-mode': 'bitmap-mode', 'target-request': 'requested', 'tap-interrupted': 'gap' } as const satisfies Record<ResyncReason, string>;
 
 /** Turns facts into events of the control plane. */
 export class EventReporter implements FactReporter {
-  readonly #options: EventReporterOptions;
+  readonly #outlet: EventOutlet;
 
-  constructor(options: EventReporterOptions) {
-    this.#options = options;
+  constructor(outlet: EventOutlet) {
+    this.#outlet = outlet;
   }
 
   replication(fact: ReplicationFact): void {
-    this.#publish(this.#eventOf(fact), fact.kind);
+    this.#outlet.publish(this.#eventOf(fact), fact.kind);
   }
 
   bookmark(report: BookmarkReport): void {
-    this.#publish(this.#bookmarkEvent(report), `bookmark ${report.kind}`);
-  }
-
-  #publish(event: CloudEvent, name: string): void {
-    this.#options.publish(event).catch((error: unknown) => this.#options.onLost(error, name));
+    this.#outlet.publish(this.#bookmarkEvent(report), `bookmark ${report.kind}`);
   }
 
   #eventOf(fact: ReplicationFact): CloudEvent {
-    const { events, componentId } = this.#options;
+    const { events, componentId } = this.#outlet;
     const { pairId } = fact;
     switch (fact.kind) {
       case 'bitmap-mode-entered':
@@ -67,7 +55,7 @@ export class EventReporter implements FactReporter {
   }
 
   #bookmarkEvent(report: BookmarkReport): CloudEvent {
-    const { events } = this.#options;
+    const { events } = this.#outlet;
     const { bookmarkId, name, level, planId } = report;
     const plan = planId === undefined ? {} : { planId };
     if (report.kind === 'failed') {

@@ -12,5 +12,4 @@ export interface OverAllocation {
 export interface TargetReporter {
   pairEvent(pairId: string, event: PairEvent): void;
   overAllocated(pairId: string, allocation: OverAllocation): void;
-  peerRefused(peer: { readonly code: string; readonly reason: string; readonly remoteAddress: string }): void;
 }

@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { ResyncReason } from '@secondsite/change-set';
+import type { EventOutlet } from '@secondsite/component';
 import {
-  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, type EventMaker, peerRefusedV1, replicationRecoveredV1,
+  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, replicationRecoveredV1,
   replicationStalledV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
 } from '@secondsite/contracts';
-import type { ResyncReason } from '@secondsite/change-set';
 import { isoFromMicros } from '@secondsite/units';
 import type { PairEvent } from '../pair/pair-types';
 import type { OverAllocation, TargetReporter } from './control-plane';
-
-export interface EventReporterOptions {
-  readonly events: EventMaker;
-  /** Durable on this machine when it resolves; reaches the bus when that is there. */
-  readonly publish: (event: CloudEvent) => Promise<void>;
-  readonly componentId: string;
-  /** The fact was lost (the file of pending events is full or cannot be written). */
-  readonly onLost: (error: unknown, fact: string) => void;
-}
 
 const REASON_CHARACTERS = 500;
 /** `change-set-applied` is said at most so often for a pair; the next one covers what was left out. */
@@ -27,27 +19,22 @@ const reasonOnBus: Readonly<Record<ResyncReason, 'baseline' | 'bitmap-mode' | 'r
 
 /** Turns facts into events. */
 export class EventReporter implements TargetReporter {
-  readonly #options: EventReporterOptions;
+  readonly #outlet: EventOutlet;
   readonly #lastApplied = new Map<string, number>();
 
-  constructor(options: EventReporterOptions) {
-    this.#options = options;
+  constructor(outlet: EventOutlet) {
+    this.#outlet = outlet;
   }
 
   pairEvent(pairId: string, event: PairEvent): void {
     if (event.kind === 'applied' && !this.#isDue(pairId)) return;
     const made = this.#eventOf(pairId, event);
-    if (made) this.#publish(made, event.kind);
+    if (made) this.#outlet.publish(made, event.kind);
   }
 
   overAllocated(pairId: string, { neededBytes, availableBytes }: OverAllocation): void {
     const reason = `over-allocation refused: replicas and retention need ${neededBytes} bytes, ${availableBytes} are there; shorten retention or add space`;
-    this.#publish(this.#stalled(pairId, reason), 'over-allocation');
-  }
-
-  peerRefused({ code, reason, remoteAddress }: { readonly code: string; readonly reason: string; readonly remoteAddress: string }): void {
-    const { events, componentId } = this.#options;
-    this.#publish(events.make(peerRefusedV1, { componentId, role: 'master-target', code, reason: short(reason), remoteAddress }), 'peer-refused');
+    this.#outlet.publish(this.#stalled(pairId, reason), 'over-allocation');
   }
 
   #isDue(pairId: string): boolean {
@@ -58,7 +45,7 @@ export class EventReporter implements TargetReporter {
   }
 
   #eventOf(pairId: string, event: PairEvent): CloudEvent | undefined {
-    const { events, componentId } = this.#options;
+    const { events, componentId } = this.#outlet;
     switch (event.kind) {
       case 'applied': {
         const { epoch, sequence, traceparent } = event;
@@ -86,11 +73,7 @@ export class EventReporter implements TargetReporter {
   }
 
   #stalled(pairId: string, reason: string): CloudEvent {
-    return this.#options.events.make(replicationStalledV1, { pairId, stalledSeconds: 0, waitsAt: 'master-target', reason: short(reason) });
-  }
-
-  #publish(event: CloudEvent, name: string): void {
-    this.#options.publish(event).catch((error: unknown) => this.#options.onLost(error, name));
+    return this.#outlet.events.make(replicationStalledV1, { pairId, stalledSeconds: 0, waitsAt: 'master-target', reason: short(reason) });
   }
 }
 

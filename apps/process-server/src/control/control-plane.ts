@@ -5,7 +5,6 @@ import type { Epoch, SequenceNumber } from '@secondsite/units';
 export type ProcessServerFact =
   | { readonly kind: 'flow-control-started'; readonly pairId: string; readonly heldBytes: number }
   | { readonly kind: 'flow-control-ended'; readonly pairId: string; readonly seconds: number }
-  | { readonly kind: 'peer-refused'; readonly code: string; readonly reason: string; readonly remoteAddress: string }
   | { readonly kind: 'resync-required'; readonly pairId: string; readonly reason: string }
   | {
       readonly kind: 'change-set-refused';

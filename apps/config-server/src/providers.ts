@@ -3,10 +3,13 @@ import type { Provider } from '@nestjs/common';
 import type { CertificateAuthority } from '@secondsite/certificates';
 import { MessageBus } from '@secondsite/messaging';
 import { ReadModelRebuild } from './administration/rebuild';
+import { ComponentEvents } from './component-events/component-events';
 import type { ConfigServerConfig } from './config';
 import type { Core } from './config-server';
+import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { Enrolments } from './enrolment/enrolments';
 import { InventoryService } from './inventory/inventory';
+import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
 import { DirectoryCache } from './read-models/directory-cache';
@@ -18,7 +21,7 @@ import { ServerClock } from './server-clock';
 import { History } from './status/history';
 import { Tenant } from './status/tenant';
 
-interface RestPartsForProviders {
+interface ProviderParts {
   readonly config: ConfigServerConfig;
   readonly core: Core;
   readonly bus: MessageBus;
@@ -27,8 +30,8 @@ interface RestPartsForProviders {
 }
 
 /** What the controllers are made from. */
-export function restProviders({ config, core, bus, authority, allowance }: RestPartsForProviders): Provider[] {
-  const { clock, commands, directories, live, store } = core;
+export function providers({ config, core, bus, authority, allowance }: ProviderParts): Provider[] {
+  const { clock, commands, componentEvents, directories, live, publisher, store } = core;
   const { tenantId, componentNatsUrls: natsUrls } = config;
   const inventory = new InventoryService(commands, directories, live, clock);
   const statuses = new PairStatuses(live, clock);
@@ -37,6 +40,9 @@ export function restProviders({ config, core, bus, authority, allowance }: RestP
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
     { provide: MessageBus, useValue: bus },
+    { provide: LiveStatus, useValue: live },
+    { provide: DesiredStatePublisher, useValue: publisher },
+    { provide: ComponentEvents, useValue: componentEvents },
     { provide: Tenant, useValue: new Tenant(tenantId) },
     { provide: InventoryService, useValue: inventory },
     { provide: PairStatuses, useValue: statuses },

@@ -12,8 +12,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type RunningComponent, startComponent } from '../component';
-import { readConfig } from '../config';
+import { startComponent } from './component';
+import { readConfig } from './config';
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -28,7 +28,7 @@ async function until<Result>(what: string, look: () => Promise<Result | undefine
 describe('a master target on the bus', () => {
   let nats: TestNats;
   let bus: MessageBus;
-  let component: RunningComponent;
+  let component: Awaited<ReturnType<typeof startComponent>>;
   let dataDir: string;
   const facts: string[] = [];
   const telemetry: Telemetry[] = [];

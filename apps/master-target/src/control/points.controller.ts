@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Controller } from '@nestjs/common';
+import { listPointsOperation, type PointSelection, type ReplyInputOf, type RequestOf, resolvePointOperation } from '@secondsite/contracts';
+import type { Bookmark, PointRequest } from '@secondsite/retention-journal';
+import { Answers } from '@secondsite/service-kit';
+import { isoFromMicros, type TimeMicros } from '@secondsite/units';
+import { DataPlane } from '../data-plane/data-plane';
+import { timeOf } from './time-of';
+import { pointRefusal } from './point-refusal';
+
+type PairPoints = ReplyInputOf<typeof listPointsOperation>['pairs'][number];
+
+/** Which instants can be recovered. */
+@Controller()
+export class PointsController {
+  constructor(private readonly dataPlane: DataPlane) {}
+
+  @Answers(listPointsOperation)
+  async list({ pairIds, from, to }: RequestOf<typeof listPointsOperation>): Promise<{ pairs: PairPoints[] }> {
+    const range = { ...(from !== undefined && { from: timeOf(from) }), ...(to !== undefined && { to: timeOf(to) }) };
+    return { pairs: await Promise.all(pairIds.map((pairId) => this.#pointsOf(pairId, range))) };
+  }
+
+  @Answers(resolvePointOperation)
+  async resolve({ pairIds, point }: RequestOf<typeof resolvePointOperation>): Promise<ReplyInputOf<typeof resolvePointOperation>> {
+    const resolved = await this.dataPlane.server.resolve(pairIds, requestOf(point));
+    if (!resolved.ok) return pointRefusal(resolved);
+    return { outcome: 'found', time: isoFromMicros(resolved.time), ...(resolved.bookmark && { bookmark: bookmarkOf(resolved.bookmark) }) };
+  }
+
+  async #pointsOf(pairId: string, range: { readonly from?: TimeMicros; readonly to?: TimeMicros }): Promise<PairPoints> {
+    const points = await this.dataPlane.server.points(pairId, range);
+    return {
+      pairId,
+      ranges: points.ranges.map(({ from, to, green }) => ({ from: isoFromMicros(from), to: isoFromMicros(to), green })),
+      bookmarks: points.bookmarks.filter((bookmark) => bookmark.recoverable).map(bookmarkOf),
+      ...(points.latest !== undefined && { latest: isoFromMicros(points.latest) }),
+    };
+  }
+}
+
+function requestOf(point: PointSelection): PointRequest {
+  if (point.kind === 'at') return { kind: 'time', time: timeOf(point.time) };
+  return point.kind === 'latest' ? { kind: 'latest' } : { kind: 'bookmark', nameOrId: point.name };
+}
+
+function bookmarkOf({ bookmarkId, name, level, time }: Bookmark) {
+  return { bookmarkId, name, level, time: isoFromMicros(time) };
+}
