@@ -32,7 +32,7 @@ export interface ProcessServerOptions {
 const checkpointMillis = 500;
 const freeSpaceMillis = 1000;
 const connectionsPerTarget = 4;
-const idleBodyBytesMax = 24 * MIB;
+const receiveBytesMax = 72 * MIB;
 
 /** The data plane of a process server: keeps change sets durably and forwards them. Needs no bus and no database. */
 export class ProcessServer {
@@ -54,7 +54,7 @@ export class ProcessServer {
     this.#lock = parts.lock;
     this.#freeSpace = parts.freeSpace;
     this.#clientTls = options.clientTls;
-    const pool = new BodyPool({ idleBytesMax: idleBodyBytesMax });
+    const pool = new BodyPool({ idleBytesMax: receiveBytesMax + 2 * options.memoryBytesMax });
     this.#pairs = new PairRegistry({
       directory: parts.spool,
       removeData: (pairId) => rm(join(parts.spool.path, pairId), { recursive: true, force: true }),
@@ -74,7 +74,7 @@ export class ProcessServer {
       pool,
       ...(options.serverTls ? { tls: options.serverTls } : {}),
       ...(options.onRefusedPeer ? { onRefusedPeer: options.onRefusedPeer } : {}),
-      limits: { budgetBytes: 80 * MIB, peerBudgetBytes: 48 * MIB },
+      limits: { budgetBytes: receiveBytesMax, peerBudgetBytes: (receiveBytesMax / 4) * 3 },
     });
   }
 

@@ -66,9 +66,12 @@ export class JournalGroup {
     this.#entries.append(part.entries);
   }
 
-  /** Makes all undo durable, then tells the open views. Only now may the replica be overwritten. */
+  /**
+   * Makes all undo durable, then tells the open views. Only now may the replica be overwritten. Without undo there is nothing that has to be
+   * durable first: then `RetentionJournal.sync` before a checkpoint is enough.
+   */
   async commit(): Promise<void> {
-    await this.#hooks.segment.file.sync();
+    if (this.#entries.count > 0) await this.#hooks.segment.file.sync();
     this.#hooks.segment.addEntries(this.#entries);
     this.#hooks.committed(this.#entries, this.#state);
   }

@@ -125,6 +125,7 @@ export class JournalSegment {
   /** Writes the index, durable on return; afterwards the segment never changes. All its records must be durable. */
   async seal(directory: StorageDirectory): Promise<void> {
     if (!this.#entries) return;
+    await this.file.sync();
     const bytes = encodeIndex({ segmentBytes: this.#bytes, timeline: this.#timeline }, this.#entries);
     const index = await directory.open(segmentName(this.base, 'index'), { create: true });
     await index.truncate(0);

@@ -169,6 +169,11 @@ export class RetentionJournal {
     if (bytes >= sizeLimit || entryCount >= this.#limits.segmentEntries || age >= ageLimit) await this.roll();
   }
 
+  /** What was recorded before the call is durable when it resolves, also of groups without undo. */
+  async sync(): Promise<void> {
+    await this.#newest.file.sync();
+  }
+
   /** Seals the open segment and begins the next. No group may be under way. */
   async roll(): Promise<void> {
     await this.#newest.seal(this.#directory);

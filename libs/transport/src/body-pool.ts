@@ -7,8 +7,8 @@ const pooledBytesMin = 256 * 1024;
 /**
  * Memory of request bodies, used again and again. It is shared memory: the garbage collector does not count it, while 8 MiB of ordinary
  * memory, fresh or moved to another thread, make it run for every few bodies, which costs more than receiving them. Whoever owns a body may
- * give its memory back, once, when nothing reads it any more; memory that is never given back is collected some time. At most
- * `idleBytesMax` wait here for the next body.
+ * give its memory back, once, when nothing reads it any more; memory that is never given back is collected some time, which may be late, so
+ * nothing is thrown away here as long as `idleBytesMax` is not passed: choose it as large as the most that can be in use.
  */
 export class BodyPool {
   readonly #idleBytesMax: ByteCount;

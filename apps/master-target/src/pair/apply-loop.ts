@@ -146,7 +146,8 @@ export class ApplyLoop {
     this.#clearFault();
     const due = this.#uncoveredBytes >= limits.checkpointBytes || this.#parts.clock() - this.#lastCheckpoint >= limits.checkpointMicros;
     if (due) this.#beginCheckpoint();
-    if (this.#uncoveredBytes >= 4 * limits.checkpointBytes) await this.#checkpointing;
+    // Passing sets take no room while they wait for a checkpoint.
+    if (!group[0]?.passing && this.#uncoveredBytes >= 4 * limits.checkpointBytes) await this.#checkpointing;
   }
 
   /** Nothing to apply: cover all with a checkpoint at once, then wait for the next set. */
@@ -234,7 +235,7 @@ export class ApplyLoop {
     const sets = this.#uncovered;
     const applied = journal.applied;
     [this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [[], 0, clock()];
-    await replica.sync();
+    await Promise.all([replica.sync(), journal.sync()]);
     await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
     for (const set of sets) cache.release(set);
     const { epoch, sequence, lastTime } = applied;

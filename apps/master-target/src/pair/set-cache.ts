@@ -8,6 +8,10 @@ import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
 import type { ByteCount } from '@secondsite/units';
 import type { StreamPlace } from './pair-types';
+import { streamMarkersOf } from './stream-watch';
+
+/** What a set makes of the stream: its instants are exact from then on, or not any more. Of sets of before a restart it is not known. */
+type StreamTurn = 'green' | 'broken' | 'none' | 'unknown';
 
 export interface CachedSet extends StreamPlace {
   readonly storedBytes: ByteCount;
@@ -19,6 +23,7 @@ export interface CachedSet extends StreamPlace {
   readonly passing: PromiseWithResolvers<void> | undefined;
   /** Kept while memory allows. */
   decoded: VerifiedChangeSet | undefined;
+  readonly turn: StreamTurn;
   /** The bytes as received, which `decoded` may share; until they are written and `decoded` is forgotten. */
   received: Uint8Array | undefined;
   /** Resolves when the set is durable here. */
@@ -59,6 +64,8 @@ export class SetCache {
   #memoryBytes = 0;
   /** Sets in the log, in line and not applied yet. */
   #keptToApply = 0;
+  /** What the stream is at the end of the line. */
+  #lineEnd: Exclude<StreamTurn, 'none'> = 'unknown';
   readonly #passing = new Set<CachedSet>();
   /** Why nothing passes any more. */
   #passingEnd: Error | undefined;
@@ -109,16 +116,17 @@ export class SetCache {
     return this.creditBytes === 0 && !nextInLine ? { kind: 'full' } : { kind: 'take' };
   }
 
-  /** True when the next set in line has none before it that is not applied yet, but for passing ones. */
-  isPassable(place: StreamPlace): boolean {
-    return place.epoch === this.#received.epoch && place.sequence === this.#received.sequence + 1 && this.#keptToApply === 0;
+  /** True when the set is next in line, in a part of the stream whose instants are not exact. `appliedIsGreen`: of what is applied. */
+  isPassable(place: StreamPlace, appliedIsGreen: boolean): boolean {
+    if (this.#lineEnd === 'unknown' && this.#keptToApply === 0) this.#lineEnd = appliedIsGreen ? 'green' : 'broken';
+    return this.#lineEnd === 'broken' && place.epoch === this.#received.epoch && place.sequence === this.#received.sequence + 1;
   }
 
   /** Takes a passable set without storing it; resolves when it is written to the replica. */
   pass(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
     if (this.#passingEnd) return Promise.reject(this.#passingEnd);
     const passing = Promise.withResolvers<void>();
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing, decoded, received: bytes, durable: passing.promise };
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing, decoded, turn: 'none', received: bytes, durable: passing.promise };
     this.#memoryBytes += decoded.header.contentBytes;
     this.#count(set, 1);
     this.#passing.add(set);
@@ -131,7 +139,7 @@ export class SetCache {
   /** Stores an admitted set; resolves when it is durable. A set of a newer epoch ends the one before. Rejects with the log's error. */
   take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
     if (place.epoch > this.#received.epoch) this.#beginEpoch(place.epoch);
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, received: bytes, durable: Promise.resolve() };
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, turn: turnOf(decoded), received: bytes, durable: Promise.resolve() };
     this.#keepDecoded(set, decoded);
     this.#count(set, 1);
     this.#waiting.set(place.sequence, set);
@@ -167,6 +175,7 @@ export class SetCache {
       next.continuityLost = next.sequence === 1 && this.#continuityLost;
       this.#ready.push(next);
       this.#keptToApply += 1;
+      if (next.turn !== 'none') this.#lineEnd = next.turn;
       this.#received = { epoch: next.epoch, sequence: next.sequence };
     }
   }
@@ -252,10 +261,17 @@ export class SetCache {
         continue;
       }
       if (key.epoch > this.#received.epoch) this.#beginEpoch(key.epoch);
-      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, passing: undefined, decoded: undefined, received: undefined, durable: Promise.resolve() };
+      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, passing: undefined, decoded: undefined, turn: 'unknown', received: undefined, durable: Promise.resolve() };
       this.#count(set, 1);
       this.#waiting.set(key.sequence, set);
       this.#advance();
     }
   }
+}
+
+/** The last marker counts. An epoch that claims to begin green is taken at its word here, which only keeps sets that could have passed. */
+function turnOf(set: VerifiedChangeSet): StreamTurn {
+  const last = streamMarkersOf(set).findLast(({ kind }) => kind === 'epoch-started' || kind === 'resync-started' || kind === 'resync-read');
+  if (!last) return 'none';
+  return last.kind === 'resync-read' || (last.kind === 'epoch-started' && last.reason === 'none') ? 'green' : 'broken';
 }

@@ -21,7 +21,7 @@ export class StreamWatch {
   }
 
   received(set: VerifiedChangeSet, { epoch, sequence }: StreamPlace): void {
-    for (const marker of markersOf(set)) {
+    for (const marker of streamMarkersOf(set)) {
       if (marker.kind === 'resync-read') {
         this.#everythingRead = true;
         this.#emit({ kind: 'resync-read', epoch, sequence });
@@ -31,7 +31,7 @@ export class StreamWatch {
 
   applied(set: VerifiedChangeSet, facts: SetFacts, volumeBytes: number): void {
     const { epoch, sequence } = facts;
-    for (const marker of markersOf(set)) {
+    for (const marker of streamMarkersOf(set)) {
       const starts = marker.kind === 'resync-started' || (marker.kind === 'epoch-started' && marker.reason !== 'none');
       if (starts) this.#emit({ kind: 'resync-started', epoch, sequence, reason: marker.reason, resyncBytes: marker.resyncBytes, volumeBytes });
     }
@@ -48,7 +48,7 @@ export class StreamWatch {
   }
 }
 
-function markersOf(set: VerifiedChangeSet): StreamMarker[] {
+export function streamMarkersOf(set: VerifiedChangeSet): StreamMarker[] {
   const markers = set.entries().filter((entry) => entry.kind === 'marker');
   return markers.map((entry) => decodeMarker(bytesOf(entry, set.data))).filter((marker) => marker !== undefined);
 }

@@ -187,7 +187,7 @@ export class TargetPair {
 
   /** Blocks of a resynchronisation under way: the source has them, and their regions stay marked there until a checkpoint covers them. */
   #mayPass(place: StreamPlace, decoded: VerifiedChangeSet): boolean {
-    if (this.#parts.journal.applied.green || !this.#parts.cache.isPassable(place)) return false;
+    if (!this.#parts.cache.isPassable(place, this.#parts.journal.applied.green)) return false;
     return decoded.entries().every(({ kind }) => kind === 'resync-write' || kind === 'resync-zero');
   }
 

@@ -53,6 +53,10 @@ export class PairHost {
     return this.#fault;
   }
 
+  get isOpen(): boolean {
+    return this.#thread !== undefined;
+  }
+
   /** The thread to call. Throws `pair/not-open` (retryable) while there is none. */
   get thread(): HostedThread<PairThread> {
     if (this.#thread) return this.#thread;

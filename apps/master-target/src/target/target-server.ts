@@ -42,7 +42,7 @@ export interface ServedView extends OpenView {
 }
 
 const stateName = 'desired-state.json';
-const IDLE_BODY_BYTES_MAX = 40 * MIB;
+const RECEIVE_BYTES_MAX = 96 * MIB;
 
 export class TargetServer {
   readonly #options: TargetServerOptions;
@@ -50,7 +50,7 @@ export class TargetServer {
   readonly #pairsFolder: DiskDirectory;
   readonly #hosts = new Map<string, PairHost>();
   readonly #server: ChangeSetServer;
-  readonly #pool = new BodyPool({ idleBytesMax: IDLE_BODY_BYTES_MAX });
+  readonly #pool = new BodyPool({ idleBytesMax: RECEIVE_BYTES_MAX });
   readonly #rates = new Map<string, { bytes: number; at: number }>();
   #tls: TargetServerOptions['tls'];
   #turn: Promise<unknown> = Promise.resolve();
@@ -65,7 +65,7 @@ export class TargetServer {
       handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId) },
       onFault: options.onFatal,
       pool: this.#pool,
-      limits: { budgetBytes: 96 * MIB, peerBudgetBytes: 72 * MIB },
+      limits: { budgetBytes: RECEIVE_BYTES_MAX, peerBudgetBytes: (RECEIVE_BYTES_MAX / 4) * 3 },
       ...(options.tls && options.dataTls !== false && { tls: options.tls.options }),
       ...(options.onRefusedPeer && { onRefusedPeer: options.onRefusedPeer }),
     });
@@ -159,12 +159,14 @@ export class TargetServer {
   async store({ pairId, epoch, sequence, body }: StoreRequest): Promise<StoreOutcome> {
     const host = this.#hosts.get(pairId);
     if (!host) return unknownPair(pairId);
+    if (!host.isOpen) return notOpen(host);
     return host.thread.call('store', { epoch, sequence, body });
   }
 
   async position(pairId: string): Promise<PositionOutcome> {
     const host = this.#hosts.get(pairId);
     if (!host) return unknownPair(pairId);
+    if (!host.isOpen) return notOpen(host);
     return { kind: 'known', ...(await host.thread.call('position', undefined)) };
   }
 
@@ -252,6 +254,11 @@ export class TargetServer {
 const closedPair = {
   epoch: 0, receivedSequence: 0, appliedSequence: 0, cacheBytes: 0, stage: 'resync-step-1', green: false, journalBytes: 0, views: 0,
 } as const;
+
+/** A new pair is open after a moment. */
+function notOpen(host: PairHost): StoreOutcome & { kind: 'held-off' } {
+  return { kind: 'held-off', code: 'pair/not-open', detail: host.fault ?? 'the pair is being opened', retryAfterMillis: 100 };
+}
 
 function unknownPair(pairId: string): StoreOutcome & { kind: 'refused' } {
   return { kind: 'refused', code: 'change-set/unknown-pair', detail: `this target has no pair ${pairId}`, hint: 'Wait until the plan has reached the master target, or check its address.' };

@@ -44,10 +44,13 @@ export interface PairForwarderOptions {
 type Failure = Exclude<PutOutcome, { readonly kind: 'stored' }> | ({ readonly kind: 'unreadable' } & ForwardFault);
 
 const unknownPair = 'change-set/unknown-pair';
+const notReady = new Set([unknownPair, 'pair/not-open']);
 const oldEpoch = 'change-set/old-epoch';
 const holdOffMillis = 250;
 const askAppliedMillis = 200;
 const WINDOW_SETS = 8;
+/** A new pair reaches the target a moment later than the process server; so often it is asked without waiting longer each time. */
+const UNKNOWN_PAIR_TRIES = 16;
 
 export class PairForwarder {
   readonly #options: PairForwarderOptions;
@@ -87,10 +90,10 @@ export class PairForwarder {
   /**
    * Sends a set that is not in the spool and that the agent still has, as soon as everything before it is with the target or on its way
    * there. Resolves with whether the target has it; then it counts as forwarded. Until then `content` is in use. Undefined: the target
-   * takes nothing now.
+   * is not going to take it.
    */
   passOn(set: PassingSet): Promise<boolean> | undefined {
-    if (!this.#targetTakes(set) || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
+    if (!this.#couldPass(set) || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#toPass.set(set.sequence, { set, resolve });
     this.#passWhatMay();
@@ -185,10 +188,11 @@ export class PairForwarder {
     return false;
   }
 
-  #targetTakes({ epoch, sequence }: StreamPlace): boolean {
+  /** A target that does not know the pair yet, or opens it, will take it in a moment. */
+  #couldPass({ epoch, sequence }: StreamPlace): boolean {
     const queue = this.#spool.oldestQueue();
-    const ready = !this.#stop.signal.aborted && !this.#options.paused && this.#knowsTarget && this.#pausedUntil <= performance.now();
-    return ready && queue !== undefined && !queue.damaged && queue.epoch === epoch && !queue.has(sequence);
+    const up = !this.#stop.signal.aborted && !this.#options.paused && (!this.#fault || notReady.has(this.#fault.code));
+    return up && queue !== undefined && !queue.damaged && queue.epoch === epoch && !queue.has(sequence);
   }
 
   #passWhatMay(): void {
@@ -204,7 +208,8 @@ export class PairForwarder {
   #mayPass(set: StreamPlace): boolean {
     const queue = this.#spool.oldestQueue();
     const { windowSets = WINDOW_SETS } = this.#options;
-    if (!queue || !this.#targetTakes(set) || this.#inFlight.size >= windowSets || set.sequence > queue.forwarded + windowSets) return false;
+    if (!queue || !this.#couldPass(set) || !this.#knowsTarget || this.#pausedUntil > performance.now()) return false;
+    if (this.#inFlight.size >= windowSets || set.sequence > queue.forwarded + windowSets) return false;
     for (let before = queue.forwarded + 1; before < set.sequence; before++) {
       if (!this.#inFlight.has(before) && !queue.isAcknowledged(before)) return false;
     }
@@ -312,8 +317,9 @@ export class PairForwarder {
     this.#fault = faultOf(outcome);
     if (outcome.kind === 'held-off') return this.#pause(outcome.retryAfterMillis);
     const { min, max } = this.#options.backOffMillis ?? { min: 100, max: 5000 };
-    this.#pause(Math.min(max, min * 2 ** this.#failures));
-    this.#failures = Math.min(this.#failures + 1, 16);
+    const passes = this.#fault.code === unknownPair && this.#failures < UNKNOWN_PAIR_TRIES;
+    this.#pause(passes ? min : Math.min(max, min * 2 ** this.#failures));
+    this.#failures = Math.min(this.#failures + 1, 32);
     this.#knowsTarget = false;
   }
 
