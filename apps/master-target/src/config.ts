@@ -13,7 +13,7 @@ const schema = componentSchema('master-target', {
   /** Received change sets of one pair on disk, not durable in its replica yet; above it senders are held off. */
   SECONDSITE_CACHE_BYTES_MAX: z.coerce.number().int().min(64 * MIB).default(2 * GIB),
   /** Decoded change sets of one pair in memory. */
-  SECONDSITE_MEMORY_BYTES_MAX: z.coerce.number().int().min(8 * MIB).default(32 * MIB),
+  SECONDSITE_MEMORY_BYTES_MAX: z.coerce.number().int().min(8 * MIB).default(64 * MIB),
   /** 1: pairs are accepted although replicas and retention may need more than the disk has. */
   SECONDSITE_OVERALLOCATE: switchSchema.default('0'),
 });

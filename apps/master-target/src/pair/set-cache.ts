@@ -205,9 +205,16 @@ export class SetCache {
     this.#ready.unshift(...sets);
   }
 
-  /** The set's bytes as received. */
-  read(set: CachedSet): Promise<Uint8Array> {
-    return this.#options.log.read(set.position as RecordPosition);
+  /** The set's bytes as received, in memory that `memory` gives. */
+  read(set: CachedSet, memory: (bytes: ByteCount) => ArrayBufferLike): Promise<Uint8Array> {
+    return this.#options.log.read(set.position as RecordPosition, memory);
+  }
+
+  /** Keeps what was read back until the set is applied; then its memory is recycled like that of a received set. */
+  keepRead(set: CachedSet, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): void {
+    this.#memoryBytes += decoded.header.contentBytes;
+    set.decoded = decoded;
+    set.received = bytes;
   }
 
   /** The set is written to the replica, not durable there yet. */

@@ -13,7 +13,8 @@ import { CheckpointFile } from './checkpoint-file';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { Quarantine } from './quarantine';
 import { RecentHops } from './recent-hops';
-import { type Admission, SetCache } from './set-cache';
+import { ReadMemory } from './read-memory';
+import { type Admission, type CachedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
 import { StreamWatch } from './stream-watch';
 import { faultOfRange } from './write-replica';
@@ -38,7 +39,7 @@ export interface TargetPairOptions {
 export interface PairLimits {
   /** Cached sets, on disk; above it senders are held off. Default 2 GiB. */
   readonly cacheBytesMax: ByteCount;
-  /** Cached sets kept decoded in memory; default 48 MiB. */
+  /** Cached sets kept decoded in memory; default 64 MiB. */
   readonly memoryBytesMax: ByteCount;
   /** How far ahead of a missing set others are taken; default 32. */
   readonly windowSets: number;
@@ -46,17 +47,17 @@ export interface PairLimits {
   readonly freeBytesMin: ByteCount;
   /** Segments of cache and journal; default 64 MiB each. */
   readonly segmentBytes: ByteCount;
-  /** Sets applied together; default 16 MiB, and a quarter of it while views are open. */
+  /** Sets applied together; default 32 MiB, and a quarter of it while views are open. */
   readonly groupBytes: ByteCount;
-  /** Replica writes after which a checkpoint is made; default 64 MiB. */
+  /** Replica writes after which a checkpoint is made; default 128 MiB. */
   readonly checkpointBytes: ByteCount;
   /** … and the time after which one is made; default 1 s. */
   readonly checkpointMicros: TimeMicros;
 }
 
 const defaultLimits: PairLimits = {
-  cacheBytesMax: 2 * GIB, memoryBytesMax: 48 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
-  groupBytes: 16 * MIB, checkpointBytes: 64 * MIB, checkpointMicros: 1e6,
+  cacheBytesMax: 2 * GIB, memoryBytesMax: 64 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
+  groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6,
 };
 
 interface PairParts {
@@ -66,6 +67,8 @@ interface PairParts {
   readonly checkpoint: CheckpointFile;
   readonly quarantine: Quarantine;
   readonly cache: SetCache;
+  /** For sets that are read back from the cache. */
+  readonly readMemory: ReadMemory;
   readonly limits: PairLimits;
 }
 
@@ -91,7 +94,7 @@ export class TargetPair {
       retention: options.retention,
       clock: options.clock,
       delay: options.delay,
-      load: async (set) => set.decoded ?? this.#decodeCached(await parts.cache.read(set), set),
+      load: async (set) => set.decoded ?? this.#readBack(set),
       emit: (event) => this.#emit(event),
       onApplied: options.onApplied ?? (() => undefined),
       cacheIsDamaged: parts.log.corrupt.length > 0,
@@ -113,14 +116,17 @@ export class TargetPair {
       ...(applied && { replicaState: applied }),
     });
     const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });
+    const readMemory = new ReadMemory(2 * limits.groupBytes);
     const cache = new SetCache({
       ...limits, log,
       applied: applied ?? { epoch: 0, sequence: 0 },
       endedEpochs: checkpoint.current?.endedEpochs ?? [],
-      recycle: options.recycle ?? (() => undefined),
+      recycle: (memory) => {
+        if (!readMemory.giveBack(memory)) options.recycle?.(memory);
+      },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { replica, log, journal, checkpoint, quarantine, cache, limits });
+    const pair = new TargetPair(options, { replica, log, journal, checkpoint, quarantine, cache, readMemory, limits });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -297,6 +303,14 @@ export class TargetPair {
     await this.#parts.journal.close();
     await this.#parts.checkpoint.close();
     await this.#parts.replica.close();
+  }
+
+  async #readBack(set: CachedSet): Promise<VerifiedChangeSet> {
+    const { cache, readMemory } = this.#parts;
+    const bytes = await cache.read(set, (length) => readMemory.take(length));
+    const decoded = await this.#decodeCached(bytes, set);
+    cache.keepRead(set, { bytes, decoded });
+    return decoded;
   }
 
   async #decodeCached(bytes: Uint8Array, place: StreamPlace): Promise<VerifiedChangeSet> {
