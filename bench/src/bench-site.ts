@@ -42,7 +42,7 @@ export class BenchSite {
   }
 
   async protect(disk: ProtectedDisk): Promise<void> {
-    await this.cluster.cli('plan', 'create', `plan-${disk.name}`, '--volume', disk.name, '--retention', '24h');
+    await this.cluster.createPlan(`plan-${disk.name}`, disk.name);
     await this.cluster.whenInSync(`plan-${disk.name}`, { secondsMax: 600 });
   }
 
@@ -61,12 +61,13 @@ export class BenchSite {
     await rm(disk.image, { force: true });
   }
 
-  /** Resident memory of each process in MiB. */
-  async residentMebibytes(): Promise<Record<string, number>> {
-    const sizes: Record<string, number> = {};
+  /** Resident memory of each process in MiB: now, and the most it ever was. */
+  async residentMebibytes(): Promise<Record<string, { readonly now: number; readonly peak: number }>> {
+    const sizes: Record<string, { now: number; peak: number }> = {};
     for (const { name, pid } of await this.cluster.processes()) {
       const status = await readFile(`/proc/${pid}/status`, 'utf8');
-      sizes[name] = Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+      const mebibytes = (field: string): number => Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024);
+      sizes[name] = { now: mebibytes('VmRSS'), peak: mebibytes('VmHWM') };
     }
     return sizes;
   }

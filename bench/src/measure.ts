@@ -13,11 +13,15 @@ export interface Figure {
   readonly maximum: number;
 }
 
-/** Runs A B A B … so that a machine whose speed drifts is unkind to all alike; the first round warms up and is not counted. */
-export async function measureInterleaved(contestants: readonly Contestant[], rounds: number): Promise<Figure[]> {
+/**
+ * Runs A B A B … so that a machine whose speed drifts is unkind to all alike; the first round warms up and is not counted. `before` makes the
+ * machine alike for each run.
+ */
+export async function measureInterleaved(contestants: readonly Contestant[], rounds: number, before: () => Promise<void> = async () => undefined): Promise<Figure[]> {
   const figures = contestants.map(() => [] as number[]);
   for (let round = 0; round <= rounds; round++) {
     for (const [index, contestant] of contestants.entries()) {
+      await before();
       const figure = await contestant.run();
       if (round > 0) (figures[index] as number[]).push(figure);
     }

@@ -10,18 +10,24 @@ import type { TableRow } from '../table-row';
 
 const diskBytes = GIB;
 const writtenBytes = 1536 * MIB;
-/** A little above what is asked for. Without a limit the writer outruns the change buffer, and bitmap mode with its resynchronisation is measured instead. */
-const offeredMebibytesPerSecond = 120;
+export interface SustainedOptions {
+  readonly rounds: number;
+  readonly title: string;
+  readonly leastRatio: number;
+  readonly offeredMebibytesPerSecond: number;
+}
 
 /**
  * 64 KiB random writes from the application to the replica: the time until the last one is applied at the target, beside fio doing the
- * target's part alone on the same file system: read the old block, append it to a log synced every 8 MiB, write the new block.
+ * target's part alone on the same file system: read the old block, append it to a log synced every 8 MiB, write the new block. The rate offered
+ * is a little above what is asked for: without a limit the writer outruns the change buffer, and bitmap mode with its resynchronisation is
+ * measured instead.
  */
-export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio }: { rounds: number; title: string; leastRatio: number }): Promise<{ row: TableRow; megabytesPerSecond: number }> {
+export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio, offeredMebibytesPerSecond }: SustainedOptions): Promise<{ row: TableRow; megabytesPerSecond: number }> {
   const disk = await site.addDisk({ sizeBytes: diskBytes });
   await site.protect(disk);
   const [ours, peer] = await measureInterleaved([
-    { name: 'agent to applied', run: () => writeUntilApplied(site, disk) },
+    { name: 'agent to applied', run: () => writeUntilApplied(site, disk, offeredMebibytesPerSecond) },
     { name: 'fio: read old, append, write new', run: () => targetPattern(site.folder) },
   ], rounds);
   await site.remove(disk);
@@ -30,7 +36,7 @@ export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio 
   return { row: { title, unit: 'MB/s', ours, peers: [peer], reach: [{ kind: 'least', ratio: leastRatio }], note }, megabytesPerSecond: ours.median };
 }
 
-async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk): Promise<number> {
+async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, offeredMebibytesPerSecond: number): Promise<number> {
   const started = performance.now();
   await fio([
     '--name=writes', '--ioengine=nbd', `--uri=${disk.uri}`, '--rw=randwrite', '--bs=64k', '--iodepth=16', `--size=${diskBytes}`, `--io_size=${writtenBytes}`,

@@ -6,6 +6,7 @@ import type { BenchSite } from '../bench-site';
 import { fio, nbdWrites } from '../fio';
 import { measureInterleaved } from '../measure';
 import { Nbdkit } from '../nbdkit';
+import { settleMachine } from '../settle-machine';
 import type { TableRow } from '../table-row';
 
 const diskBytes = GIB;
@@ -21,6 +22,7 @@ export async function tapRows(site: BenchSite, rounds: number): Promise<TableRow
   await plain.close();
   const nbdkit = await Nbdkit.serve(plainImage);
   const run = async (uri: string, depth: number) => fio(nbdWrites({ uri, block: '4k', depth, seconds: secondsPerRun, sizeBytes: diskBytes }));
+  const settle = () => settleMachine({ folder: site.folder, memoryBytes: 2 * diskBytes });
   const ours = async (depth: number) => {
     const figures = await run(disk.uri, depth);
     await site.whenApplied(disk);
@@ -29,11 +31,11 @@ export async function tapRows(site: BenchSite, rounds: number): Promise<TableRow
   const [deepOurs, deepPeer] = await measureInterleaved([
     { name: 'tap, captured and replicated', run: async () => (await ours(32)).iops },
     { name: 'nbdkit file, no capture', run: async () => (await run(nbdkit.uri, 32)).iops },
-  ], rounds);
+  ], rounds, settle);
   const [shallowOurs, shallowPeer] = await measureInterleaved([
     { name: 'tap, captured and replicated', run: async () => (await ours(1)).p50Micros },
     { name: 'nbdkit file, no capture', run: async () => (await run(nbdkit.uri, 1)).p50Micros },
-  ], rounds);
+  ], rounds, settle);
   await nbdkit.stop();
   await site.remove(disk);
   if (!deepOurs || !deepPeer || !shallowOurs || !shallowPeer) throw new Error('a contestant is missing');

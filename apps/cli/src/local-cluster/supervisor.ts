@@ -3,7 +3,7 @@
  * Keeps the parts of a local cluster running. Level-triggered: each round starts what does not run (and is not held), in order; so a first start,
  * a part that died and a supervisor that was itself killed are the same case. Parts outlive the supervisor.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,7 +31,19 @@ const roundMillis = 300;
 const nodeFlags = ['--enable-source-maps', '--max-semi-space-size=4'];
 
 /** On one machine the agent, which is in the path of the application's writes, goes before what only has to catch up. */
-const niceness = { agent: 0, 'config-server': 0, 'process-server': 5, 'master-target': 10 } as const;
+const niceness = { agent: 0, 'config-server': 0, 'process-server': 10, 'master-target': 15 } as const;
+
+/**
+ * Where the kernel groups processes by session (CONFIG_SCHED_AUTOGROUP), and each part has a session of its own, `nice` counts only inside
+ * of one and the group has a value of its own. Best effort: without it the parts share the processors evenly.
+ */
+function setGroupNiceness(pid: number, value: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, String(value));
+  } catch (error) {
+    if (!['ENOENT', 'EACCES', 'EPERM', 'EAGAIN', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
 
 export class Supervisor {
   readonly #config: CliConfig;
@@ -124,7 +136,8 @@ export class Supervisor {
     const listen = name === 'agent' ? {} : { SECONDSITE_LISTEN: `127.0.0.1:${await this.#listenPort(name)}` };
     const env = { ...environment, ...listen, SECONDSITE_DATA_DIR: runDir, SECONDSITE_HOME: undefined };
     const node = [process.execPath, ...nodeFlags, appMain(name)];
-    await startService({ name, runDir, command: 'nice', args: ['-n', String(niceness[name]), ...node], env });
+    const { pid } = await startService({ name, runDir, command: 'nice', args: ['-n', String(niceness[name]), ...node], env });
+    setGroupNiceness(pid, niceness[name]);
     return waitForReadyFile<ReadyFile>({ name, runDir, readyFile: join(runDir, 'ready.json'), timeoutMillis: 60_000 });
   }
 
