@@ -63,9 +63,7 @@ function settle(site: BenchSite): Promise<void> {
 async function protectOnce(site: BenchSite, source: string): Promise<number> {
   const disk = await site.addDisk({ sizeBytes: diskBytes, fill: async (image) => void (await runProgram('cp', ['--sparse=always', source, image])) });
   await settle(site);
-  const started = performance.now();
-  await site.protect(disk);
-  const seconds = (performance.now() - started) / 1000;
+  const seconds = await site.secondsToProtect(disk);
   await site.remove(disk);
   return seconds;
 }
