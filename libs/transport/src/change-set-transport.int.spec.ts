@@ -58,6 +58,26 @@ describe('sending change sets', () => {
     expect(Buffer.from(request?.body ?? []).equals(expected)).toBe(true);
   });
 
+  it('tells the handler which set is the oldest that the sender still has, if the sender says so', async () => {
+    const { receiver, client } = await start();
+    for (const oldestPending of [undefined, 1, 5, Number.MAX_SAFE_INTEGER]) {
+      await client.put(parts(10), { ...key, oldestPending });
+      expect(receiver.requests.at(-1)?.oldestPending).toBe(oldestPending);
+    }
+  });
+
+  it.each(['', '0', '-1', '+5', '05', '5.0', '1e3', '0x10', '5, 6', 'five', '9007199254740992', '99999999999999999999'])(
+    'takes the set and ignores %j as the oldest one of the sender',
+    async (value) => {
+      const { receiver, port } = await start();
+      const { socket, received } = await rawConnection(port);
+      socket.write(putHead(3).replace('\r\n\r\n', `\r\nSecondsite-Oldest-Pending: ${value}\r\n\r\n`) + 'abc');
+      await waitUntil('there is an answer', () => received().includes('\r\n\r\n'));
+      expect(received()).toContain('HTTP/1.1 200');
+      expect(receiver.requests).toMatchObject([{ ...key, oldestPending: undefined }]);
+    },
+  );
+
   it('hands large bodies over in memory that threads can share', async () => {
     const { receiver, client } = await start();
     await client.put(parts(700_000), key);

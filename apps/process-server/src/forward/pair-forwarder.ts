@@ -97,6 +97,7 @@ export class PairForwarder {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#toPass.set(set.sequence, { set, resolve });
     this.#passWhatMay();
+    if (!this.#knowsTarget) this.#signal.raise();
     return promise;
   }
 
@@ -153,9 +154,8 @@ export class PairForwarder {
     }
     if (queue.damaged) return true;
     // Also when nothing in line is here: sets that were passed on before a restart are with the target.
-    if (!this.#knowsTarget && queue.setCount > 0) return this.#askTarget(queue);
+    if (!this.#knowsTarget && (queue.setCount > 0 || this.#toPass.size > 0)) return this.#askTarget(queue);
     if (this.#isBeyondRepair(queue)) return true;
-    if (queue.forwarded === queue.received) return true;
     for (let set = this.#next(queue); set; set = this.#next(queue)) this.#send(set);
     this.#passWhatMay();
     return true;

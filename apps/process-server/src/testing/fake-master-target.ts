@@ -19,6 +19,12 @@ export class FakeMasterTarget implements ChangeSetHandler {
   readonly windowSets = 8;
   compressedSets = 0;
   requests = 0;
+  /** `epoch/sequence` of every set that arrived damaged, or repeated with other bytes than before. */
+  readonly damaged: string[] = [];
+  /** 0: whoever sends is asked to wait a moment. */
+  creditBytes = 64 << 20;
+  /** Nothing is looked at or answered before this. */
+  gate: Promise<void> | undefined;
   /** Answers instead of storing; undefined lets the set through. */
   answer: ((request: StoreRequest) => StoreOutcome | undefined) | undefined;
   #server: ChangeSetServer | undefined;
@@ -38,10 +44,15 @@ export class FakeMasterTarget implements ChangeSetHandler {
 
   async store(request: StoreRequest): Promise<StoreOutcome> {
     this.requests += 1;
+    await this.gate;
     const answer = this.answer?.(request);
     if (answer) return answer;
     const content = await this.#contentOf(request);
-    if (typeof content === 'string') return { kind: 'corrupt', code: 'change-set/corrupt', detail: content, hint: 'Send it again.' };
+    const place = `${request.epoch}/${request.sequence}`;
+    if (typeof content === 'string') {
+      this.damaged.push(place);
+      return { kind: 'corrupt', code: 'change-set/corrupt', detail: content, hint: 'Send it again.' };
+    }
     const stream = this.#streamOf(request.pairId);
     if (request.epoch < stream.epoch) return { kind: 'refused', code: 'change-set/old-epoch', detail: 'older', hint: 'Begin a new epoch.' };
     if (request.epoch > stream.epoch) {
@@ -50,7 +61,9 @@ export class FakeMasterTarget implements ChangeSetHandler {
     }
     const next = contiguous(stream) + 1;
     if (request.sequence >= next + this.windowSets) return { kind: 'held-off', code: 'change-set/gap', detail: `${next} is missing`, retryAfterMillis: 20 };
-    if (!stream.sets.has(request.sequence)) stream.arrivals.push(`${request.epoch}/${request.sequence}`);
+    const known = stream.sets.get(request.sequence);
+    if (!known) stream.arrivals.push(place);
+    else if (!Buffer.from(known).equals(content)) this.damaged.push(place);
     stream.sets.set(request.sequence, content);
     return { kind: 'stored', ...this.#progress(stream) };
   }
@@ -65,8 +78,14 @@ export class FakeMasterTarget implements ChangeSetHandler {
     return contiguous(this.#streamOf(pairId));
   }
 
+  /** As after a crash that lost what was not durable yet: sets of the newest epoch behind this one. */
+  forgetAfter(pairId: string, sequence: number): void {
+    const { sets } = this.#streamOf(pairId);
+    for (const known of sets.keys()) if (known > sequence) sets.delete(known);
+  }
+
   #progress(stream: Stream) {
-    return { appliedEpoch: stream.epoch, appliedSequence: contiguous(stream), creditBytes: 64 << 20 };
+    return { appliedEpoch: stream.epoch, appliedSequence: contiguous(stream), creditBytes: this.creditBytes };
   }
 
   #streamOf(pairId: string): Stream {

@@ -9,6 +9,8 @@ export interface SampleSet {
   /** Default 4096. */
   readonly dataBytes?: number;
   readonly marker?: StreamMarker;
+  /** Blocks of a resynchronisation instead of a write. */
+  readonly resync?: boolean;
   readonly traceparent?: string;
 }
 
@@ -19,13 +21,17 @@ export function dataOf({ epoch, sequence, dataBytes = 4096 }: SampleSet): Uint8A
   return new Uint8Array(dataBytes).map((_, index) => (epoch * 101 + sequence * 31 + (index >> 6)) % 251);
 }
 
-/** A whole change set with one write, as bytes on the wire; optionally with a marker after the write. */
+/**
+ * A whole change set as bytes on the wire: one write, or blocks of a resynchronisation with data and without; optionally with a marker after
+ * them.
+ */
 export function changeSetBytes(sample: SampleSet): Uint8Array {
-  const { pairId, epoch, sequence, marker, traceparent } = sample;
+  const { pairId, epoch, sequence, marker, resync = false, traceparent } = sample;
   const data = dataOf(sample);
   const time = startMicros + sequence;
-  const write: LooseEntry = { kind: 'write', time, offset: sequence * data.length, length: data.length, bytes: [data] };
-  const mark = marker && encodeMarker(marker);
-  const entries: LooseEntry[] = mark ? [write, { kind: 'marker', time, offset: 0, length: 0, bytes: [mark] }] : [write];
+  const offset = sequence * data.length;
+  const entries: LooseEntry[] = [{ kind: resync ? 'resync-write' : 'write', time, offset, length: data.length, bytes: [data] }];
+  if (resync) entries.push({ kind: 'resync-zero', time, offset: offset + data.length, length: 4096, bytes: [] });
+  if (marker) entries.push({ kind: 'marker', time, offset: 0, length: 0, bytes: [encodeMarker(marker)] });
   return Buffer.concat(encodeChangeSet({ pairId, epoch, sequence, traceparent }, entries).parts);
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/**
+ * A connection that can be held: what the sender has not handed to the kernel by then (some megabytes fit in there) stays in the sender's
+ * memory until the wire is released.
+ */
+export class GatedWire {
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  #held = false;
+
+  /** Leads to `url`; returns the address to use instead. */
+  async start(url: string): Promise<string> {
+    const { hostname, port } = new URL(url);
+    this.#server = createServer((socket) => this.#join(socket, connect(Number(port), hostname)));
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  hold(): void {
+    this.#held = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  release(): void {
+    this.#held = false;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server) return;
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await once(this.#server, 'close');
+  }
+
+  #join(near: Socket, far: Socket): void {
+    this.#sockets.add(near);
+    near.on('data', (chunk) => far.write(chunk));
+    if (this.#held) near.pause();
+    far.pipe(near);
+    const end = (): void => {
+      this.#sockets.delete(near);
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) socket.on('error', end).on('close', end);
+  }
+}
