@@ -6,7 +6,7 @@
  */
 import { type CurrentEvent, deadLetterSubject, readEvent, streamNames, subjectMatches } from '@secondsite/contracts';
 import { isOperationError } from '@secondsite/units';
-import { AckPolicy, type Consumer, type ConsumerConfig, DeliverPolicy, headers, type JsMsg, nanos, type NatsConnection } from 'nats';
+import { AckPolicy, type Consumer, type ConsumerConfig, type ConsumerMessages, DeliverPolicy, headers, type JsMsg, nanos, type NatsConnection } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BusLog, silentLog } from './bus-log';
 import type { NatsLink } from './nats-link';
@@ -38,6 +38,8 @@ export interface ConsumeOptions {
 
 const batchSize = 16;
 const fetchMillis = 5_000;
+/** What the server has sent already should have arrived by then; a server that is away is not waited for any longer. */
+const flushMillis = 1_000;
 const backOffMillisMax = 30_000;
 
 export class EventConsumer {
@@ -46,7 +48,9 @@ export class EventConsumer {
   private readonly log: BusLog;
   private readonly attemptsMax: number;
   private readonly ackWaitMillis: number;
-  private fetching: { stop(): void } | undefined;
+  /** While stopping: everything that the server had sent is here. */
+  private flushed = false;
+  private fetching: ConsumerMessages | undefined;
 
   constructor(private readonly link: NatsLink, private readonly options: ConsumeOptions, log: BusLog = silentLog) {
     this.log = log;
@@ -55,10 +59,12 @@ export class EventConsumer {
     this.running = this.run();
   }
 
-  /** Finishes the event in hand and stops. Idempotent. */
+  /** Finishes the event in hand, gives those behind it back at once, and stops. Idempotent. */
   async close(): Promise<void> {
     this.stop.abort();
-    this.fetching?.stop();
+    await this.link.flush(flushMillis);
+    this.flushed = true;
+    if (this.fetching?.getPending() === 0) this.fetching.stop();
     await this.running;
   }
 
@@ -103,15 +109,27 @@ export class EventConsumer {
       const messages = await consumer.fetch({ max_messages: batchSize, expires: fetchMillis });
       this.fetching = messages;
       const stopOnDisconnect = this.link.onDisconnected(() => messages.stop());
+      const untouched: JsMsg[] = [];
       try {
         for await (const message of messages) {
-          if (this.stop.signal.aborted) message.nak();
+          if (this.stop.signal.aborted) untouched.push(message);
           else await this.handle(connection, message);
+          // The one in hand still counts as pending.
+          if (this.flushed && messages.getPending() <= 1) break;
         }
       } finally {
         stopOnDisconnect();
+        await this.giveBack(untouched);
       }
     }
+  }
+
+  /** Only when the server knows that nothing is asked for any more: else it would deliver them here again, and they would wait for `ackWait`. */
+  private async giveBack(messages: readonly JsMsg[]): Promise<void> {
+    if (messages.length === 0) return;
+    await this.link.flush(flushMillis);
+    for (const message of messages) message.nak();
+    await this.link.flush(flushMillis);
   }
 
   private async handle(connection: NatsConnection, message: JsMsg): Promise<void> {

@@ -70,6 +70,13 @@ export class NatsLink {
     return this.connection();
   }
 
+  /** Resolves when all that the server had sent before the call has arrived, or after the time limit, or at once without a connection. */
+  async flush(timeoutMillis: number): Promise<void> {
+    if (!this.up) return;
+    const limit = delay(timeoutMillis, undefined, { ref: false });
+    await Promise.race([this.connection().flush().catch(() => undefined), limit]); // A connection that breaks now has nothing more to say.
+  }
+
   /** Calls back at every connection and reconnection, also at once when connected now. Returns how to stop that. */
   onConnected(listener: () => void): () => void {
     this.states.on('connected', listener);
