@@ -6,6 +6,7 @@ import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite, ProtectedDisk } from '../bench-site';
 import { fio, nbdWrites } from '../fio';
 import { measureInterleaved, quantile, summarize } from '../measure';
+import { settleMachine } from '../settle-machine';
 import type { TableRow } from '../table-row';
 
 const diskBytes = GIB;
@@ -29,7 +30,7 @@ export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio,
   const [ours, peer] = await measureInterleaved([
     { name: 'agent to applied', run: () => writeUntilApplied(site, disk, offeredMebibytesPerSecond) },
     { name: 'fio: read old, append, write new', run: () => targetPattern(site.folder) },
-  ], rounds);
+  ], rounds, () => settleMachine({ folder: site.folder, memoryBytes: 4 * diskBytes }));
   await site.remove(disk);
   if (!ours || !peer) throw new Error('a contestant is missing');
   const note = `offered ${Math.round((offeredMebibytesPerSecond * MIB) / 1e6)} MB/s; the time includes applying the last write`;

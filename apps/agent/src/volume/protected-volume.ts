@@ -110,6 +110,15 @@ export class ProtectedVolume {
     }
   }
 
+  /** The same for a bookmark of this volume only, at once: what was written until now is before it. */
+  cutAlone({ bookmarkId, name, level }: Omit<CutRequest, 'time'>): CutReply & { readonly time: TimeMicros } {
+    if (!this.#protection || this.#changing) throw notProtected(this.#settings);
+    const { replication } = this.#protection;
+    const [started, time] = [millis(), this.#times.now()];
+    const place = replication.cut({ kind: 'bookmark', bookmarkId, name, level }, time);
+    return { pairId: replication.pairId, ...place, time, heldMillis: millis() - started };
+  }
+
   release(): void {
     clearTimeout(this.#holdTimer);
     this.#holdTimer = undefined;

@@ -76,6 +76,8 @@ export interface VolumeThread extends ThreadContract {
     /** Writes wait from now on, until `cut`, `release` or a time limit. Answers the newest time in the stream. */
     hold(): TimeMicros;
     cut(request: CutRequest): CutReply;
+    /** Without `hold`: at a time of this volume's choice, which is answered. */
+    cutAlone(request: Omit<CutRequest, 'time'>): CutReply & { readonly time: TimeMicros };
     release(): void;
     hops(key: { readonly epoch: Epoch; readonly sequence: SequenceNumber } | undefined): ChangeSetHops | undefined;
     useCredentials(credentials: Credentials): void;

@@ -16,6 +16,7 @@ serveThread<VolumeThread, VolumeThreadData>(async (side, { settings, environment
       configure: (changed) => volume.configure(changed),
       hold: () => volume.hold(),
       cut: (request) => volume.cut(request),
+      cutAlone: (request) => volume.cutAlone(request),
       release: () => volume.release(),
       hops: (key) => volume.hops(key),
       useCredentials: (credentials) => volume.useCredentials(credentials),
