@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { waitFor } from '@secondsite/cli/testing';
-import { existsSync } from 'node:fs';
+import { isListening } from '@secondsite/nbd/testing';
 
 /** `nbdkit file` on a unix socket: the peer without any capture. */
 export class Nbdkit {
@@ -12,7 +12,7 @@ export class Nbdkit {
     const socket = `${image}.sock`;
     await rm(socket, { force: true });
     const child = spawn('nbdkit', ['--foreground', '--exit-with-parent', '--unix', socket, 'file', image], { stdio: 'ignore' });
-    await waitFor('nbdkit to listen', 10, async () => existsSync(socket));
+    await waitFor('nbdkit to listen', 10, async () => isListening(socket));
     return new Nbdkit(`nbd+unix:///?socket=${socket}`, socket, child);
   }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { describe, it } from '@jest/globals';
+import { isListening } from './listening-socket';
 import { waitUntil } from './wait-until';
 
 const run = promisify(execFile);
@@ -12,13 +12,13 @@ export async function output(program: string, parameters: readonly string[]): Pr
   return (await run(program, parameters, { timeout: 60_000, maxBuffer: 64 * 1024 * 1024 })).stdout;
 }
 
-/** A server that runs until `stop`; resolves when its socket file is there. */
+/** A server that runs until `stop`; resolves when it accepts connections. */
 export async function started(program: string, parameters: readonly string[], socket: string): Promise<{ stop(): Promise<void> }> {
   const child = spawn(program, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
-  await waitUntil(`${program} listens: ${said}`, () => existsSync(socket));
+  await waitUntil(`${program} listens: ${said}`, () => isListening(socket));
   return {
     stop: async () => {
       child.kill();
