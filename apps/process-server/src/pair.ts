@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { carriesOnlyResync, type StoredChangeSet } from '@secondsite/change-set';
+import type { StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { startSpan } from '@secondsite/telemetry';
 import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
@@ -71,8 +71,7 @@ export class Pair {
   }
 
   /**
-   * Stores a set whose bytes were checked. `stored` only when it is durable, here or, for blocks of a resynchronisation, when the target has
-   * taken it. `oldestPending`: see StoreRequest.
+   * Stores a set whose bytes were checked. `stored` only when it is durable here or the target has taken it. `oldestPending`: see StoreRequest.
    */
   async store(set: StoredChangeSet, content: Uint8Array, oldestPending?: SequenceNumber): Promise<Stored | HeldOff | Refusal> {
     const { epoch, sequence } = set.header;
@@ -81,9 +80,13 @@ export class Pair {
     const heldOff = this.#heldOff(set, content.length);
     if (heldOff) return heldOff;
     if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
-    const passed = await this.#passOn(set, content);
-    if (passed === 'passed') return { kind: 'stored', ...this.#progress() };
     const stage = stageOfSet(set);
+    const passed = await this.#passOn(set, content);
+    if (passed === 'passed') {
+      this.#received(content.length, stage);
+      this.#spool.giveBack(content);
+      return { kind: 'stored', ...this.#progress() };
+    }
     const span = startSpan({ name: 'spool', traceparent: set.header.traceparent, attributes: this.#attributes(set.header) });
     try {
       const { firstTime, traceparent } = set.header;
@@ -172,13 +175,13 @@ export class Pair {
   }
 
   /**
-   * Blocks of a resynchronisation are kept by the disk that they were read from, so they go on to the target without being written down
-   * here (ADR 11), unless the target is slow to answer: then the spool takes them, and the agent is free to go on.
+   * A set goes on to the target without being written down here, as long as the target takes it in time: the agent keeps it until then
+   * (ADR 11). From a target that is slow to answer the spool takes over, and the agent is free to go on.
    */
   async #passOn(set: StoredChangeSet, content: Uint8Array): Promise<'passed' | 'passing' | 'not-passed'> {
     const { epoch, sequence, traceparent } = set.header;
     const forwarder = this.#forwarder;
-    const passing = carriesOnlyResync(set) ? forwarder.passOn({ epoch, sequence, traceparent, content }) : undefined;
+    const passing = forwarder.passOn({ epoch, sequence, traceparent, content });
     if (!passing) return 'not-passed';
     this.hops.spooled({ epoch, sequence, storedBytes: content.length, traceparent, spoolDurableAt: undefined });
     const slow = Promise.withResolvers<'slow'>();
@@ -188,18 +191,21 @@ export class Pair {
     if (outcome === 'slow' && forwarder.takeBack(set.header)) return 'not-passed';
     if (outcome !== true) return 'passing';
     counters.passedSets.add(1);
-    this.#spool.giveBack(content);
     return 'passed';
   }
 
   /** The set's content is the spool's now. */
   #stored({ epoch, sequence, traceparent }: StoredChangeSet['header'], bytes: ByteCount, stage: ReturnType<typeof stageOfSet>): void {
     this.#services.freeSpace.count(bytes);
+    this.hops.spooled({ epoch, sequence, storedBytes: bytes, traceparent, spoolDurableAt: this.#services.now() });
+    this.#received(bytes, stage);
+    this.#forwarder.wake();
+  }
+
+  #received(bytes: ByteCount, stage: ReturnType<typeof stageOfSet>): void {
     counters.receivedBytes.add(bytes);
     counters.receivedSets.add(1);
-    this.hops.spooled({ epoch, sequence, storedBytes: bytes, traceparent, spoolDurableAt: this.#services.now() });
     if (stage) this.#spool.setStage(stage);
-    this.#forwarder.wake();
   }
 
   #heldOff(set: StoredChangeSet, bytes: ByteCount): HeldOff | undefined {

@@ -7,11 +7,11 @@ import { metrics } from '@opentelemetry/api';
 const meter = metrics.getMeter('process-server');
 
 export const counters = Object.freeze({
-  receivedBytes: meter.createCounter('secondsite_process_server_received_bytes', { description: 'Bytes of change sets made durable in the spool' }),
-  receivedSets: meter.createCounter('secondsite_process_server_received_sets', { description: 'Change sets made durable in the spool' }),
+  receivedBytes: meter.createCounter('secondsite_process_server_received_bytes', { description: 'Bytes of change sets made durable in the spool or taken by the master target' }),
+  receivedSets: meter.createCounter('secondsite_process_server_received_sets', { description: 'Change sets made durable in the spool or taken by the master target' }),
   refusedSets: meter.createCounter('secondsite_process_server_refused_sets', { description: 'Change sets refused, by code' }),
   heldOffSets: meter.createCounter('secondsite_process_server_held_off_sets', { description: 'Change sets held off, by code' }),
-  passedSets: meter.createCounter('secondsite_process_server_passed_sets', { description: 'Change sets of a resynchronisation that went on to the master target without the spool' }),
+  passedSets: meter.createCounter('secondsite_process_server_passed_sets', { description: 'Change sets that went on to the master target without the spool' }),
   forwardedSets: meter.createCounter('secondsite_process_server_forwarded_sets', { description: 'Change sets confirmed by the master target' }),
   wireBytes: meter.createCounter('secondsite_process_server_wire_bytes', { description: 'Bytes sent to master targets, compressed, repeats included' }),
 });

@@ -23,7 +23,7 @@ export interface ForwardObserver {
   /** The target has it durably; the spool may forget it. */
   forwarded(set: StreamPlace): void;
   /** The target refused it for good. */
-  refused(set: SpooledSet, refusal: Refusal): void;
+  refused(set: StreamPlace, refusal: Refusal): void;
   /** The epoch has a hole that only a resynchronisation fills. */
   broken(epoch: Epoch, reason: string): void;
 }
@@ -90,10 +90,10 @@ export class PairForwarder {
   /**
    * Sends a set that is not in the spool and that the agent still has, as soon as everything before it is with the target or on its way
    * there. Resolves with whether the target has it; then it counts as forwarded. Until then `content` is in use. Undefined: the target
-   * is not going to take it.
+   * is not going to take it soon.
    */
   passOn(set: PassingSet): Promise<boolean> | undefined {
-    if (!this.#couldPass(set) || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
+    if (!this.#couldPass(set) || !this.#isNear(set) || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#toPass.set(set.sequence, { set, resolve });
     this.#passWhatMay();
@@ -195,6 +195,12 @@ export class PairForwarder {
     return up && queue !== undefined && !queue.damaged && queue.epoch === epoch && !queue.has(sequence);
   }
 
+  /** Inside the window, as far as is known: what is further behind would only wait. */
+  #isNear({ sequence }: StreamPlace): boolean {
+    const { windowSets = WINDOW_SETS } = this.#options;
+    return !this.#knowsTarget || sequence <= (this.#spool.oldestQueue()?.forwarded ?? 0) + windowSets;
+  }
+
   #passWhatMay(): void {
     for (const { set, resolve } of [...this.#toPass.values()].sort((left, right) => left.set.sequence - right.set.sequence)) {
       if (!this.#mayPass(set)) return;
@@ -209,7 +215,7 @@ export class PairForwarder {
     const queue = this.#spool.oldestQueue();
     const { windowSets = WINDOW_SETS } = this.#options;
     if (!queue || !this.#couldPass(set) || !this.#knowsTarget || this.#pausedUntil > performance.now()) return false;
-    if (this.#inFlight.size >= windowSets || set.sequence > queue.forwarded + windowSets) return false;
+    if (this.#inFlight.size >= windowSets || !this.#isNear(set)) return false;
     for (let before = queue.forwarded + 1; before < set.sequence; before++) {
       if (!this.#inFlight.has(before) && !queue.isAcknowledged(before)) return false;
     }
@@ -222,6 +228,7 @@ export class PairForwarder {
     settle({ kind: outcome.kind, wireBytes });
     if (outcome.kind === 'stored') this.#confirmed(set, outcome);
     else this.#knowsTarget = false;
+    if (outcome.kind === 'refused' && !notReady.has(outcome.code)) this.#options.observer.refused(set, outcome);
     return outcome.kind === 'stored';
   }
 
