@@ -3,8 +3,10 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TestCluster, waitFor } from '@secondsite/cli/testing';
 import type { Volume } from '@secondsite/contracts';
-import { microsFromIso } from '@secondsite/units';
+import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import { clockMicros } from '@secondsite/disk-files';
+
+const heartbeatBytesMax = 4096;
 
 export interface ProtectedDisk {
   readonly name: string;
@@ -64,6 +66,16 @@ export class BenchSite {
       const { pairs } = await this.cluster.planStatus(`plan-${disk.name}`);
       return pairs.every((pair) => (microsFromIso(pair.coveredTime ?? '') ?? 0) >= written);
     });
+  }
+
+  /** When the newest change set with content was applied at the target (heartbeats, which follow every second, have none). After `whenApplied`. */
+  async lastContentAppliedAt(disk: ProtectedDisk): Promise<TimeMicros> {
+    let set = await this.cluster.trace(disk.name);
+    while ((set.storedBytes ?? 0) <= heartbeatBytesMax) set = await this.cluster.trace(disk.name, { epoch: set.epoch, sequence: set.sequence - 1 });
+    const applied = set.hops.find(({ hop }) => hop === 'applied');
+    const time = applied && microsFromIso(applied.at);
+    if (time === undefined) throw new Error(`the target does not say when set ${set.sequence} was applied`);
+    return time;
   }
 
   async remove(disk: ProtectedDisk): Promise<void> {

@@ -29,10 +29,10 @@ export async function fio(args: readonly string[]): Promise<FioFigures> {
   };
 }
 
-/** Arguments for writes to an NBD export. */
-export function nbdWrites({ uri, block, depth, seconds, sizeBytes, extra = [] }: { uri: string; block: string; depth: number; seconds: number; sizeBytes: number; extra?: readonly string[] }): string[] {
+/** Arguments for random writes to an NBD export; without `seconds` each block is written once. */
+export function nbdWrites({ uri, block, depth, seconds, sizeBytes, extra = [] }: { uri: string; block: string; depth: number; seconds?: number; sizeBytes: number; extra?: readonly string[] }): string[] {
   return [
     '--name=writes', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', `--bs=${block}`, `--iodepth=${depth}`, `--size=${sizeBytes}`,
-    '--time_based', `--runtime=${seconds}`, '--randrepeat=0', '--refill_buffers=1', ...extra,
+    ...(seconds === undefined ? [] : ['--time_based', `--runtime=${seconds}`]), '--randrepeat=0', '--refill_buffers=1', ...extra,
   ];
 }

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { clockMicros } from '@secondsite/disk-files';
 import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite, ProtectedDisk } from '../bench-site';
 import { fio, nbdWrites } from '../fio';
@@ -20,12 +21,12 @@ export interface SustainedOptions {
 
 /**
  * 64 KiB random writes from the application to the replica: the time until the last one is applied at the target, beside fio doing the
- * target's part alone on the same file system: read the old block, append it to a log synced every 8 MiB, write the new block. The rate offered
- * is a little above what is asked for: without a limit the writer outruns the change buffer, and bitmap mode with its resynchronisation is
- * measured instead.
+ * target's part alone on the same file system: read the old block, append it to a log synced every 8 MiB, write the new block. Both write to
+ * disks that are full already. The rate offered is a little above what is asked for: without a limit the writer outruns the change buffer, and
+ * bitmap mode with its resynchronisation is measured instead.
  */
 export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio, offeredMebibytesPerSecond }: SustainedOptions): Promise<{ row: TableRow; megabytesPerSecond: number }> {
-  const disk = await site.addDisk({ sizeBytes: diskBytes });
+  const disk = await site.addDisk({ sizeBytes: diskBytes, fill });
   await site.protect(disk);
   const [ours, peer] = await measureInterleaved([
     { name: 'agent to applied', run: () => writeUntilApplied(site, disk, offeredMebibytesPerSecond) },
@@ -38,13 +39,17 @@ export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio,
 }
 
 async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, offeredMebibytesPerSecond: number): Promise<number> {
-  const started = performance.now();
+  const started = clockMicros();
   await fio([
     '--name=writes', '--ioengine=nbd', `--uri=${disk.uri}`, '--rw=randwrite', '--bs=64k', '--iodepth=16', `--size=${diskBytes}`, `--io_size=${writtenBytes}`,
     '--randrepeat=0', '--refill_buffers=1', `--rate=${offeredMebibytesPerSecond}m`,
   ]);
   await site.whenApplied(disk);
-  return writtenBytes / 1e3 / (performance.now() - started);
+  return writtenBytes / ((await site.lastContentAppliedAt(disk)) - started);
+}
+
+async function fill(image: string): Promise<void> {
+  await fio(['--name=fill', `--filename=${image}`, '--rw=write', '--bs=1m', `--size=${diskBytes}`, '--ioengine=psync', '--refill_buffers=1']);
 }
 
 /** The three parts one after the other, as each block needs them; the rate is the bytes written over the sum of the times. */
@@ -52,7 +57,7 @@ async function targetPattern(folder: string): Promise<number> {
   const image = join(folder, 'pattern.img');
   const log = join(folder, 'pattern.log');
   const size = `--size=${diskBytes}`;
-  await fio(['--name=fill', `--filename=${image}`, '--rw=write', '--bs=1m', size, '--ioengine=psync']);
+  await fill(image);
   const started = performance.now();
   await fio(['--name=old', `--filename=${image}`, '--rw=randread', '--bs=64k', size, `--io_size=${writtenBytes}`, '--ioengine=psync', '--invalidate=0']);
   await fio(['--name=append', `--filename=${log}`, '--rw=write', '--bs=64k', `--size=${writtenBytes}`, '--ioengine=psync', '--fdatasync=128', '--refill_buffers=1']);

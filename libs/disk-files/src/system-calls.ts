@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few system calls that Node does not offer, by koffi from the C library that Node itself is linked to.
-// Source: man pages fallocate(2), lseek(2), flock(2), clock_gettime(2). On other systems than Linux the sparse-file calls are absent.
+// Source: man pages fallocate(2), lseek(2), flock(2), clock_gettime(2), madvise(2). On other systems than Linux the sparse-file calls are absent.
 import koffi from 'koffi';
 
 const library = koffi.load(null);
@@ -12,12 +12,18 @@ const clockGettime = library.func('int clock_gettime(int clock, _Out_ void *time
 const fallocate = onLinux
   ? (library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as (fd: number, mode: number, offset: number, length: number) => number)
   : undefined;
+const madvise = onLinux
+  ? (library.func('int madvise(uintptr_t start, size_t length, int advice)') as (start: bigint, length: bigint, advice: number) => number)
+  : undefined;
 
 const seekEnd = 2;
 const seekData = onLinux ? 3 : 4;
 const seekHole = onLinux ? 4 : 3;
 const keepSizeAndPunchHole = 0x01 | 0x02;
 const exclusiveWithoutWaiting = 0x02 | 0x04;
+const dontNeed = 4;
+/** A multiple of every page size there is. */
+const pagesBytes = 65_536n;
 
 /** Name of the errno of the last failed call of this module, e.g. `ENXIO`. */
 export function lastErrorName(): string {
@@ -48,6 +54,17 @@ export function tryPunchHole(fd: number, range: { readonly offset: number; reado
 /** Takes the advisory lock of an open file without waiting; false when somebody else holds it. The kernel frees it with the process. */
 export function tryLock(fd: number): boolean {
   return flock(fd, exclusiveWithoutWaiting) === 0;
+}
+
+/**
+ * Gives the pages of this memory back to the system at once; they read as zeros afterwards. For large memory that is not needed any more and
+ * that the garbage collector would keep until it happens to run. Best effort; does nothing on other systems than Linux.
+ */
+export function giveBackPages(bytes: Uint8Array): void {
+  const start = koffi.address(bytes);
+  const first = ((start + pagesBytes - 1n) / pagesBytes) * pagesBytes;
+  const end = ((start + BigInt(bytes.byteLength)) / pagesBytes) * pagesBytes;
+  if (end > first) madvise?.(first, end - first, dontNeed);
 }
 
 const timespec = new BigInt64Array(2);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory for captured writes of one volume. Segments are reserved whole and filled one after another; a set that fills only a small
-// part of its segment moves to memory of its own size, so that many small sets do not hold many segments.
+// part of its segment moves to memory of its own size, so that many small sets do not hold many segments. Segments are shared memory, which
+// the garbage collector does not count: ordinary memory would make it run for every few of them.
 import { ChangeSetBuilder, type ChangeSetIdentity, DATA_BYTES_TARGET, ENTRIES_MAX, HEADER_BYTES, type SealedChangeSet } from '@secondsite/change-set';
+import { giveBackPages } from '@secondsite/disk-files';
 import type { ByteCount } from '@secondsite/units';
 import type { BufferBudget } from './buffer-budget';
 
@@ -89,7 +91,7 @@ export class ChangeBuffer {
   /** Gives all memory back that no sealed set holds. */
   close(): void {
     this.#drop();
-    for (const segment of this.#idle.splice(0)) this.#budget.give(segment.byteLength);
+    for (const segment of this.#idle.splice(0)) this.#giveUp(segment);
   }
 
   #drop(): void {
@@ -99,17 +101,22 @@ export class ChangeBuffer {
   }
 
   #allocate(bytes: ByteCount): Buffer | undefined {
-    return this.#budget.tryTake(bytes) ? Buffer.allocUnsafeSlow(bytes) : undefined;
+    return this.#budget.tryTake(bytes) ? Buffer.from(new SharedArrayBuffer(bytes)) : undefined;
   }
 
   #recycle(segment: Buffer): void {
     if (segment.byteLength === this.#segmentBytes && this.#idle.length < this.#idleMax) this.#idle.push(segment);
-    else this.#budget.give(segment.byteLength);
+    else this.#giveUp(segment);
+  }
+
+  #giveUp(segment: Buffer): void {
+    giveBackPages(segment);
+    this.#budget.give(segment.byteLength);
   }
 
   /** A small set says that little is written: memory goes back to the other volumes. */
   #trim(): void {
-    for (const segment of this.#idle.splice(IDLE_SEGMENTS_AT_REST)) this.#budget.give(segment.byteLength);
+    for (const segment of this.#idle.splice(IDLE_SEGMENTS_AT_REST)) this.#giveUp(segment);
   }
 
   #require(): { readonly builder: ChangeSetBuilder; readonly segment: Buffer } {

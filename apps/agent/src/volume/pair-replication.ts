@@ -13,6 +13,7 @@ import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
 import { ChangeSetHopLog } from './change-set-hop-log';
 import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
 import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
+import { OverloadPause } from './overload-pause';
 import type { PairReplicationOptions } from './pair-replication-options';
 import { RegionLedger } from './region-ledger';
 import type { BitmapModeReason } from './replication-fact';
@@ -40,6 +41,7 @@ export class PairReplication {
   readonly #reader: ResyncReader;
   readonly #sweeper: RegionSweeper;
   readonly #epochBackoff: Backoff;
+  readonly #overload: OverloadPause;
   /** Undefined while capturing. */
   #interruption: Interruption | undefined;
   #resync: { readonly totalBytes: ByteCount; readonly startedMillis: number } | undefined;
@@ -56,6 +58,7 @@ export class PairReplication {
     this.pairId = options.pairId;
     this.#tapLost = options.tap?.attached === false;
     this.#epochBackoff = new Backoff(options.millis);
+    this.#overload = new OverloadPause({ ...options, calmBytesPerSecond: options.budget.bytesMax / 10 });
     this.#buffer = new ChangeBuffer({ budget: options.budget, ...(options.segmentDataBytes === undefined ? {} : { dataBytes: options.segmentDataBytes }) });
     this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
@@ -191,6 +194,7 @@ export class PairReplication {
   #capture(range: ByteRange, dataBytes: ByteCount): boolean {
     this.#reader.overlap(range);
     if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(this.#whyNoMemory());
+    this.#overload.count(range.length);
     if (this.#interruption) this.#ledger.miss(range);
     else this.#ledger.write(range, this.#stream.openSequence);
     return !this.#interruption;
@@ -217,6 +221,7 @@ export class PairReplication {
 
   #enterBitmapMode(reason: BitmapModeReason): void {
     this.#interrupt({ kind: 'bitmap-mode' });
+    this.#overload.begin();
     this.#options.onFact({ kind: 'bitmap-mode-entered', pairId: this.pairId, epoch: this.#stream.epoch, reason });
   }
 
@@ -289,7 +294,7 @@ export class PairReplication {
   #mayLeaveBitmapMode(): boolean {
     const { budget } = this.#options;
     const quiet = this.#shipper.fault === undefined && !this.#shipper.flowControlled && !this.#shipper.paused;
-    return quiet && this.#shipper.heldBytes <= budget.bytesMax / 4 && this.#buffer.freeBytes >= budget.bytesMax / 4;
+    return quiet && this.#shipper.heldBytes <= budget.bytesMax / 4 && this.#buffer.freeBytes >= budget.bytesMax / 4 && this.#overload.isOver;
   }
 
   #mayReadAhead(bytes: ByteCount): boolean {
@@ -315,6 +320,7 @@ export class PairReplication {
     if (!this.#resync || this.#interruption || this.#options.tap?.isProven === false) return;
     if (this.#ledger.toResync.size > 0 || !this.#reader.isIdle || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
+    this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
     this.#options.onFact({ kind: 'resync-read', pairId: this.pairId, epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence });
