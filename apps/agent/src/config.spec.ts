@@ -4,7 +4,7 @@ import { readConfig } from './config';
 
 describe('configuration of the agent', () => {
   it('has a default for everything but the data folder', () => {
-    expect(readConfig({ SECONDSITE_DATA_DIR: '/data' })).toMatchObject({ dataDir: '/data', bufferBytesMax: 250 * 1024 * 1024, insecure: undefined, enrolment: undefined });
+    expect(readConfig({ SECONDSITE_DATA_DIR: '/data' })).toMatchObject({ dataDir: '/data', bufferBytesMax: 250_000_000, insecure: undefined, enrolment: undefined });
   });
 
   it('names every fault at once, and no value', () => {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ByteCount } from '@secondsite/units';
 
-const FIRST_MILLIS = 5000;
+const FIRST_MILLIS = 10_000;
 const LONGEST_MILLIS = 60_000;
 const WINDOW_MILLIS = 300;
 
 /**
  * How long a pair stays in bitmap mode after its buffer ran over. A resynchronisation that starts while the application still writes faster
  * than the pair can be replicated ends in the next overload; all it does is take processor and disk from the application. So it starts when
- * the application has calmed down, or after 5 s, and after twice as long, up to a minute, each time that this was too early.
+ * the application writes at most half as fast as sets were shipped since; or after 10 s, and after twice as long, up to a minute, each time
+ * that this was too early.
  */
 export class OverloadPause {
   readonly #millis: () => number;
@@ -16,9 +17,12 @@ export class OverloadPause {
   #pauseMillis = FIRST_MILLIS;
   #until = 0;
   #windowStart = 0;
-  #windowBytes: ByteCount = 0;
+  #writtenBytes: ByteCount = 0;
+  #shippedBytes: ByteCount = 0;
+  /** The best of all windows since `begin`. */
+  #shippedPerSecond: ByteCount = 0;
 
-  /** `millis`: a monotonic clock. `calmBytesPerSecond`: a rate that the pair can be expected to take. */
+  /** `millis`: a monotonic clock. `calmBytesPerSecond`: a rate at which nobody need wait, however slow the shipping was. */
   constructor(options: { readonly millis: () => number; readonly calmBytesPerSecond: ByteCount }) {
     this.#millis = options.millis;
     this.#calmBytesPerSecond = options.calmBytesPerSecond;
@@ -29,6 +33,7 @@ export class OverloadPause {
     const now = this.#millis();
     this.#until = now + this.#pauseMillis;
     this.#pauseMillis = Math.min(this.#pauseMillis * 2, LONGEST_MILLIS);
+    this.#shippedPerSecond = 0;
     this.#startWindow(now);
   }
 
@@ -38,23 +43,31 @@ export class OverloadPause {
   }
 
   /** The application wrote. */
-  count(bytes: ByteCount): void {
-    this.#windowBytes += bytes;
+  written(bytes: ByteCount): void {
+    this.#writtenBytes += bytes;
   }
 
-  /** Asked often. */
+  /** The next hop has so much more. */
+  shipped(bytes: ByteCount): void {
+    this.#shippedBytes += bytes;
+  }
+
+  /** Asked often, also when something else speaks against going on: it measures. */
   get isOver(): boolean {
     const now = this.#millis();
-    if (now >= this.#until) return true;
-    if (now - this.#windowStart < WINDOW_MILLIS) return false;
-    const bytesPerSecond = (this.#windowBytes * 1000) / (now - this.#windowStart);
-    this.#startWindow(now);
-    if (bytesPerSecond <= this.#calmBytesPerSecond) this.#until = now;
+    const windowMillis = now - this.#windowStart;
+    if (now < this.#until && windowMillis >= WINDOW_MILLIS) {
+      const perSecond = (bytes: ByteCount): ByteCount => (bytes * 1000) / windowMillis;
+      this.#shippedPerSecond = Math.max(this.#shippedPerSecond, perSecond(this.#shippedBytes));
+      if (perSecond(this.#writtenBytes) <= Math.max(this.#calmBytesPerSecond, this.#shippedPerSecond / 2)) this.#until = now;
+      this.#startWindow(now);
+    }
     return now >= this.#until;
   }
 
   #startWindow(now: number): void {
     this.#windowStart = now;
-    this.#windowBytes = 0;
+    this.#writtenBytes = 0;
+    this.#shippedBytes = 0;
   }
 }

@@ -56,6 +56,27 @@ describe('replication of a volume', () => {
     expect(bench.facts.map((fact) => fact.kind)).toEqual(expect.arrayContaining(['bitmap-mode-entered', 'bitmap-mode-left', 'resync-read']));
   });
 
+  it('stays in bitmap mode while the application writes faster than sets are shipped, and leaves when it has calmed down', async () => {
+    const bench = await started();
+    const writeOn = async (seconds: number): Promise<void> => {
+      for (let write = 0; write < seconds * 50; write++) {
+        await bench.device.write((write % 5) * MIB, [pattern(900_000, write)], plain);
+        await bench.tick(20);
+      }
+    };
+    bench.target.behaviour = 'unreachable';
+    await writeOn(1);
+    bench.target.behaviour = 'normal';
+    bench.target.immediate = true;
+    while (bench.target.pendingPuts > 0) bench.target.answer();
+    await writeOn(8);
+    expect(bench.replication.status).toMatchObject({ mode: 'bitmap', heldBytes: 0 });
+    expect(bench.facts.map(({ kind }) => kind)).not.toContain('bitmap-mode-left');
+    for (let tick = 0; tick < 50; tick++) await bench.tick(20);
+    expect(bench.replication.status.mode).toBe('data');
+    await bench.drain();
+  });
+
   it('reads only marked regions again after a kill, nothing after a clean stop', async () => {
     const bench = await started();
     await bench.tick(6000);

@@ -194,7 +194,7 @@ export class PairReplication {
   #capture(range: ByteRange, dataBytes: ByteCount): boolean {
     this.#reader.overlap(range);
     if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(this.#whyNoMemory());
-    this.#overload.count(range.length);
+    this.#overload.written(range.length);
     if (this.#interruption) this.#ledger.miss(range);
     else this.#ledger.write(range, this.#stream.openSequence);
     return !this.#interruption;
@@ -293,8 +293,8 @@ export class PairReplication {
 
   #mayLeaveBitmapMode(): boolean {
     const { budget } = this.#options;
-    const quiet = this.#shipper.fault === undefined && !this.#shipper.flowControlled && !this.#shipper.paused;
-    return quiet && this.#shipper.heldBytes <= budget.bytesMax / 4 && this.#buffer.freeBytes >= budget.bytesMax / 4 && this.#overload.isOver;
+    const calm = this.#overload.isOver && this.#shipper.fault === undefined && !this.#shipper.flowControlled && !this.#shipper.paused;
+    return calm && this.#shipper.heldBytes <= budget.bytesMax / 4 && this.#buffer.freeBytes >= budget.bytesMax / 4;
   }
 
   #mayReadAhead(bytes: ByteCount): boolean {
@@ -342,6 +342,7 @@ export class PairReplication {
     return {
       sent: (set) => this.hops.sent(set.header, this.#options.clock.now()),
       stored: (set) => {
+        this.#overload.shipped(set.header.contentBytes);
         const hops = this.hops.spoolDurable(set.header, this.#options.clock.now());
         if (hops) this.#options.onPassed?.(hops);
       },
