@@ -49,6 +49,7 @@ const oldEpoch = 'change-set/old-epoch';
 const holdOffMillis = 250;
 const askAppliedMillis = 200;
 const WINDOW_SETS = 8;
+const SLOW_MILLIS = 5000;
 /** A new pair reaches the target a moment later than the process server; so often it is asked without waiting longer each time. */
 const UNKNOWN_PAIR_TRIES = 16;
 
@@ -65,6 +66,8 @@ export class PairForwarder {
   #failures = 0;
   #pausedUntil = 0;
   #knowsTarget = false;
+  /** The target took too long a moment ago: what is not near its turn is not offered to it. */
+  #slowUntil = 0;
   /** What the agent said last: everything of this epoch before this set was answered. */
   #senderOldest: StreamPlace = { epoch: 0, sequence: 0 };
 
@@ -93,7 +96,8 @@ export class PairForwarder {
    * is not going to take it soon.
    */
   passOn(set: PassingSet): Promise<boolean> | undefined {
-    if (!this.#couldPass(set) || !this.#isNear(set) || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
+    const wouldWait = !this.#isNear(set) && performance.now() < this.#slowUntil;
+    if (!this.#couldPass(set) || wouldWait || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#toPass.set(set.sequence, { set, resolve });
     this.#passWhatMay();
@@ -101,8 +105,9 @@ export class PairForwarder {
     return promise;
   }
 
-  /** Takes a set back that waits to be passed on. False: it is on its way. */
+  /** Takes a set back that has waited too long to be passed on, or for its answer. False: it is on its way. */
   takeBack({ sequence }: StreamPlace): boolean {
+    if (this.#knowsTarget) this.#slowUntil = performance.now() + SLOW_MILLIS;
     return this.#toPass.delete(sequence);
   }
 
@@ -195,7 +200,7 @@ export class PairForwarder {
     return up && queue !== undefined && !queue.damaged && queue.epoch === epoch && !queue.has(sequence);
   }
 
-  /** Inside the window, as far as is known: what is further behind would only wait. */
+  /** Inside the window, as far as is known. */
   #isNear({ sequence }: StreamPlace): boolean {
     const { windowSets = WINDOW_SETS } = this.#options;
     return !this.#knowsTarget || sequence <= (this.#spool.oldestQueue()?.forwarded ?? 0) + windowSets;
