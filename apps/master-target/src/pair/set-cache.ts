@@ -6,7 +6,7 @@
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
-import type { ByteCount } from '@secondsite/units';
+import { type ByteCount, OperationError } from '@secondsite/units';
 import type { StreamPlace } from './pair-types';
 import { streamMarkersOf } from './stream-watch';
 
@@ -116,10 +116,20 @@ export class SetCache {
     return this.creditBytes === 0 && !nextInLine ? { kind: 'full' } : { kind: 'take' };
   }
 
-  /** True when the set is next in line, in a part of the stream whose instants are not exact. `appliedIsGreen`: of what is applied. */
-  isPassable(place: StreamPlace, appliedIsGreen: boolean): boolean {
+  /**
+   * True when nothing before the set is missing, in a part of the stream whose instants are not exact, and there is memory for it until its
+   * turn comes. `appliedIsGreen`: of what is applied.
+   */
+  isPassable({ epoch, sequence }: StreamPlace, { contentBytes, appliedIsGreen }: { readonly contentBytes: ByteCount; readonly appliedIsGreen: boolean }): boolean {
+    if (epoch !== this.#received.epoch || !this.#hasMemoryFor(contentBytes)) return false;
     if (this.#lineEnd === 'unknown' && this.#keptToApply === 0) this.#lineEnd = appliedIsGreen ? 'green' : 'broken';
-    return this.#lineEnd === 'broken' && place.epoch === this.#received.epoch && place.sequence === this.#received.sequence + 1;
+    let stream: StreamTurn = this.#lineEnd;
+    for (let before = this.#received.sequence + 1; before < sequence; before++) {
+      const turn = this.#waiting.get(before)?.turn;
+      if (turn === undefined) return false;
+      if (turn !== 'none') stream = turn;
+    }
+    return stream === 'broken';
   }
 
   /** Takes a passable set without storing it; resolves when it is written to the replica. */
@@ -130,8 +140,7 @@ export class SetCache {
     this.#memoryBytes += decoded.header.contentBytes;
     this.#count(set, 1);
     this.#passing.add(set);
-    this.#ready.push(set);
-    this.#received = { epoch: place.epoch, sequence: place.sequence };
+    this.#waiting.set(place.sequence, set);
     this.#advance();
     return passing.promise;
   }
@@ -170,11 +179,11 @@ export class SetCache {
   #advance(): void {
     for (;;) {
       const next = this.#waiting.get(this.#received.sequence + 1);
-      if (!next?.position) return;
+      if (!next?.position && !next?.passing) return;
       this.#waiting.delete(next.sequence);
       next.continuityLost = next.sequence === 1 && this.#continuityLost;
       this.#ready.push(next);
-      this.#keptToApply += 1;
+      if (next.position) this.#keptToApply += 1;
       if (next.turn !== 'none') this.#lineEnd = next.turn;
       this.#received = { epoch: next.epoch, sequence: next.sequence };
     }
@@ -183,7 +192,11 @@ export class SetCache {
   /** Sets of the old epoch behind a gap will never be complete: the agent sends their regions again. */
   #beginEpoch(epoch: number): void {
     this.#continuityLost = this.#waiting.size > 0;
-    for (const set of this.#waiting.values()) if (set.position) this.release(set);
+    for (const set of this.#waiting.values()) {
+      set.passing?.reject(overtaken());
+      this.#passing.delete(set);
+      if (set.position ?? set.passing) this.release(set);
+    }
     this.#waiting.clear();
     if (this.#received.epoch > 0) this.#endedEpochs = [...this.#endedEpochs, this.#received].slice(-ENDED_EPOCHS_KEPT);
     this.#received = { epoch, sequence: 0 };
@@ -246,9 +259,13 @@ export class SetCache {
   }
 
   #keepDecoded(set: CachedSet, decoded: VerifiedChangeSet): void {
-    if (this.#memoryBytes + decoded.header.contentBytes > this.#options.memoryBytesMax && this.#memoryBytes > 0) return;
+    if (!this.#hasMemoryFor(decoded.header.contentBytes)) return;
     this.#memoryBytes += decoded.header.contentBytes;
     set.decoded = decoded;
+  }
+
+  #hasMemoryFor(bytes: ByteCount): boolean {
+    return this.#memoryBytes === 0 || this.#memoryBytes + bytes <= this.#options.memoryBytesMax;
   }
 
   #count(set: CachedSet, sign: 1 | -1): void {
@@ -274,6 +291,11 @@ export class SetCache {
       this.#advance();
     }
   }
+}
+
+function overtaken(): OperationError {
+  const hint = 'A newer epoch has begun, which covers what this set has.';
+  return new OperationError({ code: 'change-set/old-epoch', operation: 'store change set', retryable: false, hint });
 }
 
 /** The last marker counts. An epoch that claims to begin green is taken at its word here, which only keeps sets that could have passed. */

@@ -7,7 +7,7 @@ import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage'
 import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import type { StoreOutcome } from '@secondsite/transport';
-import { type ByteCount, GIB, MIB, OperationError, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { CheckpointFile } from './checkpoint-file';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
@@ -193,14 +193,20 @@ export class TargetPair {
 
   /** Blocks of a resynchronisation under way: the source has them, and their regions stay marked there until a checkpoint covers them. */
   #mayPass(place: StreamPlace, decoded: VerifiedChangeSet): boolean {
-    if (!this.#parts.cache.isPassable(place, this.#parts.journal.applied.green)) return false;
+    const { contentBytes } = decoded.header;
+    if (!this.#parts.cache.isPassable(place, { contentBytes, appliedIsGreen: this.#parts.journal.applied.green })) return false;
     return decoded.entries().every(({ kind }) => kind === 'resync-write' || kind === 'resync-zero');
   }
 
   async #pass(place: StreamPlace, set: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<StoreOutcome> {
     const written = this.#parts.cache.pass(place, set);
     this.#loop.wake();
-    await written;
+    try {
+      await written;
+    } catch (error) {
+      if (isOperationError(error, 'change-set/old-epoch')) return this.#refuse(place, { code: error.code, detail: error.hint });
+      throw error;
+    }
     return this.#stored();
   }
 
