@@ -27,7 +27,7 @@ const oldEpoch = 'change-set/old-epoch';
 const streamBroken = 'change-set/stream-broken';
 const retryAfterMillis = 500;
 const reportAgainMillis = 10_000;
-const passMillisMax = 1000;
+const passMillisMax = 2500;
 
 /** One replication pair on this process server: receives, keeps and forwards its change sets. */
 export class Pair {

@@ -8,7 +8,7 @@ const WINDOW_MILLIS = 300;
 /**
  * How long a pair stays in bitmap mode after its buffer ran over. A resynchronisation that starts while the application still writes faster
  * than the pair can be replicated ends in the next overload; all it does is take processor and disk from the application. So it starts when
- * the application writes at most half as fast as sets were shipped since; or after 10 s, and after twice as long, up to a minute, each time
+ * the application writes at most a quarter as fast as sets were shipped since; or after 10 s, and after twice as long, up to a minute, each time
  * that this was too early.
  */
 export class OverloadPause {
@@ -59,7 +59,7 @@ export class OverloadPause {
     if (now < this.#until && windowMillis >= WINDOW_MILLIS) {
       const perSecond = (bytes: ByteCount): ByteCount => (bytes * 1000) / windowMillis;
       this.#shippedPerSecond = Math.max(this.#shippedPerSecond, perSecond(this.#shippedBytes));
-      if (perSecond(this.#writtenBytes) <= Math.max(this.#calmBytesPerSecond, this.#shippedPerSecond / 2)) this.#until = now;
+      if (perSecond(this.#writtenBytes) <= Math.max(this.#calmBytesPerSecond, this.#shippedPerSecond / 4)) this.#until = now;
       this.#startWindow(now);
     }
     return now >= this.#until;

@@ -257,7 +257,7 @@ const closedPair = {
 
 /** A new pair is open after a moment. */
 function notOpen(host: PairHost): StoreOutcome & { kind: 'held-off' } {
-  return { kind: 'held-off', code: 'pair/not-open', detail: host.fault ?? 'the pair is being opened', retryAfterMillis: 100 };
+  return { kind: 'held-off', code: 'pair/not-open', detail: host.fault ?? 'the pair is being opened', retryAfterMillis: 25 };
 }
 
 function unknownPair(pairId: string): StoreOutcome & { kind: 'refused' } {

@@ -51,7 +51,8 @@ const askAppliedMillis = 200;
 const WINDOW_SETS = 8;
 const SLOW_MILLIS = 5000;
 /** A new pair reaches the target a moment later than the process server; so often it is asked without waiting longer each time. */
-const UNKNOWN_PAIR_TRIES = 16;
+const UNKNOWN_PAIR_TRIES = 64;
+const unknownPairMillis = 25;
 
 export class PairForwarder {
   readonly #options: PairForwarderOptions;
@@ -330,8 +331,8 @@ export class PairForwarder {
     if (outcome.kind === 'held-off') return this.#pause(outcome.retryAfterMillis);
     const { min, max } = this.#options.backOffMillis ?? { min: 100, max: 5000 };
     const passes = this.#fault.code === unknownPair && this.#failures < UNKNOWN_PAIR_TRIES;
-    this.#pause(passes ? min : Math.min(max, min * 2 ** this.#failures));
-    this.#failures = Math.min(this.#failures + 1, 32);
+    this.#pause(passes ? unknownPairMillis : Math.min(max, min * 2 ** Math.min(32, this.#failures)));
+    this.#failures += 1;
     this.#knowsTarget = false;
   }
 
