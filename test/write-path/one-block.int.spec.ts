@@ -12,18 +12,16 @@ import { isoFromMicros, MIB, microsFromIso, type TimeMicros } from '@secondsite/
 const blockBytes = 4096;
 const blockOffset = 5 * MIB + blockBytes;
 
-/** What has to come before what. The agent notes `spool-durable`, and the process server `forwarded`, when the next part has answered. */
+/** What has to come before what. The agent notes `answered`, and the process server `forwarded`, when the next part has answered. */
 const ways = [
-  ['agent first-write', 'agent cut', 'agent sent', 'process-server spool-durable', 'master-target cache-durable'],
+  ['agent first-write', 'agent cut', 'agent sent', 'master-target cache-durable', 'process-server forwarded', 'agent answered'],
   ['master-target cache-durable', 'master-target undo-durable', 'master-target applied'],
-  ['process-server spool-durable', 'agent spool-durable'],
-  ['master-target cache-durable', 'process-server forwarded'],
 ];
 
-/** What each service says about a change set in its trace, in the order of the write path. */
+/** What each service says about a change set in its trace, in the order of the write path. The target answers in time, so the spool has no part in it. */
 const spansOfServices = {
   agent: ['change set', 'gather change set', 'send change set'],
-  'process-server': ['spool', 'wait in spool', 'forward'],
+  'process-server': ['forward'],
   'master-target': ['cache', 'undo', 'apply'],
 };
 
@@ -69,7 +67,7 @@ describe('one block on its way', () => {
 
   it('is followed by the command for people, too', async () => {
     const printed = await cluster.print('trace', 'disk');
-    for (const hop of ['first-write', 'cut', 'sent', 'spool-durable', 'cache-durable', 'applied']) expect(printed).toContain(hop);
+    for (const hop of ['first-write', 'cut', 'sent', 'answered', 'forwarded', 'cache-durable', 'applied']) expect(printed).toContain(hop);
   });
 
   it('is in the view of exactly its time, and not one microsecond before', async () => {

@@ -175,8 +175,9 @@ export class Pair {
   }
 
   /**
-   * A set goes on to the target without being written down here, as long as the target takes it in time: the agent keeps it until then
-   * (ADR 11). From a target that is slow to answer the spool takes over, and the agent is free to go on.
+   * A set goes on to the target without being written down here, as long as the target takes it in time (ADR 12). From a target that is slow to
+   * answer the spool takes over, and the agent is free to go on.
+   * @writePath 4 To a target that answers in time the set goes on at once, and the agent is answered when the target has it durably: nothing is durable here, and a crash loses nothing, because the agent still holds the set.
    */
   async #passOn(set: StoredChangeSet, content: Uint8Array): Promise<'passed' | 'passing' | 'not-passed'> {
     const { epoch, sequence, traceparent } = set.header;

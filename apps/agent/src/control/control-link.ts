@@ -51,7 +51,7 @@ export class ControlLink {
 function changeSetOf(pairId: string, hops: ChangeSetHops) {
   const { epoch, sequence, storedBytes, entryCount, traceparent } = hops;
   const passed: readonly [ChangeSetHop['hop'], TimeMicros | undefined][] = [
-    ['first-write', hops.firstWriteAt], ['cut', hops.cutAt], ['sent', hops.sentAt], ['spool-durable', hops.spoolDurableAt],
+    ['first-write', hops.firstWriteAt], ['cut', hops.cutAt], ['sent', hops.sentAt], ['answered', hops.answeredAt],
   ];
   return {
     pairId, epoch, sequence, storedBytes, entryCount,

@@ -27,7 +27,7 @@ describe('an agent with real disks, threads and clients', () => {
     await client.disconnect();
     expect(bench.facts.map((fact) => fact.kind)).toEqual(expect.arrayContaining(['resync-started', 'resync-read']));
     const hops = await bench.host.hops(bench.desired.volumes[0]?.pair?.pairId ?? '');
-    expect(hops?.spoolDurableAt).toBeGreaterThanOrEqual(hops?.cutAt ?? Infinity);
+    expect(hops?.answeredAt).toBeGreaterThanOrEqual(hops?.cutAt ?? Infinity);
   });
 
   it('cuts two disks at one time, between dependent writes, and holds writes for less than 10 ms', async () => {

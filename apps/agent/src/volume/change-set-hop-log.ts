@@ -12,7 +12,7 @@ export interface ChangeSetHops {
   readonly firstWriteAt: TimeMicros;
   readonly cutAt: TimeMicros;
   readonly sentAt: TimeMicros | undefined;
-  readonly spoolDurableAt: TimeMicros | undefined;
+  readonly answeredAt: TimeMicros | undefined;
 }
 
 const REMEMBERED = 512;
@@ -25,7 +25,7 @@ export class ChangeSetHopLog {
     const { epoch, sequence, storedBytes, entryCount, traceparent, firstTime } = header;
     const oldest = this.#hops.keys().next();
     if (this.#hops.size >= REMEMBERED && oldest.value !== undefined) this.#hops.delete(oldest.value);
-    const hops = { epoch, sequence, storedBytes, entryCount, traceparent, firstWriteAt: firstTime, cutAt: at, sentAt: undefined, spoolDurableAt: undefined };
+    const hops = { epoch, sequence, storedBytes, entryCount, traceparent, firstWriteAt: firstTime, cutAt: at, sentAt: undefined, answeredAt: undefined };
     this.#hops.set(keyOf(header), hops);
   }
 
@@ -34,15 +34,15 @@ export class ChangeSetHopLog {
   }
 
   /** All hops of the set, when it is still remembered. */
-  spoolDurable(header: ChangeSetHeader, at: TimeMicros): ChangeSetHops | undefined {
-    this.#change(header, { spoolDurableAt: at });
+  answered(header: ChangeSetHeader, at: TimeMicros): ChangeSetHops | undefined {
+    this.#change(header, { answeredAt: at });
     return this.#hops.get(keyOf(header));
   }
 
   /** Of one set, or of the newest that passed all hops. Undefined when it is not remembered. */
   find(key?: { readonly epoch: Epoch; readonly sequence: SequenceNumber }): ChangeSetHops | undefined {
     if (key) return this.#hops.get(keyOf(key));
-    return [...this.#hops.values()].findLast((hops) => hops.spoolDurableAt !== undefined);
+    return [...this.#hops.values()].findLast((hops) => hops.answeredAt !== undefined);
   }
 
   #change(header: ChangeSetHeader, change: Partial<ChangeSetHops>): void {

@@ -100,7 +100,7 @@ export class ChangeSetShipper {
   /**
    * Sends what may be sent now. Called after every change and regularly (back-off ends by time).
    *
-   * @writePath 4 The change set is PUT to the process server and stays in the agent's memory until the answer says that the spool has it durably; a crash of the agent before that is repaired by a resync of the marked regions.
+   * @writePath 4 The change set is PUT to the process server and stays in the agent's memory until the answer says that the spool, or the target behind it, has it durably; a crash of the agent before that is repaired by a resync of the marked regions.
    */
   pump(): void {
     while (!this.paused && this.#onTheWay < this.#windowSets && this.#backoff.isOver) {

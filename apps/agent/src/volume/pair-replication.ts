@@ -343,7 +343,7 @@ export class PairReplication {
       sent: (set) => this.hops.sent(set.header, this.#options.clock.now()),
       stored: (set) => {
         this.#overload.shipped(set.header.contentBytes);
-        const hops = this.hops.spoolDurable(set.header, this.#options.clock.now());
+        const hops = this.hops.answered(set.header, this.#options.clock.now());
         if (hops) this.#options.onPassed?.(hops);
       },
       progress: (progress) => this.#progress(progress),

@@ -111,7 +111,7 @@ export class PairSpool {
 
   /**
    * Resolves when the set is durable. Rejects with the storage's OperationError; then the set was not kept.
-   * @writePath 4 The process server appends the change set to the pair's spool and answers 200 after one fdatasync shared with others: durability begins here; a crash before it loses nothing, the agent still holds the set and sends it again.
+   * @writePath 4 Else the process server appends the change set to the pair's spool and answers 200 after one fdatasync shared with others: durability begins here; a crash before it loses nothing, the agent still holds the set and sends it again.
    */
   async put(set: IncomingSet): Promise<PutResult> {
     if (set.epoch < this.epoch) return 'old-epoch';

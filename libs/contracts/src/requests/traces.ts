@@ -4,7 +4,7 @@ import { byteCountSchema, countSchema, epochSchema, isoTimeSchema, pairIdSchema,
 import { defineOperation } from './define-operation';
 
 export const changeSetHopSchema = z.object({
-  hop: z.enum(['first-write', 'cut', 'sent', 'spool-durable', 'forwarded', 'cache-durable', 'undo-durable', 'applied']),
+  hop: z.enum(['first-write', 'cut', 'sent', 'answered', 'spool-durable', 'forwarded', 'cache-durable', 'undo-durable', 'applied']),
   at: isoTimeSchema,
 });
 export type ChangeSetHop = z.infer<typeof changeSetHopSchema>;

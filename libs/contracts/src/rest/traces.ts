@@ -4,7 +4,7 @@ import { timeSchema } from './fields';
 import { defineRoute } from './route';
 
 export const traceHopSchema = z.object({
-  hop: z.enum(['first-write', 'cut', 'sent', 'spool-durable', 'forwarded', 'cache-durable', 'undo-durable', 'applied']),
+  hop: z.enum(['first-write', 'cut', 'sent', 'answered', 'spool-durable', 'forwarded', 'cache-durable', 'undo-durable', 'applied']),
   component: z.string().describe('role and id'),
   at: timeSchema,
   sinceFirstMillis: z.number(),
