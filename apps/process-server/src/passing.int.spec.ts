@@ -26,6 +26,7 @@ describe('sets that pass the process server', () => {
   let server: ProcessServer;
   let client: ChangeSetClient;
   let facts: ProcessServerFact[];
+  let revision = 0;
 
   beforeEach(async () => {
     folder = await temporaryDirectory();
@@ -47,10 +48,14 @@ describe('sets that pass the process server', () => {
       dataDir: folder.path, listen: { host: '127.0.0.1', port: 0 }, authorize: allowEveryone, reporter: { report: (fact) => facts.push(fact) },
       freeBytesMin: 0, memoryBytesMax: 10_000, onFatal: (error) => { throw error; },
     });
+    await reconcile(pair);
+    client = new ChangeSetClient({ url: (await server.listen()).url, connectionsMax: 8 });
+  }
+
+  async function reconcile(pair: Partial<ProcessServerPair>): Promise<void> {
     const limits = { spoolBytesMax: { resync: 64 * MIB, differential: 64 * MIB } };
     const config: ProcessServerPair = { pairId, masterTargetUrl: targetUrl, compression: 'none', paused: false, ...limits, ...pair };
-    await server.reconcile({ revision: 1, pairs: [config], removedPairs: [] });
-    client = new ChangeSetClient({ url: (await server.listen()).url, connectionsMax: 8 });
+    await server.reconcile({ revision: (revision += 1), pairs: [config], removedPairs: [] });
   }
 
   async function stop(): Promise<void> {
@@ -179,7 +184,52 @@ describe('sets that pass the process server', () => {
     });
   });
 
+  describe('behind a backlog of the spool', () => {
+    it('wait for their turn when the target is not slow, or the backlog would never end', async () => {
+      await start();
+      await begin();
+      await reconcile({ paused: true });
+      await putAll(2, 20);
+      expect(server.telemetry()).toMatchObject([{ receivedSequence: 20, forwardedSequence: 1, spoolSets: 19 }]);
+      const gate = Promise.withResolvers<void>();
+      target.gate = gate.promise;
+      await reconcile({ paused: false });
+      await waitUntil('the target was found', () => target.requests > 1);
+      const outcome = put(1, 21);
+      await waitUntil('the set is here', () => server.pairs.get(pairId)?.hops.find(pairId, { epoch: 1, sequence: 21 }) !== undefined);
+      gate.resolve();
+      expect(await outcome).toMatchObject({ kind: 'stored' });
+      await arrived(21);
+      expectTargetHolds(21);
+      expect(await everOnDisk([20, 21])).toEqual([20]);
+    });
+  });
+
   describe('with a slow target', () => {
+    it('go to the spool at once when they are far from their turn, after the first that were waited for', async () => {
+      await start();
+      await begin();
+      const gate = Promise.withResolvers<void>();
+      target.gate = gate.promise;
+      const answered: number[] = [];
+      const putAndNote = async (sequence: number): Promise<void> => {
+        expect(await put(1, sequence)).toMatchObject({ kind: 'stored' });
+        answered.push(sequence);
+      };
+      try {
+        await Promise.all([2, 3].map(putAndNote));
+        const near = putAndNote(4);
+        await Promise.all(range(10, 14).map(putAndNote));
+        expect([...answered].sort((left, right) => left - right)).toEqual([2, 3, ...range(10, 14)]);
+        await near;
+      } finally {
+        gate.resolve();
+      }
+      await putAll(5, 9);
+      await arrived(14);
+      expectTargetHolds(14);
+    });
+
     it('are answered when the spool has them, and reach the target by the sending that is under way', async () => {
       await start();
       await begin();
