@@ -9,6 +9,8 @@ import { AgentHost } from './host/agent-host';
 import { BufferBudget } from './volume/buffer-budget';
 
 const SEGMENT_DATA_BYTES = 8 * MIB;
+/** The rest of the memory is for requests and regions on their way into a change set. */
+const CHANGE_SETS_PART = 0.9;
 
 /** Starts everything of an agent: identity, bus, volumes; then writes ready.json. Volumes run before the bus can be reached. */
 export async function startComponent(config: AgentConfig, { log, metricsUrl }: Omit<ComponentSurroundings, 'onFatal'>): Promise<RunningComponent> {
@@ -32,7 +34,7 @@ function openHost(config: AgentConfig, member: ClusterMember): Promise<AgentHost
   return AgentHost.open({
     environment: {
       dataDir,
-      budget: { shared: BufferBudget.createShared(), bytesMax: bufferBytesMax },
+      budget: { shared: BufferBudget.createShared(), bytesMax: Math.floor(bufferBytesMax * CHANGE_SETS_PART) },
       segmentDataBytes: Math.min(SEGMENT_DATA_BYTES, Math.floor(bufferBytesMax / 16)),
       nbdTcp: nbdHost === undefined ? undefined : { host: nbdHost, advertiseHost },
       traceRatio: config.otlpEndpoint === undefined ? 0 : config.traceRatio,

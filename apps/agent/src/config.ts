@@ -8,7 +8,7 @@ const traceRatioDefault = 0.01;
 const schema = componentSchema('agent', {
   /** Host on which the disks are also exported by TCP (with TLS, unless insecure), each on a port of its own. Absent: unix sockets only. */
   SECONDSITE_NBD_HOST: z.string().min(1).optional(),
-  /** Memory for captured writes of all volumes of the host. */
+  /** Memory for captured writes of all volumes of the host, and for the requests and reads that bring them. */
   SECONDSITE_BUFFER_BYTES_MAX: z.coerce.number('must be a number of bytes').int().min(32 * MIB, 'must be at least 32 MiB').max(1024 * 1024 * MIB).default(250_000_000),
 });
 

@@ -33,7 +33,7 @@ async function start() {
     tls: tlsOptions(receiverIdentity),
     authorize: allowRoles({ tenantId: 'tenant-1', roles: ['agent'] }),
     onRefusedPeer: (peer) => refused.push(peer),
-    limits: { headMillisMax: 300 },
+    limits: { headMillisMax: 1000 },
   });
   const { url, port } = await server.listen({ host: '127.0.0.1', port: 0 });
   cleanUps.push(() => server.close({ graceMillisMax: 0 }));
@@ -97,11 +97,11 @@ describe('the data plane with mutual TLS', () => {
 
   it('takes no more from a kept connection once its certificate has expired, and goes on with a renewed one', async () => {
     const { connect, receiver } = await start();
-    const short = await issueTestIdentity(authority, { lifetimeSeconds: 1 });
+    const short = await issueTestIdentity(authority, { lifetimeSeconds: 3 });
     const client = connect(clientTlsOptions(short, wanted));
     expect(await client.put(body, key)).toMatchObject({ kind: 'stored' });
     let outcome = await client.put(body, key);
-    for (const end = Date.now() + 5000; outcome.kind === 'stored' && Date.now() < end; ) outcome = await client.put(body, key);
+    for (const end = Date.now() + 15_000; outcome.kind === 'stored' && Date.now() < end; ) outcome = await client.put(body, key);
     expect(outcome).toMatchObject({ kind: 'held-off', code: 'tls/certificate-expired' });
     const before = receiver.requests.length;
     client.setTls(clientTlsOptions(await issueTestIdentity(authority), wanted));
