@@ -2,7 +2,7 @@
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TestCluster, waitFor } from '@secondsite/cli/testing';
-import type { Volume } from '@secondsite/contracts';
+import type { PairStatus, Volume } from '@secondsite/contracts';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import { clockMicros } from '@secondsite/disk-files';
 
@@ -45,7 +45,14 @@ export class BenchSite {
 
   async protect(disk: ProtectedDisk): Promise<void> {
     await this.secondsToProtect(disk);
-    await this.cluster.whenInSync(`plan-${disk.name}`, { secondsMax: 600 });
+    await this.whenInSync(disk);
+  }
+
+  /** Resolves when everything written until the call is applied at the target, and the replica is consistent: no resynchronisation is under way. */
+  async whenInSync(disk: ProtectedDisk): Promise<void> {
+    const written = clockMicros();
+    const until = (pair: PairStatus): boolean => (microsFromIso(pair.coveredTime ?? '') ?? 0) >= written;
+    await this.cluster.whenInSync(`plan-${disk.name}`, { secondsMax: 600, until });
   }
 
   /** From the request to the fact that the replica is consistent; telemetry, which lags up to a second behind, may not say so yet. */

@@ -13,7 +13,7 @@ const diskBytes = GIB;
 const secondsPerRun = 10;
 
 /**
- * 4 KiB random writes on the tap, captured and replicated, beside nbdkit without any capture; our backlog is applied before the peer's turn.
+ * 4 KiB random writes on the tap, captured and replicated, beside nbdkit without any capture; our pair is in sync again before the peer's turn.
  * Every block of both disks was written once before, in the same way, so that neither pays for allocation. At depth 32 the application writes
  * faster than this machine can replicate: the pair goes to bitmap mode, as it shall.
  */
@@ -26,12 +26,12 @@ export async function tapRows(site: BenchSite, rounds: number): Promise<TableRow
   await plain.close();
   const nbdkit = await Nbdkit.serve(plainImage);
   for (const uri of [disk.uri, nbdkit.uri]) await fio(nbdWrites({ uri, block: '4k', depth: 32, sizeBytes: diskBytes }));
-  await site.whenApplied(disk);
+  await site.whenInSync(disk);
   const run = async (uri: string, depth: number) => fio(nbdWrites({ uri, block: '4k', depth, seconds: secondsPerRun, sizeBytes: diskBytes }));
   const settle = () => settleMachine({ folder: site.folder, memoryBytes: 2 * diskBytes });
   const ours = async (depth: number) => {
     const figures = await run(disk.uri, depth);
-    await site.whenApplied(disk);
+    await site.whenInSync(disk);
     return figures;
   };
   const [deepOurs, deepPeer] = await measureInterleaved([
