@@ -21,16 +21,6 @@ export function encodeEntry(table: DataView, index: number, entry: ChangeEntry):
   table.setUint32(position + 28, CODE_OF_KIND[entry.kind], true);
 }
 
-/** True when every row is a block of a resynchronisation; ends at the first that is not. */
-export function hasOnlyResyncEntries(bytes: Uint8Array, entryCount: number): boolean {
-  const table = viewOf(bytes);
-  for (let index = 0; index < entryCount; index++) {
-    const code = table.getUint32(index * ENTRY_BYTES + 28, true);
-    if (code !== CODE_OF_KIND['resync-write'] && code !== CODE_OF_KIND['resync-zero']) return false;
-  }
-  return true;
-}
-
 /** The rows that are markers, found by their kinds alone: far cheaper than decoding every row. */
 export function* markerEntries(bytes: Uint8Array, entryCount: number): Generator<ChangeEntry> {
   const table = viewOf(bytes);

@@ -10,4 +10,4 @@ export { carriesData } from './entry-table';
 export { foldChangeSet } from './fold-change-set';
 export type { ChangeSetFault, Refusal } from './refusal';
 export { decodeMarker, encodeMarker } from './stream-marker';
-export { bytesOf, carriesOnlyResync, type StoredChangeSet, type VerifiedChangeSet, verifyChangeSet, verifyContent, verifyStored, markersOf } from './verify-change-set';
+export { bytesOf, type StoredChangeSet, type VerifiedChangeSet, verifyChangeSet, verifyContent, verifyStored, markersOf } from './verify-change-set';

@@ -3,11 +3,9 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { HEADER_BYTES } from './change-set-layout';
 import { checksum } from './checksum';
-import { compressSealed } from './compress-change-set';
-import { encodeChangeSet, type LooseEntry, type SealedChangeSet } from './encode-change-set';
-import { encodeMarker } from './stream-marker';
+import { encodeChangeSet, type LooseEntry } from './encode-change-set';
 import { changeSetArbitrary, entriesArbitrary, joinParts } from './testing';
-import { bytesOf, carriesOnlyResync, verifyChangeSet, verifyStored } from './verify-change-set';
+import { bytesOf, verifyChangeSet } from './verify-change-set';
 
 const identity = { pairId: '0b6c1a3e-5a1f-4b52-9d1e-1f2a3b4c5d6e', epoch: 1, sequence: 1, traceparent: undefined };
 const write = (fields: Partial<LooseEntry>): LooseEntry => ({ kind: 'write', time: 10, offset: 0, length: 4, bytes: [Buffer.from('abcd')], ...fields });
@@ -94,44 +92,5 @@ describe('a well-checksummed change set that makes no sense is refused', () => {
   ])('%s', (_title, change, code) => {
     expect(verifyChangeSet(forged(() => undefined)).ok).toBe(true);
     expect(verifyChangeSet(forged(change))).toMatchObject({ ok: false, code: `change-set/${code}` });
-  });
-});
-
-describe('a set carries only a resynchronisation', () => {
-  const read = write({ kind: 'resync-write' });
-  const empty = write({ kind: 'resync-zero', length: 4096, bytes: [] });
-  const marker = write({ kind: 'marker', length: 0, bytes: [encodeMarker({ kind: 'resync-read' })] });
-
-  function onlyResync(set: SealedChangeSet): boolean {
-    const stored = verifyStored(joinParts(set));
-    if (!stored.ok) throw new Error(stored.detail);
-    return carriesOnlyResync(stored);
-  }
-
-  it.each<[string, LooseEntry[], boolean]>([
-    ['blocks with data', [read, read], true],
-    ['blocks of zeros', [empty], true],
-    ['both', [read, empty, read], true],
-    ['a write', [write({})], false],
-    ['a zero', [write({ kind: 'zero', bytes: [] })], false],
-    ['a write behind blocks', [read, empty, write({})], false],
-    ['a write before blocks', [write({}), read], false],
-    ['a marker behind blocks', [read, marker], false],
-    ['a marker alone', [marker], false],
-  ])('%s', (_title, entries, expected) => {
-    expect(onlyResync(encodeChangeSet(identity, entries))).toBe(expected);
-  });
-
-  it('is not said of a set that is compressed, whatever is in it', async () => {
-    // Even when the compressed bytes happen to look like a table of such blocks.
-    const compressed = await compressSealed(encodeChangeSet(identity, [read]), async ([table]) => table);
-    expect(compressed.header.compression).toBe('zstd');
-    expect(onlyResync(compressed)).toBe(false);
-  });
-
-  it('is not said of one whose entry table would be longer than the set', () => {
-    const stored = verifyStored(joinParts(encodeChangeSet(identity, [read])));
-    if (!stored.ok) throw new Error(stored.detail);
-    expect(carriesOnlyResync({ ...stored, header: { ...stored.header, entryCount: 1000 } })).toBe(false);
   });
 });

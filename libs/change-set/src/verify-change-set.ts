@@ -3,7 +3,7 @@ import type { ChangeEntry, ChangeSetHeader, StreamMarker } from './change-set';
 import { decodeHeader, type DecodedHeader } from './change-set-header';
 import { ENTRY_BYTES, HEADER_BYTES } from './change-set-layout';
 import { checksum, sameChecksum } from './checksum';
-import { decodeEntryTable, hasOnlyResyncEntries, markerEntries } from './entry-table';
+import { decodeEntryTable, markerEntries } from './entry-table';
 import { type Refusal, refusal } from './refusal';
 import { decodeMarker } from './stream-marker';
 
@@ -68,12 +68,6 @@ export function markersOf({ header, stored }: StoredChangeSet): StreamMarker[] {
     if (marker) markers.push(marker);
   }
   return markers;
-}
-
-/** True when a stored set carries blocks of a resynchronisation and nothing else; false also for one whose content is compressed. */
-export function carriesOnlyResync({ header, stored }: StoredChangeSet): boolean {
-  const tableBytes = header.entryCount * ENTRY_BYTES;
-  return header.compression === 'none' && stored.byteLength >= tableBytes && hasOnlyResyncEntries(stored.subarray(0, tableBytes), header.entryCount);
 }
 
 /** The bytes of one entry, sharing memory with `data`. */
