@@ -2,7 +2,7 @@
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TestCluster, waitFor } from '@secondsite/cli/testing';
-import type { PairStatus, Volume } from '@secondsite/contracts';
+import type { PairStatus, RetentionPolicy, Volume } from '@secondsite/contracts';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import { clockMicros } from '@secondsite/disk-files';
 
@@ -43,8 +43,8 @@ export class BenchSite {
     return { name, image, uri, sizeBytes };
   }
 
-  async protect(disk: ProtectedDisk): Promise<void> {
-    await this.secondsToProtect(disk);
+  async protect(disk: ProtectedDisk, retention?: RetentionPolicy): Promise<void> {
+    await this.secondsToProtect(disk, retention);
     await this.whenInSync(disk);
   }
 
@@ -56,9 +56,9 @@ export class BenchSite {
   }
 
   /** From the request to the fact that the replica is consistent; telemetry, which lags up to a second behind, may not say so yet. */
-  async secondsToProtect(disk: ProtectedDisk): Promise<number> {
+  async secondsToProtect(disk: ProtectedDisk, retention?: RetentionPolicy): Promise<number> {
     const started = performance.now();
-    await this.cluster.createPlan(`plan-${disk.name}`, disk.name);
+    await this.cluster.createPlan(`plan-${disk.name}`, disk.name, retention);
     await waitFor(`${disk.name} to be protected`, 600, async () => {
       const { pairs } = await this.cluster.planStatus(`plan-${disk.name}`);
       return pairs.length > 0 && pairs.every(({ stage }) => stage === 'differential-sync');

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// `./secondsite bench [--rounds N] [--row NAME]`: every figure beside its peer from the same run.
+// `./secondsite bench [--rounds N] [--row NAME]`: every figure beside its peer from the same run. `--row memory [--minutes N]`, which takes
+// ten minutes, only when asked for.
 import { cpus, totalmem } from 'node:os';
 import { humanBytes } from '@secondsite/cli';
 import { BenchSite } from './bench-site';
 import { baselineRow } from './rows/baseline-row';
 import { bootRow } from './rows/boot-row';
+import { memoryRow } from './rows/memory-row';
 import { rpoRow, sustainedRow } from './rows/sustained-row';
 import { tapRows } from './rows/tap-row';
 import { rowLines, type TableRow } from './table-row';
@@ -34,6 +36,7 @@ async function withTls(rounds: number, wanted: ReadonlySet<string>): Promise<voi
       const { row, megabytesPerSecond } = await sustainedRow(site, { rounds, title: 'agent to applied, 64 KiB random writes, TLS', leastRatio: 0.35, offeredMebibytesPerSecond: 240 });
       print([row, await rpoRow(site, megabytesPerSecond)]);
     }
+    if (wanted.has('memory')) print([await memoryRow(site, Number(optionValue('--minutes', '10')))]);
     await printMemory(site, 'after these rows');
     if (wanted.has('boot')) print([await bootRow(site, rounds)]);
     await printMemory(site, 'at the end (limit 400 MiB each)');
@@ -61,7 +64,7 @@ async function main(): Promise<void> {
   const only = optionValue('--row', '');
   const wanted = new Set(only === '' ? rowNames : [only]);
   console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, ${humanBytes(totalmem())}, Node ${process.version}; medians of ${rounds} (extremes), ours and peers in turn`);
-  if (['tap', 'sustained', 'boot'].some((row) => wanted.has(row))) await withTls(rounds, wanted);
+  if (['tap', 'sustained', 'memory', 'boot'].some((row) => wanted.has(row))) await withTls(rounds, wanted);
   if (wanted.has('sustained') || wanted.has('baseline')) await withoutTls(rounds, wanted);
 }
 

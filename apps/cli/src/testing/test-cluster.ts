@@ -6,7 +6,7 @@ import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ChangeSetTrace, type ClusterStatus, type PairStatus, type PlanStatus, type Problem, restRoutes, type View, type Volume } from '@secondsite/contracts';
+import { type ChangeSetTrace, type ClusterStatus, type PairStatus, type PlanStatus, type Problem, restRoutes, type RetentionPolicy, type View, type Volume } from '@secondsite/contracts';
 import { identifyProcess, writeWhole } from '@secondsite/embedded-services';
 import { NbdClient } from '@secondsite/nbd';
 import { ApiClient } from '../api-client';
@@ -154,8 +154,8 @@ export class TestCluster {
   }
 
   /** Protects one volume, without the time that the command line takes to start. */
-  async createPlan(name: string, volume: string): Promise<void> {
-    await (await this.#client()).call(restRoutes.createPlan, { body: { name, volumes: [volume], retention: { windowSeconds: 86_400 } } });
+  async createPlan(name: string, volume: string, retention: RetentionPolicy = { windowSeconds: 86_400 }): Promise<void> {
+    await (await this.#client()).call(restRoutes.createPlan, { body: { name, volumes: [volume], retention } });
   }
 
   async status(): Promise<ClusterStatus> {
