@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { CliContext } from './cli-context';
 import { addEnrollCommands, addHostCommands } from './commands/host-commands';
+import { addBandwidthCommands } from './commands/bandwidth-commands';
 import { addClusterCommands } from './commands/cluster-commands';
 import { addPlanCommands } from './commands/plan-commands';
 import { addPointCommands, addViewCommands } from './commands/recovery-commands';
@@ -33,6 +34,7 @@ export function buildProgram(context: CliContext): Command {
   addEnrollCommands(program, context);
   addVolumeCommands(program, context);
   addPlanCommands(program, context);
+  addBandwidthCommands(program, context);
   addPointCommands(program, context);
   addViewCommands(program, context);
   addRestoreCommands(program, context);

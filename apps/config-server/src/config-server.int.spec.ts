@@ -285,6 +285,34 @@ describe('the configuration server', () => {
     expect(retention).toEqual({ windowSeconds: 3600 });
   });
 
+  it('hands bandwidth limits and the priority of a host to the process server, and takes them back', async () => {
+    const bandwidth = { timeZone: 'Europe/Berlin', rules: [{ bytesPerSecond: 5_000_000, days: ['mon'], from: '08:00', to: '18:00' }, { bytesPerSecond: 50_000_000 }] };
+    expect(await cluster.rest.ok(restRoutes.changePlan, { params: { plan: 'shop' }, body: { bandwidth } })).toMatchObject({ bandwidth });
+    expect(await cluster.rest.ok(restRoutes.changeComponent, { params: { component: masterTarget.componentId }, body: { bandwidth } })).toMatchObject({ bandwidth });
+    expect(await cluster.rest.ok(restRoutes.changeHost, { params: { host: 'web' }, body: { priority: 'high' } })).toMatchObject({ name: 'web', priority: 'high' });
+    const limits = [plan.planId, masterTarget.componentId];
+    const limited = await until('the limits at the process server', async () => {
+      const state = await processServer.desiredState();
+      return state?.pairs[0]?.linkIds.length === 2 && state.pairs[0].priority === 'high' && state;
+    });
+    expect(limited).toMatchObject({ pairs: [{ linkIds: limits }], links: [...limits].sort().map((linkId) => ({ linkId, bandwidth })) });
+    await cluster.rest.ok(restRoutes.changePlan, { params: { plan: 'shop' }, body: { bandwidth: null } });
+    await until('the limit of the plan to be gone', async () => (await processServer.desiredState())?.links.length === 1);
+  });
+
+  it('refuses bandwidth limits that make no sense, and says why', async () => {
+    const refused = async (component: string, wish: object): Promise<unknown> => {
+      const { status, body } = await cluster.rest.call(restRoutes.changeComponent, { params: { component }, body: { bandwidth: { rules: [{ bytesPerSecond: 1e6 }], ...wish } } });
+      return [status, JSON.stringify(body)];
+    };
+    const target = masterTarget.componentId;
+    expect(await refused(target, { timeZone: 'Berlin' })).toEqual([400, expect.stringContaining('IANA')]);
+    expect(await refused(target, { rules: [{ bytesPerSecond: 1000 }] })).toEqual([400, expect.stringContaining('125000')]);
+    expect(await refused(target, { rules: [{ bytesPerSecond: 1e6, from: '8:00' }] })).toEqual([400, expect.stringContaining('HH:MM')]);
+    expect(await refused(processServer.componentId, {})).toEqual([422, expect.stringContaining('component/not-a-master-target')]);
+    expect(await refused('nowhere', {})).toEqual([404, expect.stringContaining('component/unknown')]);
+  });
+
   it('rebuilds its read models from zero, identical', async () => {
     const rebuilt = await cluster.rest.ok<{ events: number; identical: boolean; readModels: { rows: number }[] }>(restRoutes.rebuildReadModels);
     expect(rebuilt.identical).toBe(true);

@@ -38,7 +38,7 @@ async function start(environment: Record<string, string>): Promise<Running> {
 
 function desired(masterTargetUrl: string) {
   const spoolBytesMax = { resync: 1 << 30, differential: 1 << 30 };
-  return { pairs: [{ pairId, masterTargetUrl, compression: 'none' as const, paused: false, spoolBytesMax }], removedPairs: [] };
+  return { pairs: [{ pairId, masterTargetUrl, compression: 'none' as const, paused: false, priority: 'normal' as const, linkIds: [], spoolBytesMax }], removedPairs: [], links: [] };
 }
 
 describe('a process server on the bus', () => {

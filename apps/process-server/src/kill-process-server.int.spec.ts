@@ -25,9 +25,9 @@ describe('the process, killed at any instant', () => {
     target = new FakeMasterTarget();
     const masterTargetUrl = await target.start();
     const pairs = pairIds.map((pairId) => ({
-      pairId, masterTargetUrl, compression: 'process-server', paused: false, spoolBytesMax: { resync: 1 << 30, differential: 1 << 30 },
+      pairId, masterTargetUrl, compression: 'process-server', paused: false, priority: 'normal', linkIds: [], spoolBytesMax: { resync: 1 << 30, differential: 1 << 30 },
     }));
-    await writeJsonAtomically(join(folder.path, 'desired-state.json'), { revision: 1, pairs, removedPairs: [] });
+    await writeJsonAtomically(join(folder.path, 'desired-state.json'), { revision: 1, pairs, removedPairs: [], links: [] });
   });
 
   afterEach(async () => {

@@ -10,6 +10,7 @@ import { HopRecorder } from './control/hop-recorder';
 import { counters } from './control/counters';
 import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
+import type { TrafficShaper } from './forward/traffic-shaper';
 import { FlowControl } from './receive/flow-control';
 import type { FreeSpaceGuard } from './receive/free-space-guard';
 import { stageOfSet } from './receive/stage-of-set';
@@ -20,6 +21,7 @@ export interface PairServices {
   readonly reporter: FactReporter;
   readonly freeSpace: FreeSpaceGuard;
   readonly forwardBudget: ByteBudget;
+  readonly shaper: TrafficShaper;
   readonly connect: (masterTargetUrl: string) => ForwardClient;
 }
 
@@ -36,6 +38,7 @@ export class Pair {
   readonly #spool: PairSpool;
   readonly #flow: FlowControl;
   readonly #reported = new Map<string, number>();
+  #sent = { contentBytes: 0, wireBytes: 0 };
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
   /** Epochs up to this one lead nowhere any more; the agent is told so and begins a new one. */
@@ -116,6 +119,7 @@ export class Pair {
       forwardedSequence: forwarded.epoch === epoch ? forwarded.sequence : 0,
       spoolBytes: this.#spool.spoolBytes,
       spoolSets: this.#spool.spoolSets,
+      sent: this.#sent,
       ...(oldestTime === undefined ? {} : { oldestTime: isoFromMicros(oldestTime) }),
       ...(fault ? { fault: { code: fault.code, hint: fault.hint } } : {}),
     };
@@ -140,9 +144,9 @@ export class Pair {
 
   #startForwarder(): PairForwarder {
     const { masterTargetUrl, compression, paused, pairId } = this.#config;
-    const { connect, forwardBudget } = this.#services;
+    const { connect, forwardBudget, shaper } = this.#services;
     const forwarder = new PairForwarder({
-      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, paused, observer: this.#observer(),
+      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, paused, turn: shaper.turnsOf(this.#config), observer: this.#observer(),
     });
     forwarder.start();
     return forwarder;
@@ -168,8 +172,9 @@ export class Pair {
     const about = { traceparent: set.traceparent, attributes: this.#attributes(set) };
     if (set.durableAt !== undefined) startSpan({ name: 'wait in spool', startTime: set.durableAt, ...about }).end();
     const span = startSpan({ name: 'forward', ...about });
-    return ({ kind, wireBytes }) => {
+    return ({ kind, wireBytes, contentBytes }) => {
       counters.wireBytes.add(wireBytes);
+      if (kind === 'stored') this.#sent = { contentBytes: this.#sent.contentBytes + contentBytes, wireBytes: this.#sent.wireBytes + wireBytes };
       span.setAttributes({ outcome: kind, 'wire.bytes': wireBytes }).end();
     };
   }

@@ -54,8 +54,8 @@ describe('sets that pass the process server', () => {
 
   async function reconcile(pair: Partial<ProcessServerPair>): Promise<void> {
     const limits = { spoolBytesMax: { resync: 64 * MIB, differential: 64 * MIB } };
-    const config: ProcessServerPair = { pairId, masterTargetUrl: targetUrl, compression: 'none', paused: false, ...limits, ...pair };
-    await server.reconcile({ revision: (revision += 1), pairs: [config], removedPairs: [] });
+    const config: ProcessServerPair = { pairId, masterTargetUrl: targetUrl, compression: 'none', paused: false, priority: 'normal', linkIds: [], ...limits, ...pair };
+    await server.reconcile({ revision: (revision += 1), pairs: [config], removedPairs: [], links: [] });
   }
 
   async function stop(): Promise<void> {

@@ -39,13 +39,13 @@ describe('process server', () => {
       dataDir: folder.path, listen: { host: '127.0.0.1', port: 0 }, authorize: allowEveryone, reporter: { report: (fact) => facts.push(fact) },
       freeBytesMin: 0, memoryBytesMax: 8 * MIB, onFatal: (error) => { throw error; }, ...options.server,
     });
-    if (options.assigned !== false) await server.reconcile({ revision: 1, pairs: [pairConfig(options.pair)], removedPairs: [] });
+    if (options.assigned !== false) await server.reconcile({ revision: 1, pairs: [pairConfig(options.pair)], removedPairs: [], links: [] });
     const { url } = await server.listen();
     client = new ChangeSetClient({ url });
   }
 
   function pairConfig(change: Partial<ProcessServerPair> = {}): ProcessServerPair {
-    return { pairId, masterTargetUrl: targetUrl, compression: 'none', spoolBytesMax: { resync: 64 * MIB, differential: 64 * MIB }, paused: false, ...change };
+    return { pairId, masterTargetUrl: targetUrl, compression: 'none', spoolBytesMax: { resync: 64 * MIB, differential: 64 * MIB }, paused: false, priority: 'normal', linkIds: [], ...change };
   }
 
   async function restart(options: Parameters<typeof start>[0] = {}): Promise<void> {
@@ -212,10 +212,10 @@ describe('process server', () => {
     target.answer = undefined;
     await putAll(2, 2);
     await arrived(2);
-    await server.reconcile({ revision: 2, pairs: [], removedPairs: [] });
+    await server.reconcile({ revision: 2, pairs: [], removedPairs: [], links: [] });
     expect(await put(2, 3)).toMatchObject({ code: 'change-set/unknown-pair' });
     expect(await readdir(join(folder.path, 'spool'))).toEqual([pairId]);
-    await server.reconcile({ revision: 3, pairs: [], removedPairs: [pairId] });
+    await server.reconcile({ revision: 3, pairs: [], removedPairs: [pairId], links: [] });
     expect(await readdir(join(folder.path, 'spool'))).toEqual([]);
   });
 

@@ -5,8 +5,10 @@ import { BodyPool, type Authorize, ChangeSetClient, ChangeSetServer, type Refuse
 import { type ByteCount, MIB } from '@secondsite/units';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions, SecureContextOptions, TlsOptions } from 'node:tls';
 import { ByteBudget } from './byte-budget';
+import { TrafficShaper } from './forward/traffic-shaper';
 import type { FactReporter } from './control/control-plane';
 import { PairRegistry } from './pair-registry';
 import { ChangeSetReceiver } from './receive/change-set-receiver';
@@ -41,6 +43,7 @@ export class ProcessServer {
   readonly #freeSpace: FreeSpaceGuard;
   readonly #pairs: PairRegistry;
   readonly #server: ChangeSetServer;
+  readonly #shaper = new TrafficShaper({ clock: { now: () => performance.now(), sleep: delay }, wallMillis: () => clockMicros() / 1000 });
   /** Clients that forwarding closed stay here until the next renewal, which does them no harm. */
   readonly #clients = new Set<WeakRef<ChangeSetClient>>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -65,6 +68,7 @@ export class ProcessServer {
         reporter: options.reporter,
         freeSpace: parts.freeSpace,
         forwardBudget: new ByteBudget(options.memoryBytesMax),
+        shaper: this.#shaper,
         connect: (url) => this.#connect(url),
       },
     });
@@ -86,7 +90,7 @@ export class ProcessServer {
     await freeSpace.refresh();
     const server = new ProcessServer(options, { lock, freeSpace, spool: await directory.directory('spool') });
     const known = processServerDesiredStateSchema.safeParse(await readJsonFile(server.#desiredStateFile));
-    if (known.success) await server.#pairs.reconcile(known.data);
+    if (known.success) await server.#reconcilePairs(known.data);
     server.#every(checkpointMillis, () => server.#pairs.checkpoint());
     server.#every(freeSpaceMillis, () => freeSpace.refresh());
     return server;
@@ -113,7 +117,7 @@ export class ProcessServer {
   /** Obeys a new desired state; remembered over restarts when this resolves. */
   async reconcile(desired: ProcessServerDesiredState): Promise<void> {
     await writeJsonAtomically(this.#desiredStateFile, desired);
-    await this.#pairs.reconcile(desired);
+    await this.#reconcilePairs(desired);
   }
 
   telemetry(): ProcessServerPairTelemetry[] {
@@ -133,6 +137,11 @@ export class ProcessServer {
     await this.#server.close();
     await this.#pairs.close();
     this.#lock.release();
+  }
+
+  async #reconcilePairs(desired: ProcessServerDesiredState): Promise<void> {
+    this.#shaper.configure(desired.links);
+    await this.#pairs.reconcile(desired);
   }
 
   get #desiredStateFile(): string {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export { buildAsyncApiDocument } from './asyncapi/build-async-api-document';
+export { type Bandwidth, type BandwidthRule, type Priority, type Weekday } from './bandwidth';
 export { type BookmarkCut, bookmarkCutSchema } from './bookmark-cut';
 export { type Actor, actorSchema, type CloudEvent, type CloudEventEnvelope, cloudEventSchema } from './cloud-event';
 export { defineEvent, type EventContext, eventContexts, type EventDefinition, type EventOf } from './define-event';

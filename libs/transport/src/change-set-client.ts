@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Purpose: sends change sets to the next hop over a few keep-alive connections. Bodies go out as they lie in memory, without a copy.
 // Whatever goes wrong comes back as a value: the caller's only question is what to do next.
-import { OperationError, type SequenceNumber } from '@secondsite/units';
+import type { Transfer } from '@secondsite/traffic-shaping';
+import { type ByteCount, OperationError, type SequenceNumber } from '@secondsite/units';
 import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import type { Socket } from 'node:net';
@@ -26,6 +27,8 @@ export interface PutOptions extends ChangeSetKey {
   readonly traceparent?: string | undefined;
   /** See StoreRequest. */
   readonly oldestPending?: SequenceNumber | undefined;
+  /** The body's turn on a limited link, which sets its pace and is ended when the body is sent. Undefined: as fast as it goes. */
+  readonly transfer?: Transfer | undefined;
   /** Gives the request up: the outcome is `unreachable` with `transport/cancelled`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -36,6 +39,8 @@ interface Exchange {
   readonly parts: readonly Uint8Array[];
   readonly headers: Record<string, string | number>;
   readonly signal: AbortSignal | undefined;
+  /** Has a limit for how fast the body may go out. */
+  readonly transfer: Transfer | undefined;
   /** The kernel has all of the body. */
   readonly bodySent: () => void;
 }
@@ -63,7 +68,7 @@ export class ChangeSetClient {
    * oldest is not held up by the ones behind it.
    * Repeating is harmless. A kept connection that the receiver just closed is replaced once without the caller noticing.
    */
-  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, signal }: PutOptions): Promise<PutOutcome> {
+  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, transfer, signal }: PutOptions): Promise<PutOutcome> {
     const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
     const headers = {
       'content-type': 'application/octet-stream',
@@ -72,17 +77,21 @@ export class ChangeSetClient {
       ...(oldestPending === undefined ? {} : { [oldestPendingHeader]: oldestPending }),
     };
     const before = this.sending;
-    const { promise: sent, resolve: bodySent } = Promise.withResolvers<void>();
+    const { promise: sent, resolve } = Promise.withResolvers<void>();
     this.sending = sent;
     await before;
-    const exchange = { method: 'PUT', path: changeSetPath({ pairId, epoch, sequence }), parts, headers, signal, bodySent } as const;
+    const bodySent = (): void => {
+      transfer?.end();
+      resolve();
+    };
+    const exchange = { method: 'PUT', path: changeSetPath({ pairId, epoch, sequence }), parts, headers, signal, transfer, bodySent } as const;
     const reply = await this.exchange(exchange).finally(bodySent);
     return 'kind' in reply ? reply : putOutcomeFromReply(reply);
   }
 
   /** Asks where the receiver is. Never rejects. */
   async position(pairId: string, signal?: AbortSignal): Promise<PositionAnswer> {
-    const reply = await this.exchange({ method: 'GET', path: positionPath(pairId), parts: [], headers: {}, signal, bodySent: () => undefined });
+    const reply = await this.exchange({ method: 'GET', path: positionPath(pairId), parts: [], headers: {}, signal, transfer: undefined, bodySent: () => undefined });
     return 'kind' in reply ? reply : positionFromReply(reply);
   }
 
@@ -115,7 +124,7 @@ export class ChangeSetClient {
     return this.attempt(exchange).catch((error: unknown) => unreachable(error, this.base));
   }
 
-  private attempt({ method, path, parts, headers, signal, bodySent }: Exchange): Promise<HttpReply> {
+  private attempt({ method, path, parts, headers, signal, transfer, bodySent }: Exchange): Promise<HttpReply> {
     return new Promise((resolve, reject) => {
       if (this.closed || signal?.aborted) throw cancelled();
       const send = this.base.protocol === 'https:' ? secureRequest : plainRequest;
@@ -131,7 +140,7 @@ export class ChangeSetClient {
       });
       request.once('finish', bodySent);
       request.on('error', (error) => reject(!answered && isStale(request, error) ? new StaleConnection() : error));
-      writeParts(request, parts);
+      writeParts(request, { parts, transfer });
     });
   }
 
@@ -156,20 +165,30 @@ function isStale(request: ClientRequest, error: Error & { code?: string }): bool
  * Hands the body to the connection slice by slice, as it drains: writing (and encrypting) megabytes at once would hold up whoever shares
  * the thread, such as the agent's tap, for milliseconds.
  */
-function writeParts(request: ClientRequest, parts: readonly Uint8Array[]): void {
-  const slices = slicesOf(parts);
+function writeParts(request: ClientRequest, { parts, transfer }: Pick<Exchange, 'parts' | 'transfer'>): void {
+  const slices = slicesOf(parts, transfer ? pacedSliceBytes : sliceBytes);
   const writeOn = (): void => {
     for (let next = slices.next(); !next.done; next = slices.next()) {
-      if (!request.write(next.value)) return void request.once('drain', writeOn);
+      const slice = next.value;
+      const due = transfer?.pace(slice.byteLength);
+      if (due) return void due.then(() => writeWhenDue(slice));
+      if (!request.write(slice)) return void request.once('drain', writeOn);
     }
     request.end();
+  };
+  const writeWhenDue = (slice: Uint8Array): void => {
+    if (request.destroyed) return;
+    if (request.write(slice)) writeOn();
+    else request.once('drain', writeOn);
   };
   writeOn();
 }
 
 const sliceBytes = 256 * 1024;
+/** Small enough for a slow link not to fall silent between two of them. */
+const pacedSliceBytes = 32 * 1024;
 
-function* slicesOf(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+function* slicesOf(parts: readonly Uint8Array[], sliceBytes: ByteCount): Generator<Uint8Array> {
   for (const part of parts) {
     for (let start = 0; start < part.byteLength; start += sliceBytes) yield part.subarray(start, start + sliceBytes);
   }

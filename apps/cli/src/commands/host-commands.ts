@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { restRoutes } from '@secondsite/contracts';
+import { type Priority, restRoutes } from '@secondsite/contracts';
 import type { Command } from 'commander';
 import { type CliContext, connect, show } from '../cli-context';
 import { table } from '../output';
@@ -17,11 +17,19 @@ export function addHostCommands(program: Command, context: CliContext): void {
       show(context, command, { value, human: (added) => `host ${added.name} added (${added.hostId})` });
     });
   host
+    .command('priority <name> <priority>')
+    .description('share of a limited link that the volumes of a host get beside others: high (4 parts), normal (2), low (1)')
+    .addHelpText('after', '\nExample:\n  secondsite host priority web1 high')
+    .action(async (name: string, priority: Priority, _options: object, command: Command) => {
+      const value = await (await connect(context, command)).call(restRoutes.changeHost, { path: { host: name }, body: { priority } });
+      show(context, command, { value, human: (changed) => `host ${changed.name}: priority ${changed.priority}` });
+    });
+  host
     .command('list')
     .description('list the hosts and whether their agents are heard')
     .action(async (_options: object, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.listHosts);
-      show(context, command, { value, human: ({ hosts }) => table(['HOST', 'AGENT', 'VOLUMES', 'ADDED'], hosts.map((row) => [row.name, row.agent, row.volumeCount, row.addedAt])) });
+      show(context, command, { value, human: ({ hosts }) => table(['HOST', 'AGENT', 'VOLUMES', 'PRIORITY', 'ADDED'], hosts.map((row) => [row.name, row.agent, row.volumeCount, row.priority, row.addedAt])) });
     });
 }
 

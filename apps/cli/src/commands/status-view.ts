@@ -2,7 +2,7 @@
 import type { ClusterStatus, PairStatus } from '@secondsite/contracts';
 import { type Cell, humanBytes, humanSeconds, table } from '../output';
 
-export const pairHeader = ['VOLUME', 'PLAN', 'STAGE', 'PROGRESS', 'RPO', 'RATE', 'IN TRANSIT', 'WAITS AT', 'FLAGS'];
+export const pairHeader = ['VOLUME', 'PLAN', 'STAGE', 'PROGRESS', 'RPO', 'RATE', 'SAVED', 'IN TRANSIT', 'WAITS AT', 'FLAGS'];
 
 function progressOf(pair: PairStatus): string {
   if (!pair.progress) return '–';
@@ -13,6 +13,7 @@ function progressOf(pair: PairStatus): string {
 export function pairRows(pairs: readonly PairStatus[]): Cell[][] {
   return pairs.map((pair) => [
     pair.volumeName, pair.planName, pair.stage, progressOf(pair), humanSeconds(pair.rpoSeconds), `${humanBytes(pair.bytesPerSecond)}/s`,
+    pair.sent && `${Math.round(pair.sent.savedPercent)} %`,
     humanBytes(pair.dataInTransit.totalBytes), pair.dataInTransit.waitsAt, pair.flags.join(' ') || '–',
   ]);
 }

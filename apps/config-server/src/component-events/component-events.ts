@@ -67,7 +67,7 @@ export class ComponentEvents {
     const { componentId, role, hostName: name } = data;
     const { events } = await unit.transaction.read(streams.inventory);
     const known = replay(inventoryDecider, events as unknown as readonly InventoryFact[]);
-    if (known.componentIds.has(componentId)) return;
+    if (known.componentRoles.has(componentId)) return;
     const aggregate = { decider: inventoryDecider, streamId: streams.inventory };
     if (role === 'agent' && findHost(known, componentId) === undefined) await unit.decide(aggregate, { kind: 'add-host', hostId: componentId, name });
     await unit.decide(aggregate, { kind: 'enrol-component', component: { componentId, role, name, expiresAt: time } });

@@ -92,5 +92,7 @@ export function desiredStateSources(directory: Directory, live: Pick<LiveStatus,
     pairs: livePairs(directory),
     removedPairs: directory.pairs.filter((pair) => pair.state === 'removed'),
     urls: new Map(addresses),
+    priorities: new Map(directory.hosts.map(({ hostId, priority }) => [hostId, priority])),
+    bandwidths: new Map(directory.components.flatMap(({ componentId, bandwidth }) => (bandwidth ? [[componentId, bandwidth] as const] : []))),
   };
 }

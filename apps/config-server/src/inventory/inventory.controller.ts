@@ -19,6 +19,16 @@ export class InventoryController {
     return { hosts: await this.inventory.listHosts() };
   }
 
+  @Handles(restRoutes.changeHost)
+  changeHost(@Call() call: RouteCall<typeof restRoutes.changeHost>): Promise<unknown> {
+    return this.inventory.changeHost(call.params.host ?? '', { priority: call.body.priority, origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.changeComponent)
+  changeComponent(@Call() call: RouteCall<typeof restRoutes.changeComponent>): Promise<unknown> {
+    return this.inventory.changeComponent(call.params.component ?? '', { bandwidth: call.body.bandwidth ?? undefined, origin: adminOrigin(call) });
+  }
+
   @Handles(restRoutes.listComponents)
   async listComponents(@Call() _call: RouteCall<typeof restRoutes.listComponents>): Promise<unknown> {
     return { components: await this.inventory.listComponents() };

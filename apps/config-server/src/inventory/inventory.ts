@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
-import type { Component, Host, Tap, Volume } from '@secondsite/contracts';
+import type { Bandwidth, Component, Host, Priority, Tap, Volume } from '@secondsite/contracts';
 import { inventoryDecider, silentAfterMicros } from '@secondsite/protection';
 import { isoFromMicros } from '@secondsite/units';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { streams } from '../commands/streams';
 import type { LiveStatus } from '../live/live-status';
 import type { ComponentRow, Directory, HostRow, VolumeRow } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
-import { findVolume, livePairs } from '../read-models/find';
+import { findComponent, findVolume, livePairs } from '../read-models/find';
 import type { ServerClock } from '../server-clock';
 
 export interface VolumeWish {
@@ -35,6 +35,21 @@ export class InventoryService {
     await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'add-host', hostId, name }));
     const hosts = await this.listHosts();
     return hosts.find((host) => host.hostId === hostId) as Host;
+  }
+
+  /** `reference`: id or name. */
+  async changeHost(reference: string, { priority, origin }: { readonly priority: Priority; readonly origin: CommandOrigin }): Promise<Host> {
+    await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'change-host-priority', host: reference, priority }));
+    const hosts = await this.listHosts();
+    return hosts.find((host) => host.hostId === reference || host.name === reference) as Host;
+  }
+
+  /** `reference`: id or name of a master target. */
+  async changeComponent(reference: string, { bandwidth, origin }: { readonly bandwidth: Bandwidth | undefined; readonly origin: CommandOrigin }): Promise<Component> {
+    const { componentId } = findComponent(await this.directories.load(), reference);
+    await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'change-component-bandwidth', componentId, bandwidth }));
+    const directory = await this.directories.load();
+    return this.component(findComponent(directory, componentId), directory);
   }
 
   async listHosts(): Promise<Host[]> {
@@ -78,13 +93,13 @@ export class InventoryService {
   }
 
   component(row: ComponentRow, directory: Directory): Component {
-    const { componentId, role, name, enrolledAt } = row;
+    const { componentId, role, name, enrolledAt, bandwidth } = row;
     const seenAt = this.live.seenAt(componentId);
     const url = this.live.url(componentId) ?? row.url;
     const pairCount = livePairs(directory).filter((pair) => [pair.hostId, pair.processServerId, pair.masterTargetId].includes(componentId)).length;
     return {
       componentId, role, name, enrolledAt, pairCount, state: this.#state(componentId), ...(url === undefined ? {} : { url }),
-      ...(seenAt === undefined ? {} : { lastSeenAt: isoFromMicros(seenAt) }),
+      ...(seenAt === undefined ? {} : { lastSeenAt: isoFromMicros(seenAt) }), ...(bandwidth ? { bandwidth } : {}),
     };
   }
 

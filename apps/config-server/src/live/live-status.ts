@@ -127,7 +127,8 @@ function agentReading(volume: AgentVolumeTelemetry, seenAt: TimeMicros): AgentRe
 }
 
 function processServerReading(pair: ProcessServerPairTelemetry, seenAt: TimeMicros): ProcessServerReading {
-  return { seenAt, spoolBytes: pair.spoolBytes, forwardedSequence: pair.forwardedSequence };
+  const { spoolBytes, forwardedSequence, sent } = pair;
+  return { seenAt, spoolBytes, forwardedSequence, ...(sent ? { sent } : {}) };
 }
 
 function masterTargetReading(pair: MasterTargetPairTelemetry, seenAt: TimeMicros): MasterTargetReading {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PairStatus } from '@secondsite/contracts';
-import { dataInTransit, type MasterTargetReading, type PairReadings, type PairStage, rpoSeconds } from '@secondsite/protection';
+import { dataInTransit, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, rpoSeconds } from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { PairRow } from '../read-models/directory';
 
@@ -28,7 +28,7 @@ export function pairStatus(scene: PairScene): PairStatus {
       agent: agent?.sequence ?? 0, forwarded: processServer?.forwardedSequence ?? 0,
       received: masterTarget?.receivedSequence ?? 0, applied: masterTarget?.appliedSequence ?? 0,
     },
-    journalBytes: masterTarget?.journalBytes ?? 0, views: masterTarget?.views ?? 0,
+    ...sent(processServer), journalBytes: masterTarget?.journalBytes ?? 0, views: masterTarget?.views ?? 0,
     ...isoField('coveredTime', masterTarget?.coveredTime), ...isoField('earliestPoint', masterTarget?.earliestPoint),
     ...isoField('latestPoint', masterTarget?.latestPoint), ...isoField('measuredAt', oldestSeenAt(readings)),
   };
@@ -56,6 +56,12 @@ function progress({ readings: { agent } }: PairScene): Pick<PairStatus, 'progres
   const { doneBytes, totalBytes, finishSeconds } = agent.resync;
   const percent = totalBytes === 0 ? 100 : Math.min(100, Math.floor((doneBytes / totalBytes) * 1000) / 10);
   return { progress: { doneBytes, totalBytes, percent, ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+}
+
+function sent(processServer: ProcessServerReading | undefined): Pick<PairStatus, 'sent'> {
+  if (!processServer?.sent) return {};
+  const { contentBytes, wireBytes } = processServer.sent;
+  return { sent: { contentBytes, wireBytes, savedPercent: contentBytes === 0 ? 0 : Math.round((1 - wireBytes / contentBytes) * 1000) / 10 } };
 }
 
 function oldestSeenAt({ agent, processServer, masterTarget }: PairReadings): TimeMicros | undefined {

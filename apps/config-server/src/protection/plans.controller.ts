@@ -34,10 +34,11 @@ export class PlansController {
 
   @Handles(restRoutes.changePlan)
   change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
-    const { retention, consistencyIntervalSeconds: seconds } = call.body;
+    const { retention, consistencyIntervalSeconds: seconds, bandwidth } = call.body;
     const commands: PlanCommand[] = [];
     if (retention) commands.push({ kind: 'change-retention', retention });
     if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
+    if (bandwidth !== undefined) commands.push({ kind: 'change-bandwidth', bandwidth: bandwidth ?? undefined });
     return this.plans.change(call.params.plan ?? '', { commands, origin: adminOrigin(call) });
   }
 

@@ -32,6 +32,12 @@ async function applyInventoryEvent(event: CurrentEvent, manager: EntityManager):
         event.data.componentId, event.data.url ?? null, event.data.version,
       ]);
       break;
+    case 'secondsite.inventory.host-priority-changed.v1':
+      await manager.query('update rm_hosts set priority = $2 where host_id = $1', [event.data.hostId, event.data.priority]);
+      break;
+    case 'secondsite.inventory.component-bandwidth-changed.v1':
+      await manager.query('update rm_components set bandwidth = $2 where component_id = $1', [event.data.componentId, jsonOrNull(event.data.bandwidth)]);
+      break;
     case 'secondsite.inventory.volume-added.v1':
       await manager.query('insert into rm_volumes (volume_id, host_id, name, tap, size_bytes, added_at) values ($1, $2, $3, $4, $5, $6)', [
         event.data.volumeId, event.data.hostId, event.data.name, JSON.stringify(event.data.tap), event.data.sizeBytes ?? null, event.time,
@@ -88,6 +94,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
       await manager.query('update rm_plans set consistency_interval_seconds = $2 where plan_id = $1', [
         event.data.planId, event.data.consistencyIntervalSeconds ?? null,
       ]);
+      break;
+    case 'secondsite.protection.bandwidth-changed.v1':
+      await manager.query('update rm_plans set bandwidth = $2 where plan_id = $1', [event.data.planId, jsonOrNull(event.data.bandwidth)]);
       break;
     case 'secondsite.protection.pair-created.v1':
       await createPair(event, manager);
@@ -166,4 +175,8 @@ async function stepPair(move: { readonly pairId: string; readonly step: PairStep
   if (!row) return;
   const state = nextState(pairGraph, row.state, move.step);
   await manager.query('update rm_pairs set state = $2, epoch = coalesce($3, epoch) where pair_id = $1', [move.pairId, state, move.epoch ?? null]);
+}
+
+function jsonOrNull(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DataPlaneRole, Retention, Tap } from '@secondsite/contracts';
+import type { Bandwidth, DataPlaneRole, Priority, Retention, Tap } from '@secondsite/contracts';
 import type { PairState } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
@@ -7,6 +7,7 @@ export interface HostRow {
   readonly hostId: string;
   readonly name: string;
   readonly addedAt: string;
+  readonly priority: Priority;
 }
 
 export interface ComponentRow {
@@ -15,6 +16,7 @@ export interface ComponentRow {
   readonly name: string;
   readonly enrolledAt: string;
   readonly url: string | undefined;
+  readonly bandwidth: Bandwidth | undefined;
 }
 
 export interface VolumeRow {
@@ -35,6 +37,7 @@ export interface PlanRow {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
+  readonly bandwidth: Bandwidth | undefined;
 }
 
 export interface PairRow {

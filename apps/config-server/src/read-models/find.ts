@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RefusedRequest } from '@secondsite/service-kit';
-import type { Directory, HostRow, PairRow, PlanRow, VolumeRow } from './directory';
+import type { ComponentRow, Directory, HostRow, PairRow, PlanRow, VolumeRow } from './directory';
 
 /** What a user means by a name or id: a plan, or one volume. */
 export type Subject = { readonly kind: 'plan' | 'volume'; readonly id: string; readonly name: string; readonly pairs: readonly PairRow[] };
@@ -18,6 +18,10 @@ export function findVolume(directory: Directory, reference: string): VolumeRow {
 
 export function findHostRow(directory: Directory, reference: string): HostRow {
   return directory.hosts.find((host) => host.hostId === reference) ?? directory.hosts.find((host) => host.name === reference) ?? unknown('host', reference);
+}
+
+export function findComponent({ components }: Directory, reference: string): ComponentRow {
+  return components.find((component) => component.componentId === reference) ?? components.find((component) => component.name === reference) ?? unknown('component', reference);
 }
 
 export function livePairs(directory: Directory): PairRow[] {

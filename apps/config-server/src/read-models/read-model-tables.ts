@@ -5,17 +5,18 @@ export const readModelTables = ['rm_hosts', 'rm_components', 'rm_volumes', 'rm_p
 /** Idempotent. Run before the first event is appended. */
 export const createReadModelTables = `
 create table if not exists rm_hosts (
-  host_id text primary key, name text not null unique, added_at text not null
+  host_id text primary key, name text not null unique, added_at text not null, priority text not null default 'normal'
 );
 create table if not exists rm_components (
-  component_id text primary key, role text not null, name text not null, enrolled_at text not null, url text, version text, certificate_expires_at text
+  component_id text primary key, role text not null, name text not null, enrolled_at text not null, url text, version text, certificate_expires_at text,
+  bandwidth jsonb
 );
 create table if not exists rm_volumes (
   volume_id text primary key, host_id text not null, name text not null unique, tap jsonb not null, size_bytes bigint, added_at text not null
 );
 create table if not exists rm_plans (
   plan_id text primary key, name text not null, state text not null, created_at text not null, retention jsonb not null,
-  consistency_interval_seconds integer, compression text not null, folding boolean not null
+  consistency_interval_seconds integer, compression text not null, folding boolean not null, bandwidth jsonb
 );
 create unique index if not exists rm_plans_name on rm_plans (name) where state <> 'removed';
 create table if not exists rm_pairs (

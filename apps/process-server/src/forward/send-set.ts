@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
 import type { ChangeSetClient, PutOutcome } from '@secondsite/transport';
+import type { Transfer } from '@secondsite/traffic-shaping';
+import type { ByteCount } from '@secondsite/units';
 import { compressZstd } from '@secondsite/zstd';
 import { ByteBudget } from '../byte-budget';
 import type { SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
 import type { StreamPlace } from '../spool/pair-state';
+import type { BodyTurn } from './traffic-shaper';
 
 export type PairCompression = 'none' | 'process-server';
 
@@ -19,6 +22,8 @@ export interface SendSetOptions {
   /** Room for sets read back from disk, shared by all pairs. */
   readonly budget: ByteBudget;
   readonly compression: PairCompression;
+  /** Where the pair's way has a limit. */
+  readonly turn?: BodyTurn;
   readonly signal: AbortSignal;
 }
 
@@ -31,7 +36,9 @@ export interface PassingSet extends StreamPlace {
 export interface SentSet {
   readonly outcome: PutOutcome;
   /** Bytes put on the wire. */
-  readonly wireBytes: number;
+  readonly wireBytes: ByteCount;
+  /** What the set holds, uncompressed. */
+  readonly contentBytes: ByteCount;
 }
 
 /** Compressing takes threads of the pool that syncs files as well; two at a time leave it room. */
@@ -39,24 +46,38 @@ const compressing = new ByteBudget(2);
 
 /** Reads, compresses if wanted, and sends one set. Rejects only when the set cannot be read from the spool. */
 export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise<SentSet> {
+  const transfer = await options.turn?.(options.signal);
   const giveBack = set.memory ? undefined : await options.budget.take(set.bytes);
   try {
     const { content, done } = await options.spool.read(set);
-    const sent = await sendContent({ ...set, content }, options);
+    const sent = await send({ ...set, content }, { ...options, transfer });
     // After anything else the connection may not have let go of the memory yet; it is left to the collector.
     if (sent.outcome.kind === 'stored') done();
     return sent;
   } finally {
     giveBack?.();
+    transfer?.end();
   }
 }
 
 /** The same for a set whose content is at hand. */
-export async function sendContent(set: PassingSet, { client, pairId, compression, signal }: SendSetOptions): Promise<SentSet> {
+export async function sendContent(set: PassingSet, options: SendSetOptions): Promise<SentSet> {
+  const transfer = await options.turn?.(options.signal);
+  try {
+    return await send(set, { ...options, transfer });
+  } finally {
+    transfer?.end();
+  }
+}
+
+/** Memory and processors are taken only in the set's turn: what waits for a busy link keeps nobody else from sending. */
+async function send(set: PassingSet, { client, pairId, compression, signal, transfer }: SendSetOptions & { readonly transfer: Transfer | undefined }): Promise<SentSet> {
   const { epoch, sequence, traceparent, content } = set;
   const parts = compression === 'process-server' ? await compressed(content) : [content];
-  const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal });
-  return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0) };
+  const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal, transfer });
+  const wireBytes = parts.reduce((sum, part) => sum + part.length, 0);
+  const decoded = decodeHeader(content);
+  return { outcome, wireBytes, contentBytes: decoded.ok ? decoded.header.contentBytes : wireBytes };
 }
 
 /** The set as it travels: compressed if that makes it smaller and the source did not do it already. */

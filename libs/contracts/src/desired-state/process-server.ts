@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { byteCountSchema, countSchema, pairIdSchema } from '../scalars';
+import { bandwidthSchema, prioritySchema } from '../bandwidth';
+import { byteCountSchema, countSchema, idSchema, pairIdSchema } from '../scalars';
 
 export const processServerPairSchema = z.object({
   pairId: pairIdSchema,
@@ -8,13 +9,20 @@ export const processServerPairSchema = z.object({
   compression: z.enum(['none', 'process-server']).default('none'),
   spoolBytesMax: z.object({ resync: byteCountSchema, differential: byteCountSchema }),
   paused: z.boolean().default(false).describe('keep what arrives, forward nothing'),
+  priority: prioritySchema.default('normal'),
+  linkIds: z.array(idSchema).default([]).describe('limited links that its change sets go through, the narrowest first'),
 });
 export type ProcessServerPair = z.infer<typeof processServerPairSchema>;
+
+/** Bandwidth that all pairs which name the link share; the part of it that is this process server's. */
+export const limitedLinkSchema = z.object({ linkId: idSchema, bandwidth: bandwidthSchema });
+export type LimitedLink = z.infer<typeof limitedLinkSchema>;
 
 /** What a process server should be doing. A pair that is not listed is not forwarded; its spool is dropped when `removedPairs` names it. */
 export const processServerDesiredStateSchema = z.object({
   revision: countSchema,
   pairs: z.array(processServerPairSchema),
   removedPairs: z.array(pairIdSchema).default([]),
+  links: z.array(limitedLinkSchema).default([]),
 });
 export type ProcessServerDesiredState = z.infer<typeof processServerDesiredStateSchema>;

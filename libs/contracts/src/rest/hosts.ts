@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { prioritySchema } from '../bandwidth';
 import { nameSchema, timeSchema } from './fields';
 import { defineRoute } from './route';
 
@@ -10,6 +11,7 @@ export const hostSchema = z
     addedAt: timeSchema,
     agent: z.enum(['missing', 'enrolled', 'online', 'silent']).describe('missing: not enrolled yet; silent: no telemetry for 5 s'),
     volumeCount: z.number().int(),
+    priority: prioritySchema.describe('share of a limited link that its pairs get: 4 parts, 2 or 1'),
   })
   .meta({ id: 'Host' });
 export type Host = z.infer<typeof hostSchema>;
@@ -25,4 +27,11 @@ export const listHosts = defineRoute({
   operationId: 'listHosts', method: 'GET', path: '/v1/hosts', tag: 'inventory', access: 'admin', status: 200,
   summary: 'List the hosts.',
   response: z.object({ hosts: z.array(hostSchema) }),
+});
+
+export const changeHost = defineRoute({
+  operationId: 'changeHost', method: 'PATCH', path: '/v1/hosts/{host}', tag: 'inventory', access: 'admin', status: 200,
+  summary: 'Change the replication priority of a host.',
+  body: z.object({ priority: prioritySchema }),
+  response: hostSchema,
 });

@@ -38,6 +38,10 @@ export const pairStatusSchema = z
     bytesPerSecond: z.number(),
     epoch: z.number().int(),
     sequences: z.object({ agent: z.number().int(), forwarded: z.number().int(), received: z.number().int(), applied: z.number().int() }),
+    sent: z
+      .object({ contentBytes: bytesSchema, wireBytes: bytesSchema, savedPercent: z.number() })
+      .optional()
+      .describe('since the process server started: what change sets hold, what of it crossed the link to the master target, and what compression saved'),
     journalBytes: bytesSchema,
     earliestPoint: timeSchema.optional(),
     latestPoint: timeSchema.optional(),

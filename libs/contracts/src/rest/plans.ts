@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { bandwidthSchema, bandwidthWishSchema } from '../bandwidth';
 import { nameSchema, referenceSchema, timeSchema } from './fields';
 import { pairStatusSchema } from './pairs';
 import { defineRoute } from './route';
@@ -20,6 +21,7 @@ export const planSchema = z
     consistencyIntervalSeconds: z.number().int().optional(),
     compression: z.enum(['none', 'source', 'process-server']),
     folding: z.boolean(),
+    bandwidth: bandwidthSchema.optional().describe('limit from the process servers to the master targets; absent: none'),
     volumes: z.array(z.object({ volumeId: z.string(), name: z.string(), pairId: z.string() })),
   })
   .meta({ id: 'Plan' });
@@ -78,8 +80,12 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention or consistency interval (null: no periodic bookmarks).',
-  body: z.object({ retention: retentionPolicySchema.optional(), consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional() }),
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks) or bandwidth (null: no limit).',
+  body: z.object({
+    retention: retentionPolicySchema.optional(),
+    consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
+    bandwidth: bandwidthWishSchema.nullable().optional(),
+  }),
   response: planSchema,
 });
 

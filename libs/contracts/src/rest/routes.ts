@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getOpenApi, rebuildReadModels } from './admin';
-import { listComponents } from './components';
+import { changeComponent, listComponents } from './components';
 import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } from './enrolment';
-import { addHost, listHosts } from './hosts';
+import { addHost, changeHost, listHosts } from './hosts';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, resumePlan } from './plans';
 import { createBookmark, listPoints } from './points';
 import { getStatus, listEvents } from './status';
@@ -12,7 +12,7 @@ import { addVolume, getVolume, listVolumes, removeVolume } from './volumes';
 
 /** All REST operations of the configuration server, by operation id. */
 export const restRoutes = {
-  addHost, listHosts, listComponents, addVolume, listVolumes, getVolume, removeVolume,
+  addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan,
   listPoints, createBookmark, openViews, listViews, closeView,

@@ -12,6 +12,7 @@ export const processServerPairTelemetrySchema = z.object({
   spoolSets: countSchema,
   oldestTime: isoTimeSchema.optional().describe('first write of the oldest set in the spool'),
   bytesPerSecond: z.number().nonnegative().optional(),
+  sent: z.object({ contentBytes: byteCountSchema, wireBytes: byteCountSchema }).optional().describe('since it started: what change sets hold, and what of it crossed the link'),
   fault: z.object({ code: z.string(), hint: z.string() }).optional(),
 });
 export type ProcessServerPairTelemetry = z.infer<typeof processServerPairTelemetrySchema>;

@@ -32,6 +32,18 @@ describe('the inventory', () => {
     expect(inventory.when({ kind: 'remove-volume', volumeId: 'v1', protectedByPlan: undefined })).toMatchObject({ accepted: true });
   });
 
+  it('limits the bandwidth of master targets only, and knows a host by name', () => {
+    const bandwidth = { timeZone: 'UTC', rules: [{ bytesPerSecond: 1_000_000 }] };
+    const enrolled = (componentId: string, role: 'master-target' | 'process-server') => fact('inventory.component-enrolled.v1', {
+      componentId, role, name: componentId, expiresAt: '2026-12-01T00:00:00Z',
+    });
+    const inventory = given(inventoryDecider, [host, enrolled('mt', 'master-target'), enrolled('ps', 'process-server')]);
+    expect(inventory.when({ kind: 'change-component-bandwidth', componentId: 'mt', bandwidth })).toMatchObject({ facts: [{ data: { componentId: 'mt', bandwidth } }] });
+    expect(inventory.when({ kind: 'change-component-bandwidth', componentId: 'ps', bandwidth })).toMatchObject({ rejection: { code: 'component/not-a-master-target' } });
+    expect(inventory.when({ kind: 'change-component-bandwidth', componentId: 'x', bandwidth })).toMatchObject({ rejection: { code: 'component/unknown' } });
+    expect(inventory.when({ kind: 'change-host-priority', host: host.data.name, priority: 'low' })).toMatchObject({ facts: [{ data: { hostId: host.data.hostId, priority: 'low' } }] });
+  });
+
   it('registers only components that were enrolled', () => {
     const component = { componentId: 'ps', role: 'process-server', version: '0.1.0', hostName: 'x' } as const;
     expect(given(inventoryDecider, []).when({ kind: 'register-component', component })).toMatchObject({ rejection: { code: 'component/unknown' } });

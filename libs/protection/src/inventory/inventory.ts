@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Tap } from '@secondsite/contracts';
+import type { Bandwidth, Priority, Role, Tap } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 
@@ -8,6 +8,8 @@ export type InventoryFact = Fact<
   | 'inventory.host-removed.v1'
   | 'inventory.component-enrolled.v1'
   | 'inventory.component-registered.v1'
+  | 'inventory.component-bandwidth-changed.v1'
+  | 'inventory.host-priority-changed.v1'
   | 'inventory.volume-added.v1'
   | 'inventory.volume-removed.v1'
 >;
@@ -26,6 +28,8 @@ export type InventoryCommand =
   | { readonly kind: 'add-volume'; readonly volume: NewVolume }
   | { readonly kind: 'remove-volume'; readonly volumeId: string; readonly protectedByPlan: string | undefined }
   | { readonly kind: 'enrol-component'; readonly component: Fact<'inventory.component-enrolled.v1'>['data'] }
+  | { readonly kind: 'change-host-priority'; readonly host: string; readonly priority: Priority }
+  | { readonly kind: 'change-component-bandwidth'; readonly componentId: string; readonly bandwidth: Bandwidth | undefined }
   | { readonly kind: 'register-component'; readonly component: Fact<'inventory.component-registered.v1'>['data'] };
 
 interface KnownVolume {
@@ -39,10 +43,10 @@ interface KnownVolume {
 export interface Inventory {
   readonly hostNames: ReadonlyMap<string, string>;
   readonly volumes: ReadonlyMap<string, KnownVolume>;
-  readonly componentIds: ReadonlySet<string>;
+  readonly componentRoles: ReadonlyMap<string, Role>;
 }
 
-const initial: Inventory = { hostNames: new Map(), volumes: new Map(), componentIds: new Set() };
+const initial: Inventory = { hostNames: new Map(), volumes: new Map(), componentRoles: new Map() };
 
 export const inventoryDecider: Decider<InventoryCommand, Inventory, InventoryFact> = { initial, decide, evolve };
 
@@ -62,10 +66,14 @@ function decide(command: InventoryCommand, inventory: Inventory): Decision<Inven
       return addVolume(command.volume, inventory);
     case 'remove-volume':
       return removeVolume(command, inventory);
+    case 'change-host-priority':
+      return changePriority(command, inventory);
+    case 'change-component-bandwidth':
+      return changeBandwidth(command, inventory);
     case 'enrol-component':
       return accept(fact('inventory.component-enrolled.v1', command.component));
     case 'register-component':
-      if (!inventory.componentIds.has(command.component.componentId)) return refuse(unknown('component', command.component.componentId));
+      if (!inventory.componentRoles.has(command.component.componentId)) return refuse(unknown('component', command.component.componentId));
       return accept(fact('inventory.component-registered.v1', command.component));
   }
 }
@@ -92,6 +100,19 @@ function removeVolume(command: Extract<InventoryCommand, { kind: 'remove-volume'
   return refuse({ kind: 'conflict', code: 'volume/protected', detail, hint: 'Remove the plan first.' });
 }
 
+function changePriority({ host, priority }: Extract<InventoryCommand, { kind: 'change-host-priority' }>, inventory: Inventory): Decision<InventoryFact> {
+  const hostId = findHost(inventory, host);
+  return hostId === undefined ? refuse(unknown('host', host)) : accept(fact('inventory.host-priority-changed.v1', { hostId, priority }));
+}
+
+function changeBandwidth({ componentId, bandwidth }: Extract<InventoryCommand, { kind: 'change-component-bandwidth' }>, inventory: Inventory): Decision<InventoryFact> {
+  const role = inventory.componentRoles.get(componentId);
+  if (role === undefined) return refuse(unknown('component', componentId));
+  if (role === 'master-target') return accept(fact('inventory.component-bandwidth-changed.v1', { componentId, ...(bandwidth ? { bandwidth } : {}) }));
+  const hint = 'Limit the master target that the change sets are sent to, or a plan.';
+  return refuse({ kind: 'invalid', code: 'component/not-a-master-target', detail: `${componentId} is a component of role ${role}`, hint });
+}
+
 function sourceOf(tap: Tap): string {
   return tap.kind === 'nbd' ? tap.source : `${tap.qmpSocket}#${tap.device}`;
 }
@@ -116,8 +137,10 @@ function evolve(inventory: Inventory, { type, data }: InventoryFact): Inventory 
     case 'secondsite.inventory.host-removed.v1':
       return { ...inventory, hostNames: without(inventory.hostNames, data.hostId) };
     case 'secondsite.inventory.component-enrolled.v1':
-      return { ...inventory, componentIds: new Set(inventory.componentIds).add(data.componentId) };
+      return { ...inventory, componentRoles: new Map(inventory.componentRoles).set(data.componentId, data.role) };
     case 'secondsite.inventory.component-registered.v1':
+    case 'secondsite.inventory.component-bandwidth-changed.v1':
+    case 'secondsite.inventory.host-priority-changed.v1':
       return inventory;
     case 'secondsite.inventory.volume-added.v1': {
       const { volumeId, hostId, name } = data;

@@ -21,6 +21,8 @@ export interface ProcessServerReading {
   readonly seenAt: TimeMicros;
   readonly spoolBytes: ByteCount;
   readonly forwardedSequence: number;
+  /** Since the process server started: what change sets hold, and what of it crossed the link. */
+  readonly sent?: { readonly contentBytes: ByteCount; readonly wireBytes: ByteCount };
 }
 
 export interface MasterTargetReading {

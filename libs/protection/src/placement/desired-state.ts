@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentDesiredState, MasterTargetDesiredState, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
+import type { AgentDesiredState, Bandwidth, LimitedLink, MasterTargetDesiredState, Priority, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
 import { GIB } from '@secondsite/units';
 
 export interface DesiredVolume {
@@ -32,6 +32,7 @@ export interface DesiredPlan {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
+  readonly bandwidth: Bandwidth | undefined;
 }
 
 /** Everything that the documents follow from. */
@@ -42,6 +43,10 @@ export interface DesiredStateSources {
   readonly removedPairs: readonly RemovedPair[];
   /** Data-plane address of each component that said it. */
   readonly urls: ReadonlyMap<string, string>;
+  /** Of each host. */
+  readonly priorities: ReadonlyMap<string, Priority>;
+  /** Of each master target that has a limit. */
+  readonly bandwidths: ReadonlyMap<string, Bandwidth>;
 }
 
 type Unnumbered<Document> = Omit<Document, 'revision'>;
@@ -88,10 +93,35 @@ export function desiredProcessServerState(processServerId: string, sources: Desi
     const masterTargetUrl = sources.urls.get(pair.masterTargetId);
     if (!plan || masterTargetUrl === undefined) return [];
     const compression = plan.compression === 'process-server' ? 'process-server' as const : 'none' as const;
-    return [{ pairId: pair.pairId, masterTargetUrl, compression, spoolBytesMax: spoolBytesMaxDefault, paused: plan.paused }];
+    const links = linksOf(pair, sources);
+    return [{
+      pairId: pair.pairId, masterTargetUrl, compression, spoolBytesMax: spoolBytesMaxDefault, paused: plan.paused,
+      priority: sources.priorities.get(pair.hostId) ?? 'normal', linkIds: links.map(({ linkId }) => linkId), links,
+    }];
   });
   const removed = sources.removedPairs.filter((pair) => pair.processServerId === processServerId);
-  return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+  const links = new Map(pairs.flatMap((pair) => pair.links).map((link) => [link.linkId, link]));
+  return {
+    pairs: sortedBy(pairs, (pair) => pair.pairId).map(({ links: _links, ...pair }) => pair),
+    removedPairs: removed.map((pair) => pair.pairId).sort(),
+    links: sortedBy([...links.values()], ({ linkId }) => linkId),
+  };
+}
+
+/** The limits that hold for a pair, its plan's first. Process servers that share a limit get equal parts of it. */
+function linksOf(pair: DesiredPair, { plans, bandwidths, pairs }: DesiredStateSources): LimitedLink[] {
+  const limits = [
+    { linkId: pair.planId, bandwidth: plans.get(pair.planId)?.bandwidth, sharers: pairs.filter(({ planId }) => planId === pair.planId) },
+    { linkId: pair.masterTargetId, bandwidth: bandwidths.get(pair.masterTargetId), sharers: pairs.filter(({ masterTargetId }) => masterTargetId === pair.masterTargetId) },
+  ];
+  return limits.flatMap(({ linkId, bandwidth, sharers }) => {
+    const parts = new Set(sharers.map(({ processServerId }) => processServerId)).size;
+    return bandwidth ? [{ linkId, bandwidth: partOf(bandwidth, parts) }] : [];
+  });
+}
+
+function partOf({ timeZone, rules }: Bandwidth, parts: number): Bandwidth {
+  return { timeZone, rules: rules.map((rule) => ({ ...rule, bytesPerSecond: Math.floor(rule.bytesPerSecond / parts) })) };
 }
 
 /** The replica of a removed pair is deleted only where that was asked for. */

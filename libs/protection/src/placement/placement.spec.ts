@@ -26,10 +26,12 @@ describe('desired state', () => {
   const pair = { pairId: 'pair-1', planId: 'plan', volumeId: 'v1', volumeName: 'data', hostId: 'h1', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 7 };
   const sources: DesiredStateSources = {
     volumes: [{ volumeId: 'v2', hostId: 'h1', name: 'free', tap, sizeBytes: undefined }, { volumeId: 'v1', hostId: 'h1', name: 'data', tap, sizeBytes: 7 }],
-    plans: new Map([['plan', { planId: 'plan', paused: false, retention: { windowSeconds: 60 }, consistencyIntervalSeconds: 15, compression: 'process-server', folding: false }]]),
+    plans: new Map([['plan', { planId: 'plan', paused: false, retention: { windowSeconds: 60 }, consistencyIntervalSeconds: 15, compression: 'process-server', folding: false, bandwidth: undefined }]]),
     pairs: [pair],
     removedPairs: [{ ...pair, pairId: 'old-1', deleteData: true }, { ...pair, pairId: 'old-2', deleteData: false }],
     urls: new Map([['ps', 'https://ps:1'], ['mt', 'https://mt:2']]),
+    priorities: new Map([['h1', 'high']]),
+    bandwidths: new Map(),
   };
 
   it('of an agent: every volume of the host, its pair where there is one, the cuts of its plans', () => {
@@ -42,6 +44,21 @@ describe('desired state', () => {
     const unreachable = { ...sources, urls: new Map<string, string>() };
     expect(desiredAgentState('h1', unreachable).volumes[0]?.pair).toBeUndefined();
     expect(desiredProcessServerState('ps', unreachable).pairs).toEqual([]);
+  });
+
+  it('of a process server: priority of the host, the limits of plan and target, shared with the other process servers', () => {
+    const limit = (bytesPerSecond: number) => ({ timeZone: 'UTC', rules: [{ bytesPerSecond }] });
+    const limited: DesiredStateSources = {
+      ...sources,
+      plans: new Map([...sources.plans].map(([planId, plan]) => [planId, { ...plan, bandwidth: limit(1000) }])),
+      pairs: [pair, { ...pair, pairId: 'pair-2', planId: 'other', processServerId: 'ps-2', hostId: 'h2' }],
+      bandwidths: new Map([['mt', limit(5001)]]),
+    };
+    expect(desiredProcessServerState('ps', sources)).toMatchObject({ pairs: [{ priority: 'high', linkIds: [] }], links: [] });
+    expect(desiredProcessServerState('ps', limited)).toMatchObject({
+      pairs: [{ linkIds: ['plan', 'mt'] }],
+      links: [{ linkId: 'mt', bandwidth: limit(2500) }, { linkId: 'plan', bandwidth: limit(1000) }],
+    });
   });
 
   it('of a target deletes a removed replica only when asked', () => {

@@ -33,6 +33,12 @@ describe('a protection plan', () => {
     expect(decision).toEqual({ accepted: true, facts: [fact('protection.volume-protected.v1', { planId, ...other })] });
   });
 
+  it('has its bandwidth limited, and not any more', () => {
+    const bandwidth = { timeZone: 'UTC', rules: [{ bytesPerSecond: 1_000_000 }] };
+    expect(given(planDecider, created).when({ kind: 'change-bandwidth', bandwidth })).toEqual({ accepted: true, facts: [fact('protection.bandwidth-changed.v1', { planId, bandwidth })] });
+    expect(given(planDecider, created).when({ kind: 'change-bandwidth', bandwidth: undefined })).toEqual({ accepted: true, facts: [fact('protection.bandwidth-changed.v1', { planId })] });
+  });
+
   it('when removed, releases every volume and refuses everything afterwards', () => {
     const decision = given(planDecider, created).when({ kind: 'remove', deleteData: true });
     if (!decision.accepted) throw new Error(decision.rejection.detail);

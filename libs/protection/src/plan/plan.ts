@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Retention } from '@secondsite/contracts';
+import type { Bandwidth, Retention } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 import { nextState } from '../state-graph';
@@ -20,6 +20,7 @@ export type PlanFact = Fact<
   | 'protection.volume-unprotected.v1'
   | 'protection.retention-changed.v1'
   | 'protection.consistency-interval-changed.v1'
+  | 'protection.bandwidth-changed.v1'
 >;
 
 export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name'>;
@@ -31,7 +32,8 @@ export type PlanCommand =
   | { readonly kind: 'resume' }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'change-retention'; readonly retention: Retention }
-  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined };
+  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
+  | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined };
 
 export interface PlanAggregate {
   readonly state: PlanState;
@@ -64,6 +66,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
       return sameRetention(plan.retention, command.retention) ? accept() : accept(fact('protection.retention-changed.v1', { planId, retention: command.retention }));
     case 'change-consistency-interval':
       return changeInterval(plan, command.consistencyIntervalSeconds);
+    case 'change-bandwidth':
+      return accept(fact('protection.bandwidth-changed.v1', { planId, ...(command.bandwidth ? { bandwidth: command.bandwidth } : {}) }));
   }
 }
 
@@ -134,5 +138,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, retention: data.retention };
     case 'secondsite.protection.consistency-interval-changed.v1':
       return { ...plan, consistencyIntervalSeconds: data.consistencyIntervalSeconds };
+    case 'secondsite.protection.bandwidth-changed.v1':
+      return plan;
   }
 }
