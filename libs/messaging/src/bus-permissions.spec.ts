@@ -8,9 +8,9 @@ const address = (role: ComponentAddress['role']): ComponentAddress => ({ tenantI
 const may = (role: ComponentAddress['role'], subject: string): boolean => busUser(address(role)).publish.some((filter) => subjectMatches(subject, filter));
 /** Facts that only the configuration server tells. A new event goes here or into event-rights.ts. */
 const tellsOnlyConfigServer = [
-  'host-added', 'host-removed', 'component-enrolled', 'volume-added', 'volume-removed', 'enrolment-token-issued', 'enrolment-refused', 'certificate-issued',
+  'host-added', 'host-removed', 'host-priority-changed', 'component-bandwidth-changed', 'component-enrolled', 'volume-added', 'volume-removed', 'enrolment-token-issued', 'enrolment-refused', 'certificate-issued',
   'certificate-renewed', 'plan-created', 'plan-paused', 'plan-resumed', 'plan-removed', 'volume-protected', 'volume-unprotected', 'pair-created', 'pair-removed',
-  'retention-changed', 'consistency-interval-changed', 'view-opened', 'view-closed', 'point-refused',
+  'retention-changed', 'bandwidth-changed', 'consistency-interval-changed', 'view-opened', 'view-closed', 'point-refused',
 ];
 
 describe('the rights on the bus', () => {
