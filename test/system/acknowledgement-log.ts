@@ -43,6 +43,7 @@ export class AcknowledgementLog {
   #lastStamp = 0;
   #acknowledgedCount = 0;
   #newestAcknowledgement = 0;
+  #latencies: number[] = [];
 
   get acknowledgedCount(): number {
     return this.#acknowledgedCount;
@@ -50,6 +51,13 @@ export class AcknowledgementLog {
 
   get newestAcknowledgement(): number {
     return this.#newestAcknowledgement;
+  }
+
+  /** Microseconds that a write took, of all but the slowest percent of those acknowledged since the last call. */
+  takeP99Micros(): number {
+    const latencies = this.#latencies.sort((left, right) => left - right);
+    this.#latencies = [];
+    return latencies[Math.floor(latencies.length * 0.99)] ?? 0;
   }
 
   issue({ firstBlock, blockCount, at }: { firstBlock: number; blockCount: number; at: number }): LoggedWrite {
@@ -65,6 +73,7 @@ export class AcknowledgementLog {
   acknowledge(write: LoggedWrite, at: number): void {
     write.acknowledgedAt = at;
     this.#acknowledgedCount++;
+    this.#latencies.push(at - write.issuedAt);
     this.#newestAcknowledgement = at;
   }
 

@@ -34,21 +34,34 @@ function missingTools(tools: readonly string[]): string[] {
   return tools.filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
 }
 
-/** An NBD export as a block device of this machine, for as long as `act` runs. Needs root, nbdfuse and losetup. */
-export async function withBlockDevice<Result>({ uri, folder, name }: { uri: string; folder: string; name: string }, act: (device: string) => Promise<Result>): Promise<Result> {
+/** A block device of this machine, until `detach`. */
+export interface BlockDevice {
+  readonly device: string;
+  detach(): Promise<void>;
+}
+
+/** An NBD export as a block device. Needs root, nbdfuse and losetup. `name`: of the file in `folder` by which it is served. */
+export async function attachBlockDevice({ uri, folder, name }: { uri: string; folder: string; name: string }): Promise<BlockDevice> {
   const file = join(folder, name);
   await writeFile(file, '');
   const fuse = spawn('nbdfuse', [file, uri], { stdio: 'ignore' });
   try {
     await waitFor(`nbdfuse to serve ${uri}`, 20, async () => (await stat(file)).size > 0);
     const device = await runTool('losetup', '--find', '--show', file);
-    try {
-      return await act(device);
-    } finally {
-      await runTool('losetup', '--detach', device);
-    }
-  } finally {
+    return { device, detach: () => runTool('losetup', '--detach', device).finally(() => unmountFuse(fuse, file)).then(() => undefined) };
+  } catch (error) {
     await unmountFuse(fuse, file);
+    throw error;
+  }
+}
+
+/** The same for as long as `act` runs. */
+export async function withBlockDevice<Result>(where: { uri: string; folder: string; name: string }, act: (device: string) => Promise<Result>): Promise<Result> {
+  const { device, detach } = await attachBlockDevice(where);
+  try {
+    return await act(device);
+  } finally {
+    await detach();
   }
 }
 

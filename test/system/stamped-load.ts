@@ -6,6 +6,14 @@ import { NbdClient } from '@secondsite/nbd';
 import { AcknowledgementLog, blockBytes, stampedBlocks } from './acknowledgement-log';
 import type { Random } from './random';
 
+/**
+ * What all but the slowest percent of the writes may take, whatever became of replication: 50 ms, or what a busy machine makes of them anyway.
+ * `usual`: what they took before.
+ */
+export function latencyMicrosMax(usual: number): number {
+  return Math.max(50_000, 3 * usual);
+}
+
 export interface LoadOptions {
   readonly uri: string;
   readonly blocks: number;

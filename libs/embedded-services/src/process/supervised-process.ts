@@ -87,7 +87,7 @@ export async function waitForReadyFile<Ready extends { readonly pid: number }>(o
 export async function stopService(files: ServiceFiles, options: { signal?: NodeJS.Signals; timeoutMillis?: number } = {}): Promise<'not-running' | 'stopped' | 'killed'> {
   const identity = findService(files);
   if (!identity) {
-    rmSync(pidFile(files), { force: true });
+    forgetPid(files);
     return 'not-running';
   }
   signalProcess(identity, options.signal ?? 'SIGTERM');
@@ -97,8 +97,17 @@ export async function stopService(files: ServiceFiles, options: { signal?: NodeJ
     signalProcess(identity, 'SIGKILL');
     await waitUntil(() => !isRunning(identity), { ...gone, timeoutMillis: 10_000 });
   }
-  rmSync(pidFile(files), { force: true });
+  forgetPid(files);
   return stopped ? 'stopped' : 'killed';
+}
+
+/** Best effort: a file that stays, because its disk takes no changes any more, is harmless. It names a process by its start time as well. */
+function forgetPid(files: ServiceFiles): void {
+  try {
+    rmSync(pidFile(files), { force: true });
+  } catch {
+    return; // See above.
+  }
 }
 
 /** The newest lines of a service's log, for messages about its failure. */

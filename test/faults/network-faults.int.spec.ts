@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network between two parts goes wrong under a stamped load. Writes go on, everything comes back by itself, and in the end random instants
+// are what the acknowledgement log says.
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '@secondsite/cli/testing';
+import { clockMicros } from '@secondsite/disk-files';
+import { MIB } from '@secondsite/units';
+import { blockBytes } from '../system/acknowledgement-log';
+import { Random } from '../system/random';
+import { latencyMicrosMax, StampedLoad } from '../system/stamped-load';
+import { DataPath } from './data-path';
+import type { WireFault } from './faulty-wire';
+
+const volumeBytes = 32 * MIB;
+/** While it lasts the application writes so much. */
+const writesDuringFault = 1000;
+
+const faults: readonly WireFault[] = [
+  { kind: 'blackhole' },
+  { kind: 'half-open' },
+  { kind: 'reset', afterBytes: 300_000 },
+  { kind: 'corrupt', everyBytes: 200_000 },
+  { kind: 'slow', bytesPerSecond: 300_000 },
+  { kind: 'far', millisOneWay: 40 },
+];
+
+describe.each(['near', 'far'] as const)('with faults of the network: %s', (wire) => {
+  const random = Random.announced(`network faults, ${wire}`);
+  let path: DataPath;
+  let load: StampedLoad;
+  let usual: number;
+
+  beforeAll(async () => {
+    path = await DataPath.start({ random, volumeBytes, bufferBytes: 24 * MIB });
+    await waitFor('the disk to be exported', 20, async () => (await path.uri()) !== undefined);
+    load = new StampedLoad({ uri: await path.uri(), blocks: volumeBytes / blockBytes, random, pauseMillis: 1 });
+    load.start();
+    await path.inSync(clockMicros());
+    usual = load.log.takeP99Micros();
+  }, 60_000);
+
+  afterAll(async () => {
+    await load?.stop();
+    await path?.stop();
+  }, 60_000);
+
+  it.each(faults)('gets over $kind by itself', async (fault) => {
+    path[wire].breakWith(fault);
+    const before = load.log.acknowledgedCount;
+    await waitFor(`${fault.kind} to hit while writes go on`, 30, async () => path[wire].hits > 0 && load.log.acknowledgedCount > before + writesDuringFault);
+    path[wire].heal();
+    await path.inSync(clockMicros());
+    expect(load.log.takeP99Micros()).toBeLessThan(latencyMicrosMax(usual));
+  }, 120_000);
+
+  it('has lost nothing that was acknowledged, and shows nothing that was not', async () => {
+    await load.stop();
+    await path.inSync(load.log.newestAcknowledgement);
+    process.stdout.write(`${load.log.acknowledgedCount} writes, ${[...new Set(path.reports)].join(', ')}\n`);
+    expect({ fatal: path.fatal, interruptions: load.interruptions }).toEqual({ fatal: [], interruptions: 0 });
+    expect(await path.violations(load.log, { instants: 30 })).toEqual([]);
+  }, 120_000);
+});
