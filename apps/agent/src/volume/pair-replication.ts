@@ -59,7 +59,7 @@ export class PairReplication {
     this.#tapLost = options.tap?.attached === false;
     this.#epochBackoff = new Backoff(options.millis);
     this.#overload = new OverloadPause({ ...options, calmBytesPerSecond: options.budget.bytesMax / 10 });
-    this.#buffer = new ChangeBuffer({ budget: options.budget, ...(options.segmentDataBytes === undefined ? {} : { dataBytes: options.segmentDataBytes }) });
+    this.#buffer = new ChangeBuffer({ budget: options.budget, dataBytes: options.segmentDataBytes, entriesMax: options.segmentEntriesMax });
     this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#ledger = new RegionLedger(options.bitmap);
@@ -250,7 +250,7 @@ export class PairReplication {
     const { bitmap, sender } = this.#options;
     interruption.step = 'raising';
     try {
-      const position = await sender.position(this.pairId, AbortSignal.timeout(3000));
+      const position = await sender.position(this.pairId, this.#timeLimit(3000));
       const epoch = await bitmap.raiseEpoch({ atLeast: position.kind === 'known' ? position.epoch + 1 : 1 });
       this.#ledger.beginEpoch();
       this.#stream.begin(epoch);
@@ -367,9 +367,13 @@ export class PairReplication {
   }
 
   async #askApplied(wait: (millis: number) => Promise<void>): Promise<void> {
-    const position = await this.#options.sender.position(this.pairId, AbortSignal.timeout(1000));
+    const position = await this.#options.sender.position(this.pairId, this.#timeLimit(1000));
     if (position.kind === 'known') this.#progress(position);
     if (this.#appliedSequence < this.#stream.sealedSequence) await wait(50);
+  }
+
+  #timeLimit(millis: number): AbortSignal {
+    return this.#options.timeLimit?.(millis) ?? AbortSignal.timeout(millis);
   }
 
   #resyncProgress(): ReplicationStatus['resync'] {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
+import { type Compress, compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
 import type { ChangeSetClient, PutOutcome } from '@secondsite/transport';
-import { compressZstd } from '@secondsite/zstd';
 import { ByteBudget } from '../byte-budget';
 import type { SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
@@ -19,6 +18,7 @@ export interface SendSetOptions {
   /** Room for sets read back from disk, shared by all pairs. */
   readonly budget: ByteBudget;
   readonly compression: PairCompression;
+  readonly compress: Compress;
   readonly signal: AbortSignal;
 }
 
@@ -52,20 +52,20 @@ export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise
 }
 
 /** The same for a set whose content is at hand. */
-export async function sendContent(set: PassingSet, { client, pairId, compression, signal }: SendSetOptions): Promise<SentSet> {
+export async function sendContent(set: PassingSet, { client, pairId, compression, compress, signal }: SendSetOptions): Promise<SentSet> {
   const { epoch, sequence, traceparent, content } = set;
-  const parts = compression === 'process-server' ? await compressed(content) : [content];
+  const parts = compression === 'process-server' ? await compressed(content, compress) : [content];
   const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal });
   return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0) };
 }
 
 /** The set as it travels: compressed if that makes it smaller and the source did not do it already. */
-async function compressed(content: Uint8Array): Promise<readonly Uint8Array[]> {
+async function compressed(content: Uint8Array, compress: Compress): Promise<readonly Uint8Array[]> {
   const decoded = decodeHeader(content);
   if (!decoded.ok || decoded.header.compression !== 'none') return [content];
   const giveBack = await compressing.take(1);
   try {
-    const smaller = await compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, compressZstd);
+    const smaller = await compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, compress);
     return smaller?.parts ?? [content];
   } finally {
     giveBack();
