@@ -44,7 +44,8 @@ export class ApplyLoop {
   #uncoveredBytes = 0;
   #lastCheckpoint: TimeMicros;
   #checkpointing: Promise<void> | undefined;
-  #checkpointFailure: Error | undefined;
+  /** What failed beside the loop: a checkpoint, or the cache. */
+  #failureBeside: Error | undefined;
   #running: Promise<void> | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
@@ -102,6 +103,12 @@ export class ApplyLoop {
     this.#wake?.();
   }
 
+  /** Nothing can go on here: the loop stops before the next group, and the pair has to be opened anew. */
+  fail(error: unknown): void {
+    this.#failureBeside ??= errorOf(error);
+    this.wake();
+  }
+
   setRetention(retention: RetentionLimits): void {
     this.#retention = retention;
   }
@@ -137,7 +144,7 @@ export class ApplyLoop {
 
   async #turn(): Promise<void> {
     const { cache, limits, journal } = this.#parts;
-    if (this.#checkpointFailure !== undefined) throw this.#checkpointFailure;
+    if (this.#failureBeside !== undefined) throw this.#failureBeside;
     await journal.maintain(this.#retention);
     const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
     if (group.length === 0) return this.#rest();
@@ -157,7 +164,7 @@ export class ApplyLoop {
     if (this.#stopping) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (this.#parts.cache.readyCount > 0 || this.#idleWaiters.length > 0 || this.#checkpointFailure !== undefined) resolve();
+      if (this.#parts.cache.readyCount > 0 || this.#idleWaiters.length > 0 || this.#failureBeside !== undefined) resolve();
     });
     this.#wake = undefined;
   }
@@ -211,10 +218,7 @@ export class ApplyLoop {
 
   #beginCheckpoint(): void {
     this.#checkpointing ??= this.#checkpoint()
-      .catch((error: unknown) => {
-        this.#checkpointFailure = errorOf(error);
-        this.wake();
-      })
+      .catch((error: unknown) => this.fail(error))
       .finally(() => {
         this.#checkpointing = undefined;
       });

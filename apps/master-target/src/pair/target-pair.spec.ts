@@ -138,6 +138,23 @@ describe('a pair at the target', () => {
     await pair.close();
   });
 
+  it('stops when the cache could not be synced, and takes the same set after it was opened anew', async () => {
+    const driver = new PairDriver(seededRandom(5));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    storage.fault = ({ kind, name }) => (kind === 'sync' && name.startsWith('segment-') ? 'io-error' : undefined);
+    await expect(driver.send(pair, 1)).rejects.toMatchObject({ code: 'segment-log/failed' });
+    storage.fault = undefined;
+    await expect(pair.idle()).rejects.toMatchObject({ code: 'segment-log/failed' });
+    expect(pair.failed).toBe(true);
+    await pair.close();
+
+    const reopened = await driver.open(storage.root);
+    await driver.send(reopened, 3);
+    await expectTruth(driver, reopened, { random: seededRandom(1), views: 3 });
+    await reopened.close();
+  });
+
   it('holds the sender off when the cache is full, and goes on when the disk has space again', async () => {
     const driver = new PairDriver(seededRandom(21));
     const storage = new CrashableStorage();
