@@ -246,19 +246,22 @@ export class PairReplication {
     else if (interruption.step === 'to-raise' && this.#epochBackoff.isOver) void this.#raiseEpoch(interruption);
   }
 
+  /** Only the newest interruption begins an epoch: one that is overtaken while it waits has nothing to begin any more. */
   async #raiseEpoch(interruption: Interruption & { kind: 'new-epoch' }): Promise<void> {
     const { bitmap, sender } = this.#options;
     interruption.step = 'raising';
     try {
       const position = await sender.position(this.pairId, this.#timeLimit(3000));
+      if (this.#interruption !== interruption) return;
       const epoch = await bitmap.raiseEpoch({ atLeast: position.kind === 'known' ? position.epoch + 1 : 1 });
+      if (this.#interruption !== interruption) return;
       this.#ledger.beginEpoch();
       this.#stream.begin(epoch);
       this.#appliedSequence = 0;
       this.#epochBackoff.reset();
       this.#fault = undefined;
       interruption.step = 'raised';
-      if (this.#interruption === interruption && !this.#stopped && !this.#tapLost) this.#startEpoch(interruption.reason);
+      if (!this.#stopped && !this.#tapLost) this.#startEpoch(interruption.reason);
     } catch (error) {
       this.#fault = faultOf(error, 'bitmap/not-durable');
       this.#epochBackoff.fail();
