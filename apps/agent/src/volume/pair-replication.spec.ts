@@ -128,6 +128,15 @@ describe('replication of a volume', () => {
     expect(bench.replication.status.epoch).toBe(epoch);
   });
 
+  it('ships a write in time although the clock of its host is set back', async () => {
+    const bench = await started();
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    bench.clockOffsetMicros = -3600e6;
+    await bench.tick(250);
+    expect(bench.target.pendingPuts).toBe(1);
+    await bench.drain();
+  });
+
   it('reads the whole volume again when asked to', async () => {
     const bench = await started();
     await bench.replication.requestResync();

@@ -310,7 +310,7 @@ export class PairReplication {
     const { clock, lingerMillis = 200, millis, tap } = this.#options;
     if (this.#shipper.waitingSets > 0) return;
     if (!this.#stream.isEmpty) {
-      if (clock.now() - this.#stream.openedAt >= lingerMillis * 1000) this.#stream.seal();
+      if (this.#stream.openMillis >= lingerMillis) this.#stream.seal();
     } else if (this.#shipper.pendingSets === 0 && millis() - this.#sealedMillis >= HEARTBEAT_MILLIS && this.#stream.makeRoom(MARKER_ROOM_BYTES)) {
       // A heartbeat says that nothing else was written until then, so its time is one for which the tap is known to have seen everything.
       if (tap && tap.provenUntil <= clock.last) return;
