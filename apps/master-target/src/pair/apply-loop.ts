@@ -42,6 +42,8 @@ export class ApplyLoop {
   /** Applied, not covered by a checkpoint yet. */
   #uncovered: CachedSet[] = [];
   #uncoveredBytes = 0;
+  /** Those of the checkpoint under way. */
+  #covering: readonly CachedSet[] = [];
   #lastCheckpoint: TimeMicros;
   #checkpointing: Promise<void> | undefined;
   /** What failed beside the loop: a checkpoint, or the cache. */
@@ -148,13 +150,20 @@ export class ApplyLoop {
     await journal.maintain(this.#retention);
     const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
     if (group.length === 0) return this.#rest();
-    if (!group[0]?.passing && this.#uncovered.some(({ passing }) => passing)) await this.#checkpointDone();
+    if (!group[0]?.passing) await this.#coverPassing();
     await this.#applyGroup(group);
     this.#clearFault();
     const due = this.#uncoveredBytes >= limits.checkpointBytes || this.#parts.clock() - this.#lastCheckpoint >= limits.checkpointMicros;
     if (due) this.#beginCheckpoint();
     // Passing sets take no room while they wait for a checkpoint.
     if (!group[0]?.passing && this.#uncoveredBytes >= 4 * limits.checkpointBytes) await this.#checkpointing;
+  }
+
+  /** Passing sets are in no cache: before anything is applied that is, a checkpoint has to cover them, be it one that is under way. */
+  async #coverPassing(): Promise<void> {
+    if (this.#covering.some(isPassing)) await this.#checkpointing;
+    if (this.#failureBeside !== undefined) throw this.#failureBeside;
+    if (this.#uncovered.some(isPassing)) await this.#checkpointDone();
   }
 
   /** Nothing to apply: cover all with a checkpoint at once, then wait for the next set. */
@@ -238,9 +247,10 @@ export class ApplyLoop {
     if (!this.#isRecordedReached) return;
     const sets = this.#uncovered;
     const applied = journal.applied;
-    [this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [[], 0, clock()];
+    [this.#covering, this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [sets, [], 0, clock()];
     await Promise.all([replica.sync(), journal.sync()]);
     await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+    this.#covering = [];
     for (const set of sets) cache.release(set);
     const { epoch, sequence, lastTime } = applied;
     this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
@@ -268,6 +278,10 @@ export class ApplyLoop {
     for (const waiter of this.#idleWaiters.splice(0)) waiter.reject(error);
     this.#parts.cache.rejectPassing(stopped(error));
   }
+}
+
+function isPassing({ passing }: CachedSet): boolean {
+  return passing !== undefined;
 }
 
 function errorOf(thrown: unknown): Error {
