@@ -2,7 +2,7 @@
 // Drives applying: takes what is ready in groups, makes checkpoints beside it, and releases cached sets behind each checkpoint.
 // Invariants: one group at a time; a checkpoint names only what the replica held when its sync began; nothing that is in the cache is
 // applied after passing sets before a checkpoint covers those, so a crash takes back only the newest of the stream, and nothing green; a
-// full disk pauses and retries, any other failure stops the loop until the pair is opened anew.
+// full disk pauses and retries, any other failure, also of a checkpoint, stops the loop until the pair is opened anew.
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
@@ -248,8 +248,12 @@ export class ApplyLoop {
     const sets = this.#uncovered;
     const applied = journal.applied;
     [this.#covering, this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [sets, [], 0, clock()];
-    await Promise.all([replica.sync(), journal.sync()]);
-    await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+    try {
+      await Promise.all([replica.sync(), journal.sync()]);
+      await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+    } catch (cause) {
+      throw checkpointFailure(cause);
+    }
     this.#covering = [];
     for (const set of sets) cache.release(set);
     const { epoch, sequence, lastTime } = applied;
@@ -291,6 +295,12 @@ function errorOf(thrown: unknown): Error {
 function stopped(cause?: unknown): OperationError {
   const hint = 'The pair is opened anew; the set is sent again by itself.';
   return new OperationError({ code: 'pair/stopped', operation: 'apply change sets', retryable: true, hint, cause });
+}
+
+/** Also on a full disk: what a failed sync left behind only opening the pair anew tells. */
+function checkpointFailure(cause: unknown): OperationError {
+  const hint = 'The pair is opened anew and writes the cached sets again. Check the disk of the master target and the space on it.';
+  return new OperationError({ code: 'checkpoint/failed', operation: 'make the replica durable', retryable: true, hint, cause });
 }
 
 function replayFailure(sequence: number): OperationError {

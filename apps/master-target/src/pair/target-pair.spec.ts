@@ -173,6 +173,24 @@ describe('a pair at the target', () => {
     await reopened.close();
   });
 
+  it('stops when a checkpoint found no space, forgets no set over it, and goes on when it was opened anew', async () => {
+    const driver = new PairDriver(seededRandom(5));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    storage.fault = ({ kind, name }) => (kind === 'write' && name === 'checkpoint' ? 'no-space' : undefined);
+    await driver.send(pair, 10).catch(() => undefined);
+    await expect(pair.idle()).rejects.toMatchObject({ code: 'checkpoint/failed' });
+    expect(pair.failed).toBe(true);
+    await pair.close();
+
+    storage.fault = undefined;
+    const reopened = await driver.open(storage.root);
+    await driver.send(reopened, 5);
+    await expectTruth(driver, reopened, { random: seededRandom(1), views: 3 });
+    expect(reopened.status()).toMatchObject({ cachedSets: 0, cacheBytes: 0 });
+    await reopened.close();
+  });
+
   it('applies nothing from the cache behind passing sets while the checkpoint that covers them is under way', async () => {
     const storage = new CrashableStorage();
     const { history } = new PairDriver(seededRandom(1));
