@@ -52,8 +52,9 @@ function withSync(directory: StorageDirectory, name: string, before: () => Promi
   const instead = <Port extends object>(port: Port, key: string, call: unknown): Port =>
     new Proxy(port, {
       get: (target, property) => {
-        const value: unknown = property === key ? call : Reflect.get(target, property, target);
-        return typeof value === 'function' && property !== key ? value.bind(target) : value;
+        const value: unknown = Reflect.get(target, property, target);
+        if (property === key) return call;
+        return typeof value === 'function' ? (...args: unknown[]): unknown => Reflect.apply(value, target, args) : value;
       },
     });
   return instead(directory, 'open', async (opened: string, options?: { readonly create?: boolean }) => {
