@@ -66,5 +66,5 @@ export default tseslint.config(
     files: specFiles,
     rules: { 'max-lines': ['error', { max: 800 }], 'max-lines-per-function': 'off', '@nx/enforce-module-boundaries': 'off', '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' },
   },
-  { files: ['apps/cli/**/*.ts', 'bench/**/*.ts', 'tools/**/*.ts'], rules: { 'no-console': 'off' } },
+  { files: ['apps/cli/**/*.ts', 'bench/**/*.ts', 'simulation/**/*.ts', 'tools/**/*.ts'], rules: { 'no-console': 'off' } },
 );

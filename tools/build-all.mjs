@@ -10,7 +10,7 @@ const stampFile = join(root, '.cache', 'build-stamp');
 /** Name, size and modification time of everything a build reads: unchanged means that dist/ is current. */
 function sourcesStamp() {
   const hash = createHash('sha256');
-  const patterns = ['{apps,libs}/*/{src/**/*.ts,package.json}', 'bench/{src/**/*.ts,package.json}', 'tools/build-project.mjs', '.swcrc'];
+  const patterns = ['{apps,libs}/*/{src/**/*.ts,package.json}', 'bench/{src/**/*.ts,package.json}', 'simulation/{src/**/*.ts,project.json}', 'tools/build-project.mjs', '.swcrc'];
   for (const file of globSync(patterns, { cwd: root }).sort()) {
     const { size, mtimeMs } = statSync(join(root, file));
     hash.update(`${file} ${size} ${mtimeMs}\n`);

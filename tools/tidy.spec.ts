@@ -13,7 +13,7 @@ const sources = files.filter((file) => /\.(ts|mts)$/.test(file));
 const text = (file: string): string => readFileSync(join(root, file), 'utf8');
 
 /** File names and relative import targets that make a source file reachable from others or from a runner. */
-const entryPoint = /(^|\/)(index|main|bench|.*\.worker|.*-main|.*-sample|.*-bench|.*\.spec|.*\.migration|golden)\.ts$|^(test|tools|bench)\//;
+const entryPoint = /(^|\/)(index|main|bench|simulation|.*\.worker|.*-main|.*-sample|.*-bench|.*\.spec|.*\.migration|golden)\.ts$|^(test|tools|bench)\//;
 
 describe('tidy', () => {
   it('every source file begins with its licence line', () => {

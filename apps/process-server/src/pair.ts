@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { StoredChangeSet } from '@secondsite/change-set';
+import type { Compress, StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { startSpan } from '@secondsite/telemetry';
 import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
@@ -15,9 +15,12 @@ import { FlowControl } from './receive/flow-control';
 import type { FreeSpaceGuard } from './receive/free-space-guard';
 import { stageOfSet } from './receive/stage-of-set';
 import type { PairSpool } from './spool/pair-spool';
+import type { Timers } from './timers';
 
 export interface PairServices {
   readonly now: () => TimeMicros;
+  readonly timers: Timers;
+  readonly compress: Compress;
   readonly reporter: FactReporter;
   readonly freeSpace: FreeSpaceGuard;
   readonly forwardBudget: ByteBudget;
@@ -144,9 +147,10 @@ export class Pair {
 
   #startForwarder(): PairForwarder {
     const { masterTargetUrl, compression, paused, pairId } = this.#config;
-    const { connect, forwardBudget, shaper } = this.#services;
+    const { connect, forwardBudget, timers, compress, shaper } = this.#services;
     const forwarder = new PairForwarder({
-      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, paused, turn: shaper.turnsOf(this.#config), observer: this.#observer(),
+      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, turn: shaper.turnsOf(this.#config),
+      observer: this.#observer(),
     });
     forwarder.start();
     return forwarder;
@@ -191,9 +195,9 @@ export class Pair {
     if (!passing) return 'not-passed';
     this.hops.spooled({ epoch, sequence, storedBytes: content.length, traceparent, spoolDurableAt: undefined });
     const slow = Promise.withResolvers<'slow'>();
-    const timer = setTimeout(() => slow.resolve('slow'), passMillisMax);
+    const cancel = this.#services.timers.after(passMillisMax, () => slow.resolve('slow'));
     const outcome = await Promise.race([passing, slow.promise]);
-    clearTimeout(timer);
+    cancel();
     if (outcome === 'slow' && forwarder.takeBack(set.header)) return 'not-passed';
     if (outcome !== true) return 'passing';
     counters.passedSets.add(1);

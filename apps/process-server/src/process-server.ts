@@ -3,6 +3,7 @@ import { type ProcessServerDesiredState, processServerDesiredStateSchema, type P
 import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { BodyPool, type Authorize, ChangeSetClient, ChangeSetServer, type RefusedPeer } from '@secondsite/transport';
 import { type ByteCount, MIB } from '@secondsite/units';
+import { compressZstd } from '@secondsite/zstd';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,6 +14,7 @@ import type { FactReporter } from './control/control-plane';
 import { PairRegistry } from './pair-registry';
 import { ChangeSetReceiver } from './receive/change-set-receiver';
 import { FreeSpaceGuard } from './receive/free-space-guard';
+import { processTimers } from './timers';
 
 export interface ProcessServerOptions {
   readonly dataDir: string;
@@ -65,6 +67,8 @@ export class ProcessServer {
       pool,
       services: {
         now: clockMicros,
+        timers: processTimers,
+        compress: compressZstd,
         reporter: options.reporter,
         freeSpace: parts.freeSpace,
         forwardBudget: new ByteBudget(options.memoryBytesMax),

@@ -14,7 +14,7 @@ import { openBlockFile } from './open-block-file';
 import { storageFailure } from './storage-failure';
 import { temporaryDirectory } from './testing';
 
-describeStorageContract('disk files', temporaryDirectory);
+describeStorageContract('disk files', temporaryDirectory, { afterEach, beforeEach, describe, expect, it });
 
 describe('disk files', () => {
   let folder: Awaited<ReturnType<typeof temporaryDirectory>>;

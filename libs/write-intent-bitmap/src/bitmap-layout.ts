@@ -30,9 +30,9 @@ export interface BitmapHeader {
   readonly generation: number;
 }
 
-/** 1 MiB, doubled until a volume has at most 1,048,576 regions. */
-export function regionBytesFor(volumeBytes: ByteCount): ByteCount {
-  let regionBytes = MIB;
+/** `regionBytesMin`, doubled until a volume has at most 1,048,576 regions. */
+export function regionBytesFor(volumeBytes: ByteCount, regionBytesMin: ByteCount = MIB): ByteCount {
+  let regionBytes = regionBytesMin;
   while (Math.ceil(volumeBytes / regionBytes) > REGIONS_MAX) regionBytes *= 2;
   return regionBytes;
 }

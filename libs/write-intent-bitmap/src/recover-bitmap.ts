@@ -4,6 +4,13 @@ import type { ByteCount } from '@secondsite/units';
 import { type BitmapHeader, decodeBitmapHeader, decodePage, HEADER_SLOTS, PAGE_BYTES, PAGES_START, regionBytesFor, REGIONS_PER_PAGE } from './bitmap-layout';
 import { RegionSet } from './region-set';
 
+export interface BitmapVolume {
+  readonly volumeId: string;
+  readonly volumeBytes: ByteCount;
+  /** Smallest region; default 1 MiB. With another one than before every region counts as marked. */
+  readonly regionBytesMin?: ByteCount;
+}
+
 export interface BitmapRecovery {
   /** `created`: there was none (or only the beginning of one). `damaged`: no header was whole, or it is another volume's. */
   readonly origin: 'created' | 'recovered' | 'damaged';
@@ -17,9 +24,9 @@ export interface BitmapRecovery {
 }
 
 /** Reads a bitmap file, synced first: what only the page cache holds after a crash of the process must not be taken for durable. */
-export async function recoverBitmap(file: StorageFile, volume: { readonly volumeId: string; readonly volumeBytes: ByteCount }): Promise<BitmapRecovery> {
+export async function recoverBitmap(file: StorageFile, volume: BitmapVolume): Promise<BitmapRecovery> {
   await file.sync();
-  const regionBytes = regionBytesFor(volume.volumeBytes);
+  const regionBytes = regionBytesFor(volume.volumeBytes, volume.regionBytesMin);
   const found = await newestHeader(file);
   if (!found || found.volumeId !== volume.volumeId) return allDirty(volume, { regionBytes, damaged: found !== undefined || file.size() > PAGES_START, generation: found?.generation ?? 0 });
   const header = { ...found, volumeBytes: volume.volumeBytes, regionBytes };

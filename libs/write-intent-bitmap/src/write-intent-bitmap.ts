@@ -5,15 +5,13 @@
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { type ByteCount, type ByteOffset, type Epoch, OperationError } from '@secondsite/units';
 import { type BitmapHeader, encodeBitmapHeader, encodePage, HEADER_SLOTS, PAGE_BYTES, PAGES_START, REGIONS_PER_PAGE } from './bitmap-layout';
-import { type BitmapRecovery, recoverBitmap } from './recover-bitmap';
+import { type BitmapRecovery, type BitmapVolume, recoverBitmap } from './recover-bitmap';
 import { RegionSet } from './region-set';
 
-export interface BitmapOptions {
+export interface BitmapOptions extends BitmapVolume {
   readonly directory: StorageDirectory;
   /** File name inside the folder. */
   readonly name: string;
-  readonly volumeId: string;
-  readonly volumeBytes: ByteCount;
 }
 
 /** A range of the volume, in bytes, never empty. */

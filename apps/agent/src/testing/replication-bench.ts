@@ -30,6 +30,8 @@ export class ReplicationBench {
   readonly facts: ReplicationFact[] = [];
   readonly volumeBytes: number;
   millis = 1_000_000;
+  /** Of the host's wall clock. */
+  clockOffsetMicros = 0;
   cutsChecked = 0;
   device!: VolumeDevice;
   replication!: PairReplication;
@@ -40,7 +42,7 @@ export class ReplicationBench {
   readonly #scratch: Uint8Array;
   #sealed = 0;
   #nextTrace = 0;
-  readonly #times = new StreamTimes(() => this.millis * 1000);
+  readonly #times = new StreamTimes(() => this.millis * 1000 + this.clockOffsetMicros);
 
   constructor({ volumeBytes = 5 * MIB + 300, budgetBytes = 12 * MIB, slowSource = false }: BenchOptions = {}) {
     this.#slowSource = slowSource;

@@ -22,22 +22,26 @@ const IDLE_SEGMENTS_AT_REST = 1;
 export interface ChangeBufferOptions {
   readonly budget: BufferBudget;
   /** Data of an ordinary segment; default 8 MiB. */
-  readonly dataBytes?: ByteCount;
+  readonly dataBytes?: ByteCount | undefined;
+  /** Entries of a segment; default as many as a set may have. */
+  readonly entriesMax?: number | undefined;
 }
 
 export class ChangeBuffer {
   readonly #budget: BufferBudget;
   readonly #dataBytes: ByteCount;
+  readonly #entriesMax: number;
   readonly #segmentBytes: ByteCount;
   readonly #idleMax: number;
   #idle: Buffer[] = [];
   #segment: Buffer | undefined;
   #builder: ChangeSetBuilder | undefined;
 
-  constructor({ budget, dataBytes = DATA_BYTES_TARGET }: ChangeBufferOptions) {
+  constructor({ budget, dataBytes = DATA_BYTES_TARGET, entriesMax = ENTRIES_MAX }: ChangeBufferOptions) {
     this.#budget = budget;
     this.#dataBytes = dataBytes;
-    this.#segmentBytes = ChangeSetBuilder.segmentBytes({ dataBytes });
+    this.#entriesMax = entriesMax;
+    this.#segmentBytes = this.#bytesFor(dataBytes);
     this.#idleMax = Math.min(IDLE_SEGMENTS_MAX, Math.floor(budget.bytesMax / 2 / this.#segmentBytes));
   }
 
@@ -60,10 +64,10 @@ export class ChangeBuffer {
     if (this.#builder?.fits(dataBytes) === true) return true;
     this.#drop();
     const ordinary = dataBytes <= this.#dataBytes;
-    const segment = (ordinary ? this.#idle.pop() : undefined) ?? this.#allocate(ordinary ? this.#segmentBytes : ChangeSetBuilder.segmentBytes({ dataBytes }));
+    const segment = (ordinary ? this.#idle.pop() : undefined) ?? this.#allocate(ordinary ? this.#segmentBytes : this.#bytesFor(dataBytes));
     if (!segment) return false;
     this.#segment = segment;
-    this.#builder = new ChangeSetBuilder(segment, { entriesMax: ENTRIES_MAX });
+    this.#builder = new ChangeSetBuilder(segment, { entriesMax: this.#entriesMax });
     return true;
   }
 
@@ -98,6 +102,10 @@ export class ChangeBuffer {
     if (this.#segment) this.#recycle(this.#segment);
     this.#segment = undefined;
     this.#builder = undefined;
+  }
+
+  #bytesFor(dataBytes: ByteCount): ByteCount {
+    return ChangeSetBuilder.segmentBytes({ dataBytes, entriesMax: this.#entriesMax });
   }
 
   #allocate(bytes: ByteCount): Buffer | undefined {

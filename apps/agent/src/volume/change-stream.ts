@@ -19,6 +19,8 @@ export interface ChangeStreamOptions {
   readonly pairId: string;
   readonly buffer: ChangeBuffer;
   readonly clock: StreamClock;
+  /** Monotonic. */
+  readonly millis: () => number;
   /** Takes every sealed set, in order. */
   readonly ship: (set: HeldChangeSet) => void;
   /** A new W3C trace context for a set, or undefined when it is not traced. */
@@ -29,7 +31,7 @@ export class ChangeStream {
   readonly #options: ChangeStreamOptions;
   #epoch: Epoch = 0;
   #sealed: SequenceNumber = 0;
-  #openedAt: TimeMicros = 0;
+  #openedMillis = 0;
   #lastWriteTime: TimeMicros = 0;
 
   constructor(options: ChangeStreamOptions) {
@@ -54,9 +56,9 @@ export class ChangeStream {
     return this.#options.buffer.isEmpty;
   }
 
-  /** When the first entry of the open set came. */
-  get openedAt(): TimeMicros {
-    return this.#openedAt;
+  /** How long ago the first entry of the open set came, whatever became of the host's clock since. */
+  get openMillis(): number {
+    return this.#options.millis() - this.#openedMillis;
   }
 
   /** Newest write of the application in the stream; 0 before the first. */
@@ -101,7 +103,7 @@ export class ChangeStream {
 
   /** Needs `makeRoom(MARKER_ROOM_BYTES)`. `time`: of a cut agreed with other volumes, after everything in the stream. */
   appendMarker(marker: StreamMarker, time: TimeMicros = this.#nextTime(false)): void {
-    if (this.isEmpty) this.#openedAt = time;
+    this.#noteOpening();
     this.#builder.appendMarker(time, marker);
     this.#options.clock.advanceTo(time);
   }
@@ -124,9 +126,13 @@ export class ChangeStream {
     return builder;
   }
 
+  #noteOpening(): void {
+    if (this.isEmpty) this.#openedMillis = this.#options.millis();
+  }
+
   #nextTime(isWrite: boolean): TimeMicros {
     const time = this.#options.clock.now();
-    if (this.isEmpty) this.#openedAt = time;
+    this.#noteOpening();
     if (isWrite) this.#lastWriteTime = time;
     return time;
   }

@@ -23,6 +23,8 @@ export interface PairReplicationOptions {
   /** Monotonic. */
   readonly millis: () => number;
   readonly sender: ChangeSetSender;
+  /** Aborts after so many milliseconds; default `AbortSignal.timeout`. */
+  readonly timeLimit?: (millis: number) => AbortSignal;
   readonly onFact: (fact: ReplicationFact) => void;
   /** A change set passed all hops of the agent. */
   readonly onPassed?: (hops: ChangeSetHops) => void;
@@ -30,6 +32,8 @@ export interface PairReplicationOptions {
   readonly prepare?: (set: SealedChangeSet) => Promise<SealedChangeSet>;
   /** Data of a segment; default 8 MiB. */
   readonly segmentDataBytes?: ByteCount;
+  /** Entries of a segment; default as many as a set may have. */
+  readonly segmentEntriesMax?: number;
   /** How long a set waits for more writes before it is sealed; default 200 ms. */
   readonly lingerMillis?: number;
   readonly windowSets?: number;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { seededRandom } from '@secondsite/durable-storage/testing';
+import type { PositionAnswer } from '@secondsite/transport';
 import { isOperationError, MIB } from '@secondsite/units';
 import * as fc from 'fast-check';
 import { ReplicationBench } from '../testing/replication-bench';
@@ -107,6 +108,33 @@ describe('replication of a volume', () => {
     await bench.drain();
     expect(bench.replication.status.epoch).toBe(42);
     expect(bench.facts.map((fact) => fact.kind)).toContain('change-set-refused');
+  });
+
+  it('begins one epoch, with its marker, when another is asked for while the first still waits for the process server', async () => {
+    const bench = await started();
+    const waiting = Promise.withResolvers<PositionAnswer>();
+    const position = bench.target.position.bind(bench.target);
+    bench.target.position = () => waiting.promise;
+    await bench.replication.requestResync();
+    await bench.tick(20);
+    bench.target.position = position;
+    await bench.replication.requestResync();
+    await bench.drain();
+    const { epoch } = bench.replication.status;
+    waiting.resolve(await position());
+    await bench.settle();
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    await bench.drain();
+    expect(bench.replication.status.epoch).toBe(epoch);
+  });
+
+  it('ships a write in time although the clock of its host is set back', async () => {
+    const bench = await started();
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    bench.clockOffsetMicros = -3600e6;
+    await bench.tick(250);
+    expect(bench.target.pendingPuts).toBe(1);
+    await bench.drain();
   });
 
   it('reads the whole volume again when asked to', async () => {

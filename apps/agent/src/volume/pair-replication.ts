@@ -59,7 +59,7 @@ export class PairReplication {
     this.#tapLost = options.tap?.attached === false;
     this.#epochBackoff = new Backoff(options.millis);
     this.#overload = new OverloadPause({ ...options, calmBytesPerSecond: options.budget.bytesMax / 10 });
-    this.#buffer = new ChangeBuffer({ budget: options.budget, ...(options.segmentDataBytes === undefined ? {} : { dataBytes: options.segmentDataBytes }) });
+    this.#buffer = new ChangeBuffer({ budget: options.budget, dataBytes: options.segmentDataBytes, entriesMax: options.segmentEntriesMax });
     this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#ledger = new RegionLedger(options.bitmap);
@@ -246,19 +246,22 @@ export class PairReplication {
     else if (interruption.step === 'to-raise' && this.#epochBackoff.isOver) void this.#raiseEpoch(interruption);
   }
 
+  /** Only the newest interruption begins an epoch: one that is overtaken while it waits has nothing to begin any more. */
   async #raiseEpoch(interruption: Interruption & { kind: 'new-epoch' }): Promise<void> {
     const { bitmap, sender } = this.#options;
     interruption.step = 'raising';
     try {
-      const position = await sender.position(this.pairId, AbortSignal.timeout(3000));
+      const position = await sender.position(this.pairId, this.#timeLimit(3000));
+      if (this.#interruption !== interruption) return;
       const epoch = await bitmap.raiseEpoch({ atLeast: position.kind === 'known' ? position.epoch + 1 : 1 });
+      if (this.#interruption !== interruption) return;
       this.#ledger.beginEpoch();
       this.#stream.begin(epoch);
       this.#appliedSequence = 0;
       this.#epochBackoff.reset();
       this.#fault = undefined;
       interruption.step = 'raised';
-      if (this.#interruption === interruption && !this.#stopped && !this.#tapLost) this.#startEpoch(interruption.reason);
+      if (!this.#stopped && !this.#tapLost) this.#startEpoch(interruption.reason);
     } catch (error) {
       this.#fault = faultOf(error, 'bitmap/not-durable');
       this.#epochBackoff.fail();
@@ -307,7 +310,7 @@ export class PairReplication {
     const { clock, lingerMillis = 200, millis, tap } = this.#options;
     if (this.#shipper.waitingSets > 0) return;
     if (!this.#stream.isEmpty) {
-      if (clock.now() - this.#stream.openedAt >= lingerMillis * 1000) this.#stream.seal();
+      if (this.#stream.openMillis >= lingerMillis) this.#stream.seal();
     } else if (this.#shipper.pendingSets === 0 && millis() - this.#sealedMillis >= HEARTBEAT_MILLIS && this.#stream.makeRoom(MARKER_ROOM_BYTES)) {
       // A heartbeat says that nothing else was written until then, so its time is one for which the tap is known to have seen everything.
       if (tap && tap.provenUntil <= clock.last) return;
@@ -367,9 +370,13 @@ export class PairReplication {
   }
 
   async #askApplied(wait: (millis: number) => Promise<void>): Promise<void> {
-    const position = await this.#options.sender.position(this.pairId, AbortSignal.timeout(1000));
+    const position = await this.#options.sender.position(this.pairId, this.#timeLimit(1000));
     if (position.kind === 'known') this.#progress(position);
     if (this.#appliedSequence < this.#stream.sealedSequence) await wait(50);
+  }
+
+  #timeLimit(millis: number): AbortSignal {
+    return this.#options.timeLimit?.(millis) ?? AbortSignal.timeout(millis);
   }
 
   #resyncProgress(): ReplicationStatus['resync'] {

@@ -2,7 +2,7 @@
 // Drives applying: takes what is ready in groups, makes checkpoints beside it, and releases cached sets behind each checkpoint.
 // Invariants: one group at a time; a checkpoint names only what the replica held when its sync began; nothing that is in the cache is
 // applied after passing sets before a checkpoint covers those, so a crash takes back only the newest of the stream, and nothing green; a
-// full disk pauses and retries, any other failure stops the loop until the pair is opened anew.
+// full disk pauses and retries, any other failure, also of a checkpoint, stops the loop until the pair is opened anew.
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
@@ -42,9 +42,12 @@ export class ApplyLoop {
   /** Applied, not covered by a checkpoint yet. */
   #uncovered: CachedSet[] = [];
   #uncoveredBytes = 0;
+  /** Those of the checkpoint under way. */
+  #covering: readonly CachedSet[] = [];
   #lastCheckpoint: TimeMicros;
   #checkpointing: Promise<void> | undefined;
-  #checkpointFailure: Error | undefined;
+  /** What failed beside the loop: a checkpoint, or the cache. */
+  #failureBeside: Error | undefined;
   #running: Promise<void> | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
@@ -102,6 +105,12 @@ export class ApplyLoop {
     this.#wake?.();
   }
 
+  /** Nothing can go on here: the loop stops before the next group, and the pair has to be opened anew. */
+  fail(error: unknown): void {
+    this.#failureBeside ??= errorOf(error);
+    this.wake();
+  }
+
   setRetention(retention: RetentionLimits): void {
     this.#retention = retention;
   }
@@ -137,17 +146,24 @@ export class ApplyLoop {
 
   async #turn(): Promise<void> {
     const { cache, limits, journal } = this.#parts;
-    if (this.#checkpointFailure !== undefined) throw this.#checkpointFailure;
+    if (this.#failureBeside !== undefined) throw this.#failureBeside;
     await journal.maintain(this.#retention);
     const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
     if (group.length === 0) return this.#rest();
-    if (!group[0]?.passing && this.#uncovered.some(({ passing }) => passing)) await this.#checkpointDone();
+    if (!group[0]?.passing) await this.#coverPassing();
     await this.#applyGroup(group);
     this.#clearFault();
     const due = this.#uncoveredBytes >= limits.checkpointBytes || this.#parts.clock() - this.#lastCheckpoint >= limits.checkpointMicros;
     if (due) this.#beginCheckpoint();
     // Passing sets take no room while they wait for a checkpoint.
     if (!group[0]?.passing && this.#uncoveredBytes >= 4 * limits.checkpointBytes) await this.#checkpointing;
+  }
+
+  /** Passing sets are in no cache: before anything is applied that is, a checkpoint has to cover them, be it one that is under way. */
+  async #coverPassing(): Promise<void> {
+    if (this.#covering.some(isPassing)) await this.#checkpointing;
+    if (this.#failureBeside !== undefined) throw this.#failureBeside;
+    if (this.#uncovered.some(isPassing)) await this.#checkpointDone();
   }
 
   /** Nothing to apply: cover all with a checkpoint at once, then wait for the next set. */
@@ -157,7 +173,7 @@ export class ApplyLoop {
     if (this.#stopping) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (this.#parts.cache.readyCount > 0 || this.#idleWaiters.length > 0 || this.#checkpointFailure !== undefined) resolve();
+      if (this.#parts.cache.readyCount > 0 || this.#idleWaiters.length > 0 || this.#failureBeside !== undefined) resolve();
     });
     this.#wake = undefined;
   }
@@ -211,10 +227,7 @@ export class ApplyLoop {
 
   #beginCheckpoint(): void {
     this.#checkpointing ??= this.#checkpoint()
-      .catch((error: unknown) => {
-        this.#checkpointFailure = errorOf(error);
-        this.wake();
-      })
+      .catch((error: unknown) => this.fail(error))
       .finally(() => {
         this.#checkpointing = undefined;
       });
@@ -234,9 +247,14 @@ export class ApplyLoop {
     if (!this.#isRecordedReached) return;
     const sets = this.#uncovered;
     const applied = journal.applied;
-    [this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [[], 0, clock()];
-    await Promise.all([replica.sync(), journal.sync()]);
-    await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+    [this.#covering, this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [sets, [], 0, clock()];
+    try {
+      await Promise.all([replica.sync(), journal.sync()]);
+      await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+    } catch (cause) {
+      throw checkpointFailure(cause);
+    }
+    this.#covering = [];
     for (const set of sets) cache.release(set);
     const { epoch, sequence, lastTime } = applied;
     this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
@@ -266,6 +284,10 @@ export class ApplyLoop {
   }
 }
 
+function isPassing({ passing }: CachedSet): boolean {
+  return passing !== undefined;
+}
+
 function errorOf(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
@@ -273,6 +295,12 @@ function errorOf(thrown: unknown): Error {
 function stopped(cause?: unknown): OperationError {
   const hint = 'The pair is opened anew; the set is sent again by itself.';
   return new OperationError({ code: 'pair/stopped', operation: 'apply change sets', retryable: true, hint, cause });
+}
+
+/** Also on a full disk: what a failed sync left behind only opening the pair anew tells. */
+function checkpointFailure(cause: unknown): OperationError {
+  const hint = 'The pair is opened anew and writes the cached sets again. Check the disk of the master target and the space on it.';
+  return new OperationError({ code: 'checkpoint/failed', operation: 'make the replica durable', retryable: true, hint, cause });
 }
 
 function replayFailure(sequence: number): OperationError {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, randomBelow, type Random, seededRandom } from '@secondsite/durable-storage/testing';
-import { encodeChangeSet } from '@secondsite/change-set';
+import { encodeChangeSet, encodeMarker, type LooseEntry, type StreamMarker } from '@secondsite/change-set';
+import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
+import { decompressZstd } from '@secondsite/zstd';
+import { setImmediate } from 'node:timers/promises';
 import { PairDriver } from '../testing/pair-driver';
-import type { TargetPair } from './target-pair';
+import { TargetPair } from './target-pair';
 
 const histories = Number(process.env['SECONDSITE_CRASH_HISTORIES'] ?? 60);
 
@@ -42,6 +45,22 @@ function lateSet(driver: PairDriver, last: HistorySet): Uint8Array {
   const identity = { pairId: driver.history.pairId, epoch: last.epoch, sequence: last.sequence + 1, traceparent: undefined };
   const entry = { kind: 'write' as const, time: last.lastTime + 1, offset: 0, length: 512, bytes: [new Uint8Array(512).fill(0xbd)] };
   return Buffer.concat(encodeChangeSet(identity, [entry]).parts);
+}
+
+/** The same folder; every sync of the file waits for `before`. */
+function withSync(directory: StorageDirectory, name: string, before: () => Promise<void>): StorageDirectory {
+  const instead = <Port extends object>(port: Port, key: string, call: unknown): Port =>
+    new Proxy(port, {
+      get: (target, property) => {
+        const value: unknown = Reflect.get(target, property, target);
+        if (property === key) return call;
+        return typeof value === 'function' ? (...args: unknown[]): unknown => Reflect.apply(value, target, args) : value;
+      },
+    });
+  return instead(directory, 'open', async (opened: string, options?: { readonly create?: boolean }) => {
+    const file = await directory.open(opened, options);
+    return opened === name ? instead(file, 'sync', () => before().then(() => file.sync())) : file;
+  });
 }
 
 describe('a pair at the target', () => {
@@ -135,6 +154,69 @@ describe('a pair at the target', () => {
     expect(await pair.store(damaged, set)).toMatchObject({ kind: 'corrupt', code: 'change-set/corrupt' });
     expect(pair.position()).toMatchObject({ epoch: 0, sequence: 0 });
     expect(await pair.store(set.bytes, set)).toMatchObject({ kind: 'stored' });
+    await pair.close();
+  });
+
+  it('stops when the cache could not be synced, and takes the same set after it was opened anew', async () => {
+    const driver = new PairDriver(seededRandom(5));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    storage.fault = ({ kind, name }) => (kind === 'sync' && name.startsWith('segment-') ? 'io-error' : undefined);
+    await expect(driver.send(pair, 1)).rejects.toMatchObject({ code: 'segment-log/failed' });
+    storage.fault = undefined;
+    await expect(pair.idle()).rejects.toMatchObject({ code: 'segment-log/failed' });
+    expect(pair.failed).toBe(true);
+    await pair.close();
+
+    const reopened = await driver.open(storage.root);
+    await driver.send(reopened, 3);
+    await expectTruth(driver, reopened, { random: seededRandom(1), views: 3 });
+    await reopened.close();
+  });
+
+  it('stops when a checkpoint found no space, forgets no set over it, and goes on when it was opened anew', async () => {
+    const driver = new PairDriver(seededRandom(5));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    storage.fault = ({ kind, name }) => (kind === 'write' && name === 'checkpoint' ? 'no-space' : undefined);
+    await driver.send(pair, 10).catch(() => undefined);
+    await expect(pair.idle()).rejects.toMatchObject({ code: 'checkpoint/failed' });
+    expect(pair.failed).toBe(true);
+    await pair.close();
+
+    storage.fault = undefined;
+    const reopened = await driver.open(storage.root);
+    await driver.send(reopened, 5);
+    await expectTruth(driver, reopened, { random: seededRandom(1), views: 3 });
+    expect(reopened.status()).toMatchObject({ cachedSets: 0, cacheBytes: 0 });
+    await reopened.close();
+  });
+
+  it('applies nothing from the cache behind passing sets while the checkpoint that covers them is under way', async () => {
+    const storage = new CrashableStorage();
+    const { history } = new PairDriver(seededRandom(1));
+    const gate = Promise.withResolvers<void>();
+    let syncs = 0;
+    const directory = withSync(storage.root, 'replica.img', async () => void ((syncs += 1) > 2 && (await gate.promise)));
+    let clock = 0;
+    const pair = await TargetPair.open({
+      directory, pairId: history.pairId, sizeBytes: history.volumeBytes, retention: { windowMicros: 1e12 }, decompress: decompressZstd,
+      clock: () => clock, delay: async () => undefined, limits: { freeBytesMin: 0 },
+    });
+    pair.start();
+    const store = (sequence: number, entry: LooseEntry): Promise<unknown> =>
+      pair.store(Buffer.concat(encodeChangeSet({ pairId: history.pairId, epoch: 1, sequence, traceparent: undefined }, [entry]).parts), { epoch: 1, sequence });
+    const marker = (time: number, content: StreamMarker): LooseEntry => ({ kind: 'marker', time, offset: 0, length: 0, bytes: [encodeMarker(content)] });
+    await store(1, marker(1, { kind: 'epoch-started', reason: 'baseline', volumeBytes: history.volumeBytes, resyncBytes: 512 }));
+    await pair.idle();
+    clock += 2e6; // A checkpoint is due as soon as the next set is applied.
+    await store(2, { kind: 'resync-write', time: 2, offset: 0, length: 512, bytes: [new Uint8Array(512).fill(1)] });
+    await store(3, marker(3, { kind: 'resync-read' }));
+    for (let turn = 0; turn < 5; turn++) await setImmediate();
+    expect({ syncs, applied: pair.status().sequence }).toEqual({ syncs: 3, applied: 2 });
+    gate.resolve();
+    await pair.idle();
+    expect(pair.status()).toMatchObject({ sequence: 3, green: true });
     await pair.close();
   });
 

@@ -183,12 +183,22 @@ export class TargetPair {
     this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
     if (this.#mayPass(place, decoded)) return this.#pass(place, { bytes, decoded });
     const storedBytes = bytes.length;
-    await this.#parts.cache.take(place, { bytes, decoded });
+    await this.#keep(place, { bytes, decoded });
     this.#freeBytes -= storedBytes;
     this.#hops.note(place, { cacheDurableAt: this.#options.clock() });
     this.#watch.received(decoded, place);
     this.#loop.wake();
     return this.#stored();
+  }
+
+  /** After a failed sync the log takes nothing any more until it is opened anew, so the pair stops. */
+  async #keep(place: StreamPlace, set: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
+    try {
+      await this.#parts.cache.take(place, set);
+    } catch (error) {
+      if (isOperationError(error, 'segment-log/failed')) this.#loop.fail(error);
+      throw error;
+    }
   }
 
   /** Blocks of a resynchronisation under way: the source has them, and their regions stay marked there until a checkpoint covers them. */

@@ -2,6 +2,7 @@
 // Sends the sets of one pair to its master target: in order, up to eight on their way, for ever.
 // Invariants: a set leaves the spool only after the target's 200; a set of epoch e+1 is not sent before everything of epoch e that can be
 // sent is confirmed; whatever fails is tried again, slower and slower up to five seconds.
+import type { Compress } from '@secondsite/change-set';
 import type { Progress, PutOutcome, Refusal } from '@secondsite/transport';
 import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
@@ -9,6 +10,7 @@ import { Signal } from '../signal';
 import type { EpochQueue, SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
 import { isAfter, type StreamPlace } from '../spool/pair-state';
+import type { Timers } from '../timers';
 import type { BodyTurn } from './traffic-shaper';
 import { type ForwardClient, type PairCompression, type PassingSet, sendContent, sendSet, type SendSetOptions, type SentSet } from './send-set';
 
@@ -40,6 +42,8 @@ export interface PairForwarderOptions {
   readonly budget: ByteBudget;
   readonly compression: PairCompression;
   readonly turn?: BodyTurn;
+  readonly compress: Compress;
+  readonly timers: Timers;
   readonly paused: boolean;
   readonly observer: ForwardObserver;
   /** First and longest pause after a failure; defaults 100 ms and 5 s. */
@@ -63,7 +67,7 @@ const unknownPairMillis = 25;
 export class PairForwarder {
   readonly #options: PairForwarderOptions;
   readonly #spool: PairSpool;
-  readonly #signal = new Signal();
+  readonly #signal: Signal;
   readonly #stop = new AbortController();
   readonly #inFlight = new Map<SequenceNumber, Promise<void>>();
   /** Sets that wait to be passed on. */
@@ -81,6 +85,7 @@ export class PairForwarder {
   constructor(options: PairForwarderOptions) {
     this.#options = options;
     this.#spool = options.spool;
+    this.#signal = new Signal(options.timers);
   }
 
   /** What holds the pair up now; undefined when all is well. */
@@ -103,7 +108,7 @@ export class PairForwarder {
    * is not going to take it soon.
    */
   passOn(set: PassingSet): Promise<boolean> | undefined {
-    const wouldWait = !this.#isNear(set) && performance.now() < this.#slowUntil;
+    const wouldWait = !this.#isNear(set) && this.#options.timers.millis() < this.#slowUntil;
     if (!this.#couldPass(set) || wouldWait || this.#toPass.has(set.sequence) || this.#inFlight.has(set.sequence)) return undefined;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#toPass.set(set.sequence, { set, resolve });
@@ -114,7 +119,7 @@ export class PairForwarder {
 
   /** Takes a set back that has waited too long to be passed on, or for its answer. False: it is on its way. */
   takeBack({ sequence }: StreamPlace): boolean {
-    if (this.#knowsTarget) this.#slowUntil = performance.now() + SLOW_MILLIS;
+    if (this.#knowsTarget) this.#slowUntil = this.#options.timers.millis() + SLOW_MILLIS;
     return this.#toPass.delete(sequence);
   }
 
@@ -138,7 +143,7 @@ export class PairForwarder {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const waitMillis = this.#pausedUntil - performance.now();
+      const waitMillis = this.#pausedUntil - this.#options.timers.millis();
       if (this.#options.paused || waitMillis > 0) await this.#signal.wait(this.#options.paused ? undefined : waitMillis);
       else if (await this.#step()) await this.#rest();
     }
@@ -176,7 +181,7 @@ export class PairForwarder {
   /** The first set in the window that is neither confirmed nor on its way. */
   #next(queue: EpochQueue): SpooledSet | undefined {
     const { windowSets = WINDOW_SETS } = this.#options;
-    if (this.#inFlight.size >= windowSets || this.#pausedUntil > performance.now()) return undefined;
+    if (this.#inFlight.size >= windowSets || this.#pausedUntil > this.#options.timers.millis()) return undefined;
     const last = Math.min(queue.received, queue.forwarded + windowSets);
     for (let sequence = queue.forwarded + 1; sequence <= last; sequence += 1) {
       const set = queue.get(sequence);
@@ -226,7 +231,7 @@ export class PairForwarder {
   #mayPass(set: StreamPlace): boolean {
     const queue = this.#spool.oldestQueue();
     const { windowSets = WINDOW_SETS } = this.#options;
-    if (!queue || !this.#couldPass(set) || !this.#knowsTarget || this.#pausedUntil > performance.now()) return false;
+    if (!queue || !this.#couldPass(set) || !this.#knowsTarget || this.#pausedUntil > this.#options.timers.millis()) return false;
     if (this.#inFlight.size >= windowSets || !this.#isNear(set)) return false;
     for (let before = queue.forwarded + 1; before < set.sequence; before++) {
       if (!this.#inFlight.has(before) && !queue.isAcknowledged(before)) return false;
@@ -343,7 +348,7 @@ export class PairForwarder {
   }
 
   #pause(millis: number): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + millis);
+    this.#pausedUntil = Math.max(this.#pausedUntil, this.#options.timers.millis() + millis);
     this.#signal.raise();
   }
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
+import { type Compress, compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
 import type { ChangeSetClient, PutOutcome } from '@secondsite/transport';
 import type { Transfer } from '@secondsite/traffic-shaping';
 import type { ByteCount } from '@secondsite/units';
-import { compressZstd } from '@secondsite/zstd';
 import { ByteBudget } from '../byte-budget';
 import type { SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
@@ -24,6 +23,7 @@ export interface SendSetOptions {
   readonly compression: PairCompression;
   /** Where the pair's way has a limit. */
   readonly turn?: BodyTurn;
+  readonly compress: Compress;
   readonly signal: AbortSignal;
 }
 
@@ -71,9 +71,9 @@ export async function sendContent(set: PassingSet, options: SendSetOptions): Pro
 }
 
 /** Memory and processors are taken only in the set's turn: what waits for a busy link keeps nobody else from sending. */
-async function send(set: PassingSet, { client, pairId, compression, signal, transfer }: SendSetOptions & { readonly transfer: Transfer | undefined }): Promise<SentSet> {
+async function send(set: PassingSet, { client, pairId, compression, compress, signal, transfer }: SendSetOptions & { readonly transfer: Transfer | undefined }): Promise<SentSet> {
   const { epoch, sequence, traceparent, content } = set;
-  const parts = compression === 'process-server' ? await compressed(content) : [content];
+  const parts = compression === 'process-server' ? await compressed(content, compress) : [content];
   const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal, transfer });
   const wireBytes = parts.reduce((sum, part) => sum + part.length, 0);
   const decoded = decodeHeader(content);
@@ -81,12 +81,12 @@ async function send(set: PassingSet, { client, pairId, compression, signal, tran
 }
 
 /** The set as it travels: compressed if that makes it smaller and the source did not do it already. */
-async function compressed(content: Uint8Array): Promise<readonly Uint8Array[]> {
+async function compressed(content: Uint8Array, compress: Compress): Promise<readonly Uint8Array[]> {
   const decoded = decodeHeader(content);
   if (!decoded.ok || decoded.header.compression !== 'none') return [content];
   const giveBack = await compressing.take(1);
   try {
-    const smaller = await compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, compressZstd);
+    const smaller = await compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, compress);
     return smaller?.parts ?? [content];
   } finally {
     giveBack();

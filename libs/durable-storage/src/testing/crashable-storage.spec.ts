@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { crashHistories } from './crash-histories';
 import { CrashableStorage, SimulatedCrash } from './crashable-storage';
 import { describeStorageContract } from './describe-storage-contract';
 import { seededRandom } from './seeded-random';
 
-describeStorageContract('crashable fake', async () => ({ directory: new CrashableStorage().root, dispose: async () => undefined }));
+describeStorageContract('crashable fake', async () => ({ directory: new CrashableStorage().root, dispose: async () => undefined }), { afterEach, beforeEach, describe, expect, it });
 
 async function durableFile(storage: CrashableStorage, content: number, size = 2048) {
   const file = await storage.root.open('f', { create: true });

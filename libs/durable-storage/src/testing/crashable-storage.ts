@@ -94,10 +94,26 @@ export class CrashableStorage {
     this.#generation += 1;
   }
 
+  /** Another storage with the same contents, durable and not. */
+  copy(): CrashableStorage {
+    const copy = new CrashableStorage();
+    copy.#folders = cloneFolders(this.#folders);
+    return copy;
+  }
+
   directory(path: string): StorageDirectory {
     let folder = this.#folders.get(path);
     if (!folder) this.#folders.set(path, (folder = new CrashableFolder()));
     return new CrashableDirectory({ storage: this, folder, path });
+  }
+
+  /** A copy of a file's bytes as the page cache has them; counts as no operation. Undefined when there is no such file. */
+  contentOf(path: string, name: string): Uint8Array | undefined {
+    const content = this.#folders.get(path)?.entries.get(name);
+    if (!content) return undefined;
+    const bytes = new Uint8Array(content.size);
+    content.read(bytes, 0);
+    return bytes;
   }
 
   /** Called by files and folders before they act. `tear` lets a failing write happen in part. Not for tests. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type * as jestGlobals from '@jest/globals';
 import { isOperationError } from '@secondsite/units';
 import type { StorageDirectory } from '../storage-port';
 
@@ -8,8 +8,12 @@ export interface StorageUnderTest {
   dispose(): Promise<void>;
 }
 
+/** Of the test runner; handed in because what stands beside this file is used without one too. */
+export type TestRunner = Pick<typeof jestGlobals, 'afterEach' | 'beforeEach' | 'describe' | 'expect' | 'it'>;
+
 /** What every implementation of the storage port must do. Call it at the top level of a spec. */
-export function describeStorageContract(name: string, make: () => Promise<StorageUnderTest>): void {
+export function describeStorageContract(name: string, make: () => Promise<StorageUnderTest>, runner: TestRunner): void {
+  const { afterEach, beforeEach, describe } = runner;
   describe(`storage port: ${name}`, () => {
     let storage: StorageUnderTest;
     const directory = (): StorageDirectory => storage.directory;
@@ -17,13 +21,13 @@ export function describeStorageContract(name: string, make: () => Promise<Storag
       storage = await make();
     });
     afterEach(() => storage.dispose());
-    describeReadingAndWriting(directory);
-    describeHoles(directory);
-    describeFolders(directory);
+    describeReadingAndWriting(directory, runner);
+    describeHoles(directory, runner);
+    describeFolders(directory, runner);
   });
 }
 
-function describeReadingAndWriting(directory: () => StorageDirectory): void {
+function describeReadingAndWriting(directory: () => StorageDirectory, { expect, it }: TestRunner): void {
   it('reads back what was written, by either way of writing, up to the end of the file', async () => {
     const file = await directory().open('a', { create: true });
     file.writeNow(bytes('hello'), 3);
@@ -73,7 +77,7 @@ function describeReadingAndWriting(directory: () => StorageDirectory): void {
   });
 }
 
-function describeHoles(directory: () => StorageDirectory): void {
+function describeHoles(directory: () => StorageDirectory, { expect, it }: TestRunner): void {
   it('reads punched ranges as zeros, keeps what is round them and never changes the size', async () => {
     const file = await directory().open('a', { create: true });
     file.writeNow(new Uint8Array(20_000).fill(1), 0);
@@ -103,7 +107,7 @@ function describeHoles(directory: () => StorageDirectory): void {
   });
 }
 
-function describeFolders(directory: () => StorageDirectory): void {
+function describeFolders(directory: () => StorageDirectory, { expect, it }: TestRunner): void {
   it('makes a missing file only when told to', async () => {
     await expect(directory().open('a')).rejects.toMatchObject({ code: 'storage/not-found' });
     await (await directory().open('a', { create: true })).close();

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// "What if the power went everywhere, now?" Copies of all disks lose it, and the real code reads what is left: every set that was answered is
+// at the process server or at the target (I2), every instant that was offered is exact (I4, I5), and where the bitmap has no mark the
+// replica is the source (I1). The history itself goes on as if nothing had happened.
+import type { Decompress } from '@secondsite/change-set';
+import { type CrashableStorage, type Random, randomBelow } from '@secondsite/durable-storage/testing';
+import { TargetPair } from '@secondsite/master-target/testing';
+import { SegmentLog } from '@secondsite/segment-log';
+import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import type { AppliedStream } from './applied-stream';
+import { BITMAP, REGION_BYTES, VOLUME_ID } from './protected-host';
+import type { SimulatedDisk } from './simulated-disk';
+import { nameOf, type SourceModel, type StreamPlace } from './source-model';
+import { whereOf, type Witness } from './witness';
+
+export interface AuditedWorld {
+  readonly pairId: string;
+  readonly volumeBytes: number;
+  readonly volumeDisk: SimulatedDisk;
+  readonly dataDisk: SimulatedDisk;
+  readonly processServerDisk: SimulatedDisk;
+  readonly targetDisk: SimulatedDisk;
+  readonly decompress: Decompress;
+  readonly model: SourceModel;
+  readonly witness: Witness;
+}
+
+const VIEWS = 3;
+
+/** Throws what is broken. Takes no simulated time. */
+export async function auditPowerCut(world: AuditedWorld, random: Random): Promise<void> {
+  const targetCopy = world.targetDisk.copyAfterPowerCut(random);
+  const records = [...(await recordsIn(targetCopy, '/pair/cache/')), ...(await recordsIn(world.processServerDisk.copyAfterPowerCut(random), `/spool/${world.pairId}/`))];
+  const pair = await openTarget(world, targetCopy);
+  const stream = world.witness.stream.copy();
+  stream.reopened(pair.journal.applied, pair.journal.applied.lastTime);
+  expectNothingLost(world, { records, received: pair.position(), stream });
+  world.witness.expectPromised(pair);
+  await expectViews(world, { pair, stream, random });
+  await expectUnmarkedEqual(world, targetCopy, random);
+  await pair.close();
+}
+
+async function openTarget({ pairId, volumeBytes, decompress }: AuditedWorld, storage: CrashableStorage): Promise<TargetPair> {
+  try {
+    return await TargetPair.open({
+      directory: await storage.root.directory('pair'),
+      pairId, sizeBytes: volumeBytes, retention: { windowMicros: 1e15 }, decompress, clock: () => 1, delay: () => new Promise(() => undefined), limits: { freeBytesMin: 0 },
+    });
+  } catch (cause) {
+    throw new Error(`I8: after a power cut the target could not open its pair by itself: ${String(cause)}`, { cause });
+  }
+}
+
+async function recordsIn(storage: CrashableStorage, path: string): Promise<StreamPlace[]> {
+  const log = await SegmentLog.open(storage.directory(path));
+  return log.records().map(({ key }) => key);
+}
+
+/** I2. Behind a lost set of a resynchronisation nothing of its epoch counts: the agent begins another one. */
+function expectNothingLost({ model, witness }: AuditedWorld, { records, received, stream }: { readonly records: readonly StreamPlace[]; readonly received: StreamPlace; readonly stream: AppliedStream }): void {
+  const kept = new Set(records.map(nameOf));
+  const epochs = Map.groupBy(witness.answered, ({ epoch }) => epoch);
+  for (const [epoch, places] of epochs) {
+    const there = Math.max(epoch === received.epoch ? received.sequence : 0, stream.lastOf(epoch));
+    const answered = new Set(places.map(({ sequence }) => sequence));
+    for (let sequence = 1; answered.has(sequence); sequence++) {
+      if (sequence <= there || kept.has(nameOf({ epoch, sequence }))) continue;
+      if (model.set({ epoch, sequence })?.isReadAgain) break;
+      throw new Error(`I2: set ${epoch}/${sequence} was answered, and a power cut would lose it`);
+    }
+  }
+}
+
+async function expectViews({ witness, volumeBytes }: AuditedWorld, { pair, stream, random }: { readonly pair: TargetPair; readonly stream: AppliedStream; readonly random: Random }): Promise<void> {
+  const { spans } = pair.points();
+  for (let view = 0; view < VIEWS && spans.length > 0; view++) {
+    const { from, to } = spans[view === 0 ? spans.length - 1 : randomBelow(random, spans.length)] as { from: number; to: number };
+    const time = view === 0 ? to : from + randomBelow(random, to - from + 1);
+    const reader = await pair.openReader(time);
+    const seen = Buffer.alloc(volumeBytes);
+    await reader.read(seen, 0);
+    pair.closeReader(reader);
+    witness.expectView(time, seen, stream);
+  }
+}
+
+/** I1, and that marks are taken away only when both sides have it durably. */
+async function expectUnmarkedEqual({ volumeDisk, dataDisk, volumeBytes }: AuditedWorld, targetCopy: CrashableStorage, random: Random): Promise<void> {
+  const { recovery } = await WriteIntentBitmap.open({ directory: dataDisk.copyAfterPowerCut(random).root, name: BITMAP, volumeId: VOLUME_ID, volumeBytes, regionBytesMin: REGION_BYTES });
+  const source = volumeDisk.copyAfterPowerCut(random).contentOf('/', 'disk') as Uint8Array;
+  const replica = targetCopy.contentOf('/pair/', 'replica.img') as Uint8Array;
+  for (let region = 0; region < recovery.dirty.regionCount; region++) {
+    if (recovery.dirty.has(region)) continue;
+    const [from, to] = [region * REGION_BYTES, Math.min(volumeBytes, (region + 1) * REGION_BYTES)];
+    const [here, there] = [source.subarray(from, to), replica.subarray(from, to)];
+    if (Buffer.compare(here, there) !== 0) throw new Error(`I1: region ${region} has no mark, and after a power cut the replica would differ from the source ${whereOf(here, there)} of it`);
+  }
+}
