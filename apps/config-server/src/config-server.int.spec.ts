@@ -4,7 +4,7 @@ import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renew
 import {
   bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
   listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
-  resyncReadV1, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
+  resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
@@ -283,6 +283,33 @@ describe('the configuration server', () => {
       return pair?.retention.windowSeconds === 3600 && pair.retention;
     });
     expect(retention).toEqual({ windowSeconds: 3600 });
+  });
+
+  it('lets a pair read its whole volume when an operator asks, and says what the agent chose and why', async () => {
+    const asked = await cluster.rest.ok<{ pairId: string; place?: number }>(restRoutes.requestResync, { params: { volume: 'web-root' } });
+    expect(asked).toEqual({ pairId, volumeName: 'web-root' });
+    await until('the request at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.resyncRequest === 1);
+    expect((await agent.desiredState())?.volumes[0]?.pair).toMatchObject({ resyncTurn: true });
+    const make = agent.bus.events;
+    await agent.bus.publishEvent(make.make(resyncRequiredV2, { pairId, reason: 'an operator asked for it', work: 'whole' }));
+    const waiting = await until('the requirement', async () => {
+      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
+      return pairs[0]?.flags.includes('resync-required') && pairs[0];
+    });
+    expect(waiting.stage).toBe('queued');
+    expect(await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).toMatchObject({ resyncs: { atOnce: 3, going: 1, waiting: 0 } });
+    const chosen = { work: 'whole', cause: 'requested', resyncBytes: volumeBytes, volumeBytes } as const;
+    await agent.bus.publishEvent(make.make(resyncChosenV1, { pairId, epoch: 2, ...chosen }));
+    await agent.bus.publishEvent(make.make(resyncStartedV1, { pairId, epoch: 2, reason: 'requested', dirtyBytes: volumeBytes, totalBytes: volumeBytes }));
+    await agent.bus.publishEvent(make.make(resyncReadV1, { pairId, epoch: 2, sequence: 3 }));
+    const words = 'the whole volume is read, 64 MiB, because an operator asked for it';
+    const status = await until('the end of step 1', async () => {
+      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
+      return pairs[0]?.stage === 'resync-step-2' && pairs[0];
+    });
+    expect(status).toMatchObject({ lastResync: { ...chosen, words } });
+    expect((await history()).map((entry) => entry.summary)).toContain(`A pair goes on after an interruption: ${words}.`);
+    expect(await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).toMatchObject({ resyncs: { going: 0, waiting: 0 } });
   });
 
   it('rebuilds its read models from zero, identical', async () => {

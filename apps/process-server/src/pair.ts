@@ -2,7 +2,7 @@
 import type { StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { startSpan } from '@secondsite/telemetry';
-import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
+import { endsEpoch, type HeldOff, OLD_EPOCH, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
 import { type ByteCount, type Epoch, isoFromMicros, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ByteBudget } from './byte-budget';
 import type { FactReporter } from './control/control-plane';
@@ -23,7 +23,6 @@ export interface PairServices {
   readonly connect: (masterTargetUrl: string) => ForwardClient;
 }
 
-const oldEpoch = 'change-set/old-epoch';
 const streamBroken = 'change-set/stream-broken';
 const retryAfterMillis = 500;
 const reportAgainMillis = 10_000;
@@ -158,7 +157,7 @@ export class Pair {
       },
       refused: (set, refusal) => {
         this.reportRefused(set, refusal);
-        if (refusal.code === oldEpoch) this.#ended = { epoch: set.epoch, code: oldEpoch, reason: refusal.detail };
+        if (endsEpoch(refusal.code)) this.#ended = { epoch: set.epoch, code: refusal.code, reason: refusal.detail };
       },
       broken: (epoch, reason) => this.#break(epoch, reason),
     };
@@ -232,7 +231,7 @@ export class Pair {
     const { epoch, sequence } = set.header;
     const refusal: Refusal = {
       kind: 'refused',
-      code: oldEpoch,
+      code: OLD_EPOCH,
       detail: `epoch ${epoch} is over, the pair is in epoch ${this.#spool.epoch}`,
       hint: 'Another agent or a newer start of this agent writes to the pair; start a new epoch.',
     };
@@ -266,6 +265,7 @@ export class Pair {
   }
 
   #break(epoch: Epoch, reason: string): void {
+    if (this.#ended && epoch <= this.#ended.epoch) return;
     this.#ended = { epoch, code: streamBroken, reason };
     this.#services.reporter.report({ kind: 'resync-required', pairId: this.pairId, reason });
   }

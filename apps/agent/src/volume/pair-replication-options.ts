@@ -9,6 +9,7 @@ import type { StreamClock } from './change-stream';
 import type { ReplicationFact } from './replication-fact';
 import type { ResyncSource } from './resync-source';
 import type { TapWatch } from './tap-watch';
+import type { WholeCause } from './whole-resync';
 
 export interface PairReplicationOptions {
   readonly pairId: string;
@@ -33,4 +34,8 @@ export interface PairReplicationOptions {
   /** How long a set waits for more writes before it is sealed; default 200 ms. */
   readonly lingerMillis?: number;
   readonly windowSets?: number;
+  /** A resynchronisation of the whole volume that is needed already; default: a baseline, when the bitmap is new. */
+  readonly wholeCause?: WholeCause | undefined;
+  /** Keeps the cause of a resynchronisation of the whole volume over restarts; durable when it resolves. */
+  readonly noteWhole?: (cause: WholeCause | undefined) => Promise<void>;
 }

@@ -5,6 +5,7 @@ import { clientTlsOptions } from '@secondsite/certificates';
 import { clockMicros } from '@secondsite/disk-files';
 import { ChangeSetClient } from '@secondsite/transport';
 import { OperationError, type TimeMicros } from '@secondsite/units';
+import type { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -19,6 +20,7 @@ import { prepareChangeSet } from './prepare-change-set';
 import type { ReplicationFact } from './replication-fact';
 import { StreamTimes } from './stream-times';
 import type { VolumeTap } from './volume-tap';
+import type { WholeCause } from './whole-resync';
 import type { Credentials, CutReply, CutRequest, PairSettings, VolumeEnvironment, VolumeSettings, VolumeStatus } from './volume-thread';
 
 export interface VolumeListener {
@@ -196,16 +198,19 @@ export class ProtectedVolume {
     if (this.#heldSince === undefined) this.#tap.release();
   }
 
-  async #alter(replication: PairReplication, { pairId, paused, resyncRequest }: PairSettings): Promise<void> {
+  /** A request is obeyed when the pair has its turn; until then it stays in sync. */
+  async #alter(replication: PairReplication, { pairId, paused, resyncRequest, resyncTurn }: PairSettings): Promise<void> {
     replication.paused = paused;
-    const obeyed = await this.#files.obeyedRequest(pairId);
-    if (obeyed === resyncRequest) return;
+    replication.resyncTurn = resyncTurn;
+    const obeyed = (await this.#files.state(pairId))?.resyncRequest;
+    if (obeyed === resyncRequest || (obeyed !== undefined && !resyncTurn)) return;
     if (obeyed !== undefined) await replication.requestResync();
-    await this.#files.setObeyedRequest(pairId, resyncRequest);
+    await this.#files.change(pairId, { resyncRequest });
   }
 
-  async #protect({ pairId, processServerUrl, paused }: PairSettings): Promise<void> {
+  async #protect({ pairId, processServerUrl, paused, resyncTurn }: PairSettings): Promise<void> {
     const bitmap = await this.#files.openBitmap({ pairId, volumeId: this.#settings.volumeId, volumeBytes: this.#tap.sizeBytes });
+    const wholeCause = await this.#wholeCause(pairId, bitmap);
     const tls = this.#credentials && processServerTls(this.#credentials);
     const client = new ChangeSetClient({ url: processServerUrl, connectionsMax: 6, ...(tls ? { tls } : {}) });
     const replication = new PairReplication({
@@ -216,10 +221,22 @@ export class ProtectedVolume {
       onPassed: (hops) => this.#passed(pairId, hops),
       newTraceparent: () => newTraceparent(this.#environment.traceRatio),
       prepare: (set) => prepareChangeSet(set, this.#pair ?? { compression: 'none', folding: false }),
+      wholeCause,
+      noteWhole: (wholeResync) => this.#files.change(pairId, { wholeResync }),
     });
     replication.paused = paused;
+    replication.resyncTurn = resyncTurn;
     this.#protection = { replication, client };
     this.#tap.replication = replication;
+  }
+
+  /** Why everything has to be read, if it has; kept durably before the bitmap is used, which does not know whether it is the pair's first. */
+  async #wholeCause(pairId: string, { recovery }: WriteIntentBitmap): Promise<WholeCause | undefined> {
+    const state = await this.#files.state(pairId);
+    if (recovery.origin === 'recovered') return state?.wholeResync;
+    const wholeResync = state?.resyncRequest === undefined ? 'baseline' : 'bitmap-lost';
+    await this.#files.change(pairId, { wholeResync });
+    return wholeResync;
   }
 
   async #unprotect({ drainMillisMax }: { readonly drainMillisMax: number }): Promise<void> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DataPlaneRole, Retention, Tap } from '@secondsite/contracts';
-import type { PairState } from '@secondsite/protection';
+import type { Fact, PairState } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
 export interface HostRow {
@@ -37,6 +37,9 @@ export interface PlanRow {
   readonly folding: boolean;
 }
 
+/** How the pair went on after its last interruption. */
+export type ChosenResync = Omit<Fact<'replication.resync-chosen.v1'>['data'], 'pairId' | 'epoch'> & { readonly at: string };
+
 export interface PairRow {
   readonly pairId: string;
   readonly planId: string;
@@ -53,6 +56,14 @@ export interface PairRow {
   readonly flowControlled: boolean;
   readonly resyncRequiredSince: string | undefined;
   readonly resyncReason: string | undefined;
+  /** What is required since then. */
+  readonly requiredWork: 'regions' | 'whole' | undefined;
+  /** Since when the whole volume has to be read; its place in the queue. */
+  readonly wholeSince: string | undefined;
+  /** How often an operator asked for a resync, and when last, while that waits. */
+  readonly resyncRequests: number;
+  readonly resyncRequestedAt: string | undefined;
+  readonly lastResync: ChosenResync | undefined;
   readonly stalledSince: string | undefined;
   readonly stallReason: string | undefined;
   readonly deleteData: boolean;

@@ -8,6 +8,7 @@ import { PairStatuses } from '../live/pair-statuses';
 import type { Directory } from '../read-models/directory';
 import { DirectoryCache } from '../read-models/directory-cache';
 import { livePairs } from '../read-models/find';
+import { ResyncQueue } from '../resync/resync-queue';
 import { ServerClock } from '../server-clock';
 import { History } from './history';
 import { Tenant } from './tenant';
@@ -21,6 +22,7 @@ export class StatusController {
     private readonly history: History,
     private readonly clock: ServerClock,
     private readonly tenant: Tenant,
+    private readonly queue: ResyncQueue,
   ) {}
 
   @Handles(restRoutes.getStatus)
@@ -32,8 +34,10 @@ export class StatusController {
       const own = pairs.filter((pair) => pair.planId === planId);
       return { planId, name, state, pairCount: own.length, rpoSeconds: worstRpoSeconds(own.map((pair) => pair.rpoSeconds)) };
     });
+    const turns = [...this.queue.turns(directory).values()];
+    const resyncs = { atOnce: this.queue.pairsAtOnce, going: turns.filter(({ kind }) => kind === 'go').length, waiting: turns.filter(({ kind }) => kind !== 'go').length };
     const alarms = [...pairAlarms(directory), ...silenceAlarms(components, this.clock.iso())];
-    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, alarms };
+    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, resyncs, alarms };
   }
 
   @Handles(restRoutes.listEvents)

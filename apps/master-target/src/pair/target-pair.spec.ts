@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, randomBelow, type Random, seededRandom } from '@secondsite/durable-storage/testing';
-import { encodeChangeSet } from '@secondsite/change-set';
+import { encodeChangeSet, encodeMarker } from '@secondsite/change-set';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
+import { REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { PairDriver } from '../testing/pair-driver';
 import type { TargetPair } from './target-pair';
 
@@ -123,6 +124,32 @@ describe('a pair at the target', () => {
     expect(await quarantine.list()).toEqual([`2-${place.sequence}.change-set`]);
     await expectTruth(driver, reopened, { random: seededRandom(1), views: 5 });
     await reopened.close();
+  });
+
+  it('refuses an epoch that builds on more than it holds, in whatever order its sets come, and takes one that brings everything', async () => {
+    const driver = new PairDriver(seededRandom(5));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    await driver.send(pair, 6);
+    await pair.idle();
+    const { appliedEpoch, appliedSequence } = pair.position();
+    const identity = { pairId: driver.history.pairId, traceparent: undefined };
+    const begin = (epoch: number, base?: { epoch: number; sequence: number }): Uint8Array => {
+      const marker = { kind: 'epoch-started', reason: 'agent-crash', volumeBytes: driver.history.volumeBytes, resyncBytes: 512, ...(base && { base }) } as const;
+      return Buffer.concat(encodeChangeSet({ ...identity, epoch, sequence: 1 }, [{ kind: 'marker', time: 1, offset: 0, length: 0, bytes: [encodeMarker(marker)] }]).parts);
+    };
+    const second = (epoch: number): Uint8Array =>
+      Buffer.concat(encodeChangeSet({ ...identity, epoch, sequence: 2 }, [{ kind: 'resync-write', time: 2, offset: 0, length: 512, bytes: [new Uint8Array(512)] }]).parts);
+    const held = { epoch: appliedEpoch, sequence: appliedSequence };
+    expect(await pair.store(begin(90, { ...held, sequence: held.sequence + 1 }), { epoch: 90, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
+    expect(await pair.store(begin(91, held), { epoch: 91, sequence: 1 })).toMatchObject({ kind: 'stored' });
+    await pair.close();
+
+    const fresh = await new PairDriver(seededRandom(5)).open(new CrashableStorage().root);
+    expect(await fresh.store(second(92), { epoch: 92, sequence: 2 })).toMatchObject({ kind: 'stored' });
+    expect(await fresh.store(begin(92, held), { epoch: 92, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
+    expect(await fresh.store(begin(93), { epoch: 93, sequence: 1 })).toMatchObject({ kind: 'stored' });
+    await fresh.close();
   });
 
   it('refuses damaged and foreign sets, without storing them', async () => {

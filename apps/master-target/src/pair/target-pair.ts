@@ -4,9 +4,9 @@
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
 import { type Decompress, decompressChangeSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
-import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
+import { compareStreamPlaces, RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
-import type { StoreOutcome } from '@secondsite/transport';
+import { OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { CheckpointFile } from './checkpoint-file';
@@ -16,7 +16,7 @@ import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { type Admission, type CachedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
-import { StreamWatch } from './stream-watch';
+import { StreamWatch, streamMarkersOf } from './stream-watch';
 import { faultOfRange } from './write-replica';
 
 export interface TargetPairOptions {
@@ -178,6 +178,8 @@ export class TargetPair {
     // Others may have come in while this one was decompressed.
     const admission = this.#parts.cache.admission(place);
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
+    const missing = missingBase(decoded, this.#parts.cache.placeBefore(place.epoch));
+    if (missing) return this.#refuse(place, { code: REPLICA_LACKS_BASE, detail: missing });
     if (this.#freeBytes < this.#parts.limits.freeBytesMin + bytes.length) throw noSpace(this.#options.pairId);
     const { traceparent, entryCount } = decoded.header;
     this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
@@ -204,7 +206,7 @@ export class TargetPair {
     try {
       await written;
     } catch (error) {
-      if (isOperationError(error, 'change-set/old-epoch')) return this.#refuse(place, { code: error.code, detail: error.hint });
+      if (isOperationError(error, OLD_EPOCH)) return this.#refuse(place, { code: error.code, detail: error.hint });
       throw error;
     }
     return this.#stored();
@@ -218,7 +220,7 @@ export class TargetPair {
       case 'old-epoch': {
         const kept = await this.#parts.quarantine.keep(place, bytes);
         const detail = `epoch ${place.epoch} ended, the pair is at epoch ${this.#parts.cache.received.epoch}; the set was ${kept ? 'kept aside' : 'dropped, the quarantine is full'}`;
-        return this.#refuse(place, { code: 'change-set/old-epoch', detail });
+        return this.#refuse(place, { code: OLD_EPOCH, detail });
       }
       case 'too-early':
         return { kind: 'held-off', retryAfterMillis: 100, code: 'change-set/out-of-window', detail: 'earlier sets are missing' };
@@ -350,6 +352,15 @@ async function openReplica({ directory, sizeBytes }: TargetPairOptions): Promise
   }
   await directory.sync();
   return replica;
+}
+
+/** In words, when a set begins an epoch that builds on more than was ever received here: the replica was lost, or is an older copy. */
+function missingBase(set: VerifiedChangeSet, held: StreamPlace): string | undefined {
+  const { sequence } = set.header;
+  const started = sequence === 1 ? streamMarkersOf(set).find((marker) => marker.kind === 'epoch-started') : undefined;
+  if (!started?.base || compareStreamPlaces(held, started.base) >= 0) return undefined;
+  const { base } = started;
+  return `the epoch builds on set ${base.sequence} of epoch ${base.epoch}, but the replica ends at set ${held.sequence} of epoch ${held.epoch}`;
 }
 
 function corrupt(code: string, detail: string): StoreOutcome {

@@ -5,6 +5,7 @@ import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } fro
 import { addHost, listHosts } from './hosts';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, resumePlan } from './plans';
 import { createBookmark, listPoints } from './points';
+import { requestResync } from './resyncs';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
@@ -14,7 +15,7 @@ import { addVolume, getVolume, listVolumes, removeVolume } from './volumes';
 export const restRoutes = {
   addHost, listHosts, listComponents, addVolume, listVolumes, getVolume, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
-  createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan,
+  createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
   listPoints, createBookmark, openViews, listViews, closeView,
   traceVolume, getStatus, listEvents, rebuildReadModels, getOpenApi,
 } as const;
