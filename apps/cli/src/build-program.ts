@@ -5,6 +5,7 @@ import { addEnrollCommands, addHostCommands } from './commands/host-commands';
 import { addClusterCommands } from './commands/cluster-commands';
 import { addPlanCommands } from './commands/plan-commands';
 import { addPointCommands, addViewCommands } from './commands/recovery-commands';
+import { addQuarantineCommands } from './commands/quarantine-commands';
 import { addResyncCommands } from './commands/resync-commands';
 import { addRestoreCommands } from './commands/restore-commands';
 import { addAdminCommands, addStatusCommands, addTraceCommand } from './commands/status-commands';
@@ -40,6 +41,7 @@ export function buildProgram(context: CliContext): Command {
   addRestoreCommands(program, context);
   addStatusCommands(program, context);
   addTraceCommand(program, context);
+  addQuarantineCommands(program, context);
   addAdminCommands(program, context);
   return program;
 }

@@ -4,7 +4,7 @@ import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renew
 import {
   bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
   listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
-  resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
+  quarantineAtMasterTargetOperation, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
@@ -269,6 +269,17 @@ describe('the configuration server', () => {
       sequence: 7, storedBytes: 4096, silent: [`process-server ${processServer.componentId}`],
       hops: [{ hop: 'cut', sinceFirstMillis: 0 }, { hop: 'applied', sinceFirstMillis: 250, component: `master-target ${masterTarget.componentId}` }],
     });
+  });
+
+  it('lists the change sets that components refused and kept aside, and names those that do not answer', async () => {
+    const set = { pairId, epoch: 1, sequence: 9, bytes: 500, reason: 'epoch 1 ended', keptAt: '2026-01-01T00:00:00.000000Z' };
+    masterTarget.bus.serve(quarantineAtMasterTargetOperation, async ({ pairIds }) => ({ sets: pairIds.map((id) => ({ ...set, pairId: id })) }));
+    await masterTarget.served();
+    const kept = { ...set, volumeName: 'web-root', component: { role: 'master-target', componentId: masterTarget.componentId } };
+    const expected = { sets: [kept], silent: [`process-server ${processServer.componentId}`] };
+    expect(await cluster.rest.ok(restRoutes.listQuarantine)).toEqual(expected);
+    expect(await cluster.rest.ok(restRoutes.listQuarantine, { query: { of: 'shop' } })).toEqual(expected);
+    expect((await cluster.rest.call(restRoutes.listQuarantine, { query: { of: 'nothing' } })).status).toBe(404);
   });
 
   it('pauses and resumes a plan at every component', async () => {

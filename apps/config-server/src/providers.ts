@@ -12,6 +12,7 @@ import { InventoryService } from './inventory/inventory';
 import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
+import { QuarantineService } from './quarantine/quarantine';
 import { DirectoryCache } from './read-models/directory-cache';
 import { BookmarkService } from './recovery/bookmarks';
 import { TraceService } from './recovery/traces';
@@ -54,6 +55,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },
     { provide: ViewService, useValue: new ViewService(recovery) },
     { provide: BookmarkService, useValue: new BookmarkService(recovery) },
+    { provide: QuarantineService, useValue: new QuarantineService(bus, directories) },
     { provide: TraceService, useValue: new TraceService(bus, directories) },
     { provide: History, useValue: new History(store, directories) },
     { provide: ReadModelRebuild, useValue: new ReadModelRebuild(store, directories) },

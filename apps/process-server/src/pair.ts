@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { StoredChangeSet } from '@secondsite/change-set';
+import type { KeptSet, StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { startSpan } from '@secondsite/telemetry';
 import { endsEpoch, type HeldOff, OLD_EPOCH, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
@@ -96,6 +96,10 @@ export class Pair {
     } finally {
       span.end();
     }
+  }
+
+  quarantined(): KeptSet[] {
+    return this.#spool.quarantine.list();
   }
 
   position(): PairPosition {
@@ -235,7 +239,7 @@ export class Pair {
       detail: `epoch ${epoch} is over, the pair is in epoch ${this.#spool.epoch}`,
       hint: 'Another agent or a newer start of this agent writes to the pair; start a new epoch.',
     };
-    await this.#spool.keepAside({ epoch, sequence, content });
+    await this.#spool.quarantine.keep({ epoch, sequence, reason: refusal.detail, keptAt: this.#services.now() }, content);
     this.reportRefused(set.header, refusal);
     return refusal;
   }

@@ -120,8 +120,7 @@ describe('a pair at the target', () => {
     expect(await reopened.store(new Uint8Array(ended.bytes), ended)).toMatchObject({ kind: 'stored' });
     expect(await reopened.store(late, place)).toMatchObject({ kind: 'refused', code: 'change-set/old-epoch' });
     expect(driver.events.filter((event) => event.kind === 'refused')).toHaveLength(2);
-    const quarantine = await storage.root.directory('quarantine');
-    expect(await quarantine.list()).toEqual([`2-${place.sequence}.change-set`]);
+    expect(reopened.quarantined()).toEqual([{ ...place, bytes: late.length, reason: expect.stringContaining('epoch 2 ended, the pair is at epoch 3'), keptAt: expect.any(Number) }]);
     await expectTruth(driver, reopened, { random: seededRandom(1), views: 5 });
     await reopened.close();
   });

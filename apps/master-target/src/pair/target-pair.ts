@@ -2,7 +2,7 @@
 // One replication pair at the target: cache → retention journal → replica, and its recovery points and views. Runs in a thread of its own;
 // a plain class, so that it runs anywhere. Invariants: I2 (cached sets are released only after their replica writes are durable), I3, I4,
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
-import { type Decompress, decompressChangeSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
+import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
@@ -11,7 +11,6 @@ import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMi
 import { ApplyLoop } from './apply-loop';
 import { CheckpointFile } from './checkpoint-file';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
-import { Quarantine } from './quarantine';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { type Admission, type CachedSet, SetCache } from './set-cache';
@@ -218,8 +217,9 @@ export class TargetPair {
         await admission.durable;
         return this.#stored();
       case 'old-epoch': {
-        const kept = await this.#parts.quarantine.keep(place, bytes);
-        const detail = `epoch ${place.epoch} ended, the pair is at epoch ${this.#parts.cache.received.epoch}; the set was ${kept ? 'kept aside' : 'dropped, the quarantine is full'}`;
+        const reason = `epoch ${place.epoch} ended, the pair is at epoch ${this.#parts.cache.received.epoch}`;
+        const kept = await this.#parts.quarantine.keep({ ...place, reason, keptAt: this.#options.clock() }, bytes);
+        const detail = `${reason}; the set was ${kept ? 'kept aside' : 'dropped, the quarantine is full'}`;
         return this.#refuse(place, { code: OLD_EPOCH, detail });
       }
       case 'too-early':
@@ -266,6 +266,11 @@ export class TargetPair {
 
   hops(place?: StreamPlace): SetHops | undefined {
     return this.#hops.find(place);
+  }
+
+  /** Change sets that were refused and kept aside. */
+  quarantined(): KeptSet[] {
+    return this.#parts.quarantine.list();
   }
 
   setRetention(retention: RetentionLimits): void {

@@ -5,6 +5,7 @@ import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } fro
 import { addHost, listHosts } from './hosts';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, resumePlan } from './plans';
 import { createBookmark, listPoints } from './points';
+import { listQuarantine } from './quarantine';
 import { requestResync } from './resyncs';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
@@ -17,6 +18,6 @@ export const restRoutes = {
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
   listPoints, createBookmark, openViews, listViews, closeView,
-  traceVolume, getStatus, listEvents, rebuildReadModels, getOpenApi,
+  traceVolume, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,
 } as const;
 export type RestRoutes = typeof restRoutes;
