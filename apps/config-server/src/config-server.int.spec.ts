@@ -4,7 +4,7 @@ import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renew
 import {
   bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
   listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
-  quarantineAtMasterTargetOperation, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
+  quarantineAtMasterTargetOperation, volumeGrownV1, volumeRestoredV1, volumeShrunkV1, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
@@ -321,6 +321,19 @@ describe('the configuration server', () => {
     expect(status).toMatchObject({ lastResync: { ...chosen, words } });
     expect((await history()).map((entry) => entry.summary)).toContain(`A pair goes on after an interruption: ${words}.`);
     expect(await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).toMatchObject({ resyncs: { going: 0, waiting: 0 } });
+  });
+
+  it('takes the new size of a volume that grew to its target, and raises an alarm as long as a source is too small', async () => {
+    const [fromBytes, toBytes] = [volumeBytes, 2 * volumeBytes];
+    await agent.bus.publishEvent(agent.bus.events.make(volumeGrownV1, { pairId, fromBytes, toBytes }));
+    await until('the size at the target', async () => (await masterTarget.desiredState())?.pairs[0]?.sizeBytes === toBytes);
+    const alarms = async () => (await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).alarms.filter(({ kind }) => kind === 'volume-shrunk');
+    await agent.bus.publishEvent(agent.bus.events.make(volumeShrunkV1, { pairId, volumeBytes: toBytes, sourceBytes: volumeBytes }));
+    const [alarm] = await until('the alarm', async () => (await alarms()).length === 1 && alarms());
+    expect(alarm).toMatchObject({ subject: 'web-root', words: expect.stringContaining('has only 64 MiB of 128 MiB') });
+    await agent.bus.publishEvent(agent.bus.events.make(volumeRestoredV1, { pairId, volumeBytes: toBytes }));
+    await until('the end of the alarm', async () => (await alarms()).length === 0);
+    expect((await history()).map((entry) => entry.summary).slice(-3)).toEqual([expect.stringContaining('from 64 MiB to 128 MiB'), expect.stringContaining('64 MiB of 128 MiB'), expect.any(String)]);
   });
 
   it('rebuilds its read models from zero, identical', async () => {

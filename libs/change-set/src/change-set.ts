@@ -40,7 +40,8 @@ export interface StreamBase {
 
 /** Why regions are (re)sent. `none`: the epoch begins with replica and source equal. `target-request`: an operator asked for it. */
 export type ResyncReason =
-  | 'none' | 'baseline' | 'agent-crash' | 'bitmap-mode' | 'target-request' | 'tap-interrupted' | 'stream-broken' | 'replica-lost' | 'bitmap-lost';
+  | 'none' | 'baseline' | 'agent-crash' | 'bitmap-mode' | 'target-request' | 'tap-interrupted' | 'stream-broken' | 'replica-lost' | 'bitmap-lost'
+  | 'volume-grown';
 
 export interface ChangeSetHeader {
   /** UUID of the replication pair. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResyncReason, StreamBase, StreamMarker } from './change-set';
 
-const RESYNC_REASONS: readonly ResyncReason[] = ['none', 'baseline', 'agent-crash', 'bitmap-mode', 'target-request', 'tap-interrupted', 'stream-broken', 'replica-lost', 'bitmap-lost'];
+const RESYNC_REASONS: readonly ResyncReason[] = ['none', 'baseline', 'agent-crash', 'bitmap-mode', 'target-request', 'tap-interrupted', 'stream-broken', 'replica-lost', 'bitmap-lost', 'volume-grown'];
 
 /** UTF-8 JSON. */
 export function encodeMarker(marker: StreamMarker): Uint8Array {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 /** Why a pair could not just go on with its stream. */
 export const resyncCauseSchema = z.enum([
   'baseline', 'clean-start', 'agent-crash', 'bitmap-mode', 'tap-interrupted', 'stream-broken', 'replica-lost', 'bitmap-lost', 'requested',
+  'volume-grown',
 ]);
 export type ResyncCause = z.infer<typeof resyncCauseSchema>;
 
@@ -22,4 +23,5 @@ export const resyncCauseWords: Readonly<Record<ResyncCause, string>> = Object.fr
   'replica-lost': 'the master target does not hold what was applied there before',
   'bitmap-lost': 'the write-intent bitmap was lost, so any block may differ',
   requested: 'an operator asked for it',
+  'volume-grown': 'the volume grew, and its new part is marked in the write-intent bitmap',
 });

@@ -24,7 +24,8 @@ export class FakeTarget implements ChangeSetSender {
   refuseNext: { readonly code: string; readonly detail: string } | undefined;
   /** Answers come at once instead of when `answer` is called. */
   immediate = false;
-  readonly replica: Uint8Array;
+  /** As big as the source, also when that grows. */
+  replica: Uint8Array;
   readonly markers: StreamMarker[] = [];
   readonly bookmarkTimes: number[] = [];
   /** Every 8-byte write to offset 0, with its time: a counter that a test keeps there. */
@@ -119,11 +120,24 @@ export class FakeTarget implements ChangeSetSender {
     for (let next = this.#stored.get(this.applied + 1); next; next = this.#stored.get(this.applied + 1)) this.#apply(next);
   }
 
-  #lacksBase(set: VerifiedChangeSet): boolean {
-    const { epoch, sequence } = set.header;
+  #epochStart(set: VerifiedChangeSet): Extract<StreamMarker, { kind: 'epoch-started' }> | undefined {
     const [first] = set.entries();
-    const marker = sequence === 1 && first?.kind === 'marker' ? decodeMarker(bytesOf(first, set.data)) : undefined;
-    if (marker?.kind !== 'epoch-started' || !marker.base) return false;
+    const marker = set.header.sequence === 1 && first?.kind === 'marker' ? decodeMarker(bytesOf(first, set.data)) : undefined;
+    return marker?.kind === 'epoch-started' ? marker : undefined;
+  }
+
+  #growWith(set: VerifiedChangeSet): void {
+    const volumeBytes = this.#epochStart(set)?.volumeBytes ?? 0;
+    if (volumeBytes <= this.replica.length) return;
+    const grown = new Uint8Array(volumeBytes).fill(0xaa);
+    grown.set(this.replica);
+    this.replica = grown;
+  }
+
+  #lacksBase(set: VerifiedChangeSet): boolean {
+    const { epoch } = set.header;
+    const marker = this.#epochStart(set);
+    if (!marker?.base) return false;
     const before = epoch > this.epoch ? { epoch: this.epoch, sequence: this.applied } : this.#before;
     return before.epoch < marker.base.epoch || (before.epoch === marker.base.epoch && before.sequence < marker.base.sequence);
   }
@@ -133,6 +147,7 @@ export class FakeTarget implements ChangeSetSender {
     this.#stored.delete(this.applied);
     if (set.header.firstTime < this.lastTime) throw new Error(`time went back from ${this.lastTime} to ${set.header.firstTime}`);
     this.lastTime = set.header.lastTime;
+    this.#growWith(set);
     applyToImage(this.replica, set);
     for (const entry of set.entries()) {
       if (entry.kind === 'write' && entry.offset === 0 && entry.length === 8) {

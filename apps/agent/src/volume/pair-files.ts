@@ -13,6 +13,8 @@ const stateSchema = z.object({
   resyncRequest: z.int().nonnegative().optional(),
   /** Everything has to be read, and was not yet. */
   wholeResync: z.enum(['baseline', 'replica-lost', 'bitmap-lost', 'requested']).optional(),
+  /** How big the volume is; it never shrinks. */
+  volumeBytes: z.int().nonnegative().optional(),
 });
 export type PairState = z.infer<typeof stateSchema>;
 

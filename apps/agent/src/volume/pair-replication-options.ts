@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { SealedChangeSet } from '@secondsite/change-set';
+import type { ResyncCause } from '@secondsite/contracts';
 import type { ByteCount } from '@secondsite/units';
 import type { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import type { BufferBudget } from './buffer-budget';
@@ -34,6 +35,8 @@ export interface PairReplicationOptions {
   /** How long a set waits for more writes before it is sealed; default 200 ms. */
   readonly lingerMillis?: number;
   readonly windowSets?: number;
+  /** Why the pair starts, when the bitmap does not know it. */
+  readonly startCause?: ResyncCause;
   /** A resynchronisation of the whole volume that is needed already; default: a baseline, when the bitmap is new. */
   readonly wholeCause?: WholeCause | undefined;
   /** Keeps the cause of a resynchronisation of the whole volume over restarts; durable when it resolves. */

@@ -78,7 +78,7 @@ export class PairReplication {
     });
     const isNew = options.bitmap.recovery.origin !== 'recovered';
     this.#whole = new WholeResync({ cause: options.wholeCause ?? (isNew ? 'baseline' : undefined), note: options.noteWhole ?? (async () => undefined) });
-    this.#interruption = firstEpoch(options.bitmap, this.#whole.cause);
+    this.#interruption = firstEpoch(options.bitmap, [this.#whole.cause, options.startCause]);
     if (this.#whole.cause !== undefined && this.#whole.cause !== 'baseline') this.#facts.required(this.#interruption, { isWhole: true });
   }
 

@@ -9,6 +9,9 @@ export type ReplicationFact =
   | { readonly kind: 'bitmap-mode-left'; readonly pairId: string; readonly epoch: Epoch; readonly dirtyBytes: ByteCount }
   | { readonly kind: 'resync-required'; readonly pairId: string; readonly cause: ResyncCause; readonly work: 'regions' | 'whole'; readonly detail?: string | undefined }
   | ResyncChosen
+  | { readonly kind: 'volume-grown'; readonly pairId: string; readonly fromBytes: ByteCount; readonly toBytes: ByteCount }
+  | { readonly kind: 'volume-shrunk'; readonly pairId: string; readonly volumeBytes: ByteCount; readonly sourceBytes: ByteCount }
+  | { readonly kind: 'volume-restored'; readonly pairId: string; readonly volumeBytes: ByteCount }
   | { readonly kind: 'resync-started'; readonly pairId: string; readonly epoch: Epoch; readonly reason: ResyncReason; readonly resyncBytes: ByteCount; readonly volumeBytes: ByteCount }
   | { readonly kind: 'resync-read'; readonly pairId: string; readonly epoch: Epoch; readonly sequence: SequenceNumber }
   | { readonly kind: 'flow-control-started'; readonly pairId: string; readonly heldBytes: ByteCount }

@@ -152,6 +152,15 @@ async function applyReplicationEvent(event: CurrentEvent, manager: EntityManager
     case 'secondsite.replication.resync-chosen.v1':
       await chooseResync(event, manager);
       break;
+    case 'secondsite.replication.volume-grown.v1':
+      await manager.query('update rm_pairs set size_bytes = $2 where pair_id = $1', [event.data.pairId, event.data.toBytes]);
+      break;
+    case 'secondsite.replication.volume-shrunk.v1':
+      await manager.query('update rm_pairs set shrunk_since = coalesce(shrunk_since, $2), shrunk_to = $3 where pair_id = $1', [event.data.pairId, event.time, event.data.sourceBytes]);
+      break;
+    case 'secondsite.replication.volume-restored.v1':
+      await manager.query('update rm_pairs set shrunk_since = null, shrunk_to = null where pair_id = $1', [event.data.pairId]);
+      break;
     case 'secondsite.replication.replication-stalled.v1':
       await manager.query('update rm_pairs set stalled_since = $2, stall_reason = $3 where pair_id = $1', [event.data.pairId, event.time, event.data.reason]);
       break;

@@ -64,6 +64,9 @@ export interface PairRow {
   readonly resyncRequests: number;
   readonly resyncRequestedAt: string | undefined;
   readonly lastResync: ChosenResync | undefined;
+  /** Since when the source is smaller than the volume, and how small. */
+  readonly shrunkSince: string | undefined;
+  readonly shrunkTo: number | undefined;
   readonly stalledSince: string | undefined;
   readonly stallReason: string | undefined;
   readonly deleteData: boolean;
@@ -106,7 +109,7 @@ export async function loadDirectory(manager: EntityManager): Promise<Directory> 
   return { hosts, components, volumes, plans, pairs, tokens };
 }
 
-const bigintColumns = new Set(['size_bytes', 'epoch']);
+const bigintColumns = new Set(['size_bytes', 'shrunk_to', 'epoch']);
 
 /** Rows with names in camel case, null as undefined, 64-bit columns as numbers (all far below 2^53). */
 async function rows<Row>(manager: EntityManager, sql: string): Promise<Row[]> {

@@ -15,7 +15,7 @@ const APPLIED_MILLIS = 1000;
 
 const reasonOnBus: Readonly<Record<ResyncReason, 'baseline' | 'bitmap-mode' | 'restart' | 'gap' | 'requested'>> = {
   none: 'restart', baseline: 'baseline', 'agent-crash': 'restart', 'bitmap-mode': 'bitmap-mode', 'target-request': 'requested', 'tap-interrupted': 'gap',
-  'stream-broken': 'gap', 'replica-lost': 'gap', 'bitmap-lost': 'gap',
+  'stream-broken': 'gap', 'replica-lost': 'gap', 'bitmap-lost': 'gap', 'volume-grown': 'gap',
 };
 
 /** Turns facts into events. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, randomBelow, type Random, seededRandom } from '@secondsite/durable-storage/testing';
-import { encodeChangeSet, encodeMarker } from '@secondsite/change-set';
+import { encodeChangeSet, encodeMarker, type LooseEntry, type StreamMarker } from '@secondsite/change-set';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
 import { REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { PairDriver } from '../testing/pair-driver';
-import type { TargetPair } from './target-pair';
+import { TargetPair } from './target-pair';
 
 const histories = Number(process.env['SECONDSITE_CRASH_HISTORIES'] ?? 60);
 
@@ -132,13 +132,13 @@ describe('a pair at the target', () => {
     await driver.send(pair, 6);
     await pair.idle();
     const { appliedEpoch, appliedSequence } = pair.position();
-    const identity = { pairId: driver.history.pairId, traceparent: undefined };
+    const bytesOf = (place: { epoch: number; sequence: number }, entry: LooseEntry): Uint8Array =>
+      new Uint8Array(Buffer.concat(encodeChangeSet({ pairId: driver.history.pairId, traceparent: undefined, ...place }, [entry]).parts));
     const begin = (epoch: number, base?: { epoch: number; sequence: number }): Uint8Array => {
       const marker = { kind: 'epoch-started', reason: 'agent-crash', volumeBytes: driver.history.volumeBytes, resyncBytes: 512, ...(base && { base }) } as const;
-      return Buffer.concat(encodeChangeSet({ ...identity, epoch, sequence: 1 }, [{ kind: 'marker', time: 1, offset: 0, length: 0, bytes: [encodeMarker(marker)] }]).parts);
+      return bytesOf({ epoch, sequence: 1 }, { kind: 'marker', time: 1, offset: 0, length: 0, bytes: [encodeMarker(marker)] });
     };
-    const second = (epoch: number): Uint8Array =>
-      Buffer.concat(encodeChangeSet({ ...identity, epoch, sequence: 2 }, [{ kind: 'resync-write', time: 2, offset: 0, length: 512, bytes: [new Uint8Array(512)] }]).parts);
+    const second = (epoch: number): Uint8Array => bytesOf({ epoch, sequence: 2 }, { kind: 'resync-write', time: 2, offset: 0, length: 512, bytes: [new Uint8Array(512)] });
     const held = { epoch: appliedEpoch, sequence: appliedSequence };
     expect(await pair.store(begin(90, { ...held, sequence: held.sequence + 1 }), { epoch: 90, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
     expect(await pair.store(begin(91, held), { epoch: 91, sequence: 1 })).toMatchObject({ kind: 'stored' });
@@ -149,6 +149,49 @@ describe('a pair at the target', () => {
     expect(await fresh.store(begin(92, held), { epoch: 92, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
     expect(await fresh.store(begin(93), { epoch: 93, sequence: 1 })).toMatchObject({ kind: 'stored' });
     await fresh.close();
+  });
+
+  it('grows with the source in the order of the stream; an instant before that reads as zeros there, also after a restart', async () => {
+    const driver = new PairDriver(seededRandom(11));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    while (!driver.history.green) await driver.send(pair, 1);
+    await pair.idle();
+    const { pairId, volumeBytes: oldBytes, time: before } = driver.history;
+    const [epoch, volumeBytes] = [pair.position().epoch + 1, oldBytes + 70_000];
+    const bytesOfSet = (sequence: number, entries: LooseEntry[]) => new Uint8Array(Buffer.concat(encodeChangeSet({ pairId, epoch, sequence, traceparent: undefined }, entries).parts));
+    const marker = (time: number, content: StreamMarker): LooseEntry => ({ kind: 'marker', time, offset: 0, length: 0, bytes: [encodeMarker(content)] });
+    const started = bytesOfSet(1, [marker(before + 10, { kind: 'epoch-started', reason: 'volume-grown', volumeBytes, resyncBytes: 70_000 })]);
+    const data = Buffer.alloc(60_000, 7);
+    const written = (): Uint8Array => bytesOfSet(2, [{ kind: 'write', time: before + 20, offset: oldBytes + 10_000, length: data.length, bytes: [data] }]);
+    const read = bytesOfSet(3, [marker(before + 30, { kind: 'resync-read' })]);
+
+    expect(await pair.store(written(), { epoch, sequence: 2 })).toMatchObject({ kind: 'held-off' });
+    expect(pair.sizeBytes).toBe(oldBytes);
+    for (const [index, bytes] of [started, written(), read].entries()) expect(await pair.store(bytes, { epoch, sequence: index + 1 })).toMatchObject({ kind: 'stored' });
+    await pair.idle();
+    expect(pair.sizeBytes).toBe(volumeBytes);
+    const contentAt = async (opened: TargetPair, time: number): Promise<Buffer> => {
+      const reader = await opened.openReader(time);
+      const seen = Buffer.alloc(volumeBytes);
+      await reader.read(seen, 0);
+      opened.closeReader(reader);
+      return seen;
+    };
+    const image = driver.history.at(before)?.image as Uint8Array;
+    const grown = Buffer.concat([image, Buffer.alloc(10_000), data]);
+    const check = async (opened: TargetPair): Promise<void> => {
+      expect((await contentAt(opened, before)).equals(Buffer.concat([image, Buffer.alloc(70_000)]))).toBe(true);
+      expect((await contentAt(opened, before + 30)).equals(grown)).toBe(true);
+    };
+    await check(pair);
+    const outside = bytesOfSet(4, [{ kind: 'write', time: before + 40, offset: volumeBytes, length: 512, bytes: [new Uint8Array(512)] }]);
+    expect(await pair.store(outside, { epoch, sequence: 4 })).toMatchObject({ kind: 'refused', code: 'change-set/outside-volume' });
+    await pair.close();
+    const reopened = await TargetPair.open({ ...driver.options(storage.root) });
+    expect(reopened.sizeBytes).toBe(volumeBytes);
+    await check(reopened);
+    await reopened.close();
   });
 
   it('refuses damaged and foreign sets, without storing them', async () => {

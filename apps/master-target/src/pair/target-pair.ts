@@ -4,18 +4,19 @@
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
 import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
-import { compareStreamPlaces, RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
+import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import { OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { CheckpointFile } from './checkpoint-file';
+import { epochStartOf, missingBase } from './epoch-start';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { type Admission, type CachedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
-import { StreamWatch, streamMarkersOf } from './stream-watch';
+import { StreamWatch } from './stream-watch';
 import { faultOfRange } from './write-replica';
 
 export interface TargetPairOptions {
@@ -141,8 +142,9 @@ export class TargetPair {
     return this.#loop.failure !== undefined;
   }
 
+  /** Grows with the source. */
   get sizeBytes(): ByteCount {
-    return this.#options.sizeBytes;
+    return this.#parts.replica.size();
   }
 
   /** Begins to apply; from here on it goes on by itself. */
@@ -168,8 +170,6 @@ export class TargetPair {
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
     const decoded = await decompressChangeSet(verified, this.#options.decompress);
     if (!decoded.ok) return this.#refuse(place, { code: decoded.code, detail: decoded.detail });
-    const fault = faultOfRange(decoded, this.#options.sizeBytes);
-    if (fault !== undefined) return this.#refuse(place, { code: 'change-set/outside-volume', detail: fault });
     return this.#take(place, { bytes, decoded, receivedAt });
   }
 
@@ -179,6 +179,9 @@ export class TargetPair {
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
     const missing = missingBase(decoded, this.#parts.cache.placeBefore(place.epoch));
     if (missing) return this.#refuse(place, { code: REPLICA_LACKS_BASE, detail: missing });
+    await this.#growWith(decoded);
+    const fault = faultOfRange(decoded, this.sizeBytes);
+    if (fault !== undefined) return this.#isNext(place) ? this.#refuse(place, { code: 'change-set/outside-volume', detail: fault }) : tooEarly();
     if (this.#freeBytes < this.#parts.limits.freeBytesMin + bytes.length) throw noSpace(this.#options.pairId);
     const { traceparent, entryCount } = decoded.header;
     this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
@@ -190,6 +193,18 @@ export class TargetPair {
     this.#watch.received(decoded, place);
     this.#loop.wake();
     return this.#stored();
+  }
+
+  /** The source grew: durable before the set that says so. The new part reads as zeros, also at every instant before. */
+  async #growWith(set: VerifiedChangeSet): Promise<void> {
+    const volumeBytes = epochStartOf(set)?.volumeBytes ?? 0;
+    if (volumeBytes > this.sizeBytes) await extend(this.#parts.replica, volumeBytes);
+  }
+
+  /** No set before it is missing, in particular not the one that says how big the volume is. */
+  #isNext({ epoch, sequence }: StreamPlace): boolean {
+    const { received } = this.#parts.cache;
+    return sequence === 1 || (epoch === received.epoch && sequence <= received.sequence + 1);
   }
 
   /** Blocks of a resynchronisation under way: the source has them, and their regions stay marked there until a checkpoint covers them. */
@@ -223,7 +238,7 @@ export class TargetPair {
         return this.#refuse(place, { code: OLD_EPOCH, detail });
       }
       case 'too-early':
-        return { kind: 'held-off', retryAfterMillis: 100, code: 'change-set/out-of-window', detail: 'earlier sets are missing' };
+        return tooEarly();
       case 'full':
         return { kind: 'held-off', retryAfterMillis: 500, code: 'change-set/flow-controlled', detail: 'the cache of the pair is full' };
     }
@@ -351,21 +366,19 @@ export class TargetPair {
 
 async function openReplica({ directory, sizeBytes }: TargetPairOptions): Promise<StorageFile> {
   const replica = await directory.open('replica.img', { create: true });
-  if (replica.size() < sizeBytes) {
-    await replica.truncate(sizeBytes);
-    await replica.sync();
-  }
+  if (replica.size() < sizeBytes) await extend(replica, sizeBytes);
   await directory.sync();
   return replica;
 }
 
-/** In words, when a set begins an epoch that builds on more than was ever received here: the replica was lost, or is an older copy. */
-function missingBase(set: VerifiedChangeSet, held: StreamPlace): string | undefined {
-  const { sequence } = set.header;
-  const started = sequence === 1 ? streamMarkersOf(set).find((marker) => marker.kind === 'epoch-started') : undefined;
-  if (!started?.base || compareStreamPlaces(held, started.base) >= 0) return undefined;
-  const { base } = started;
-  return `the epoch builds on set ${base.sequence} of epoch ${base.epoch}, but the replica ends at set ${held.sequence} of epoch ${held.epoch}`;
+/** Durable when it resolves. */
+async function extend(replica: StorageFile, sizeBytes: ByteCount): Promise<void> {
+  await replica.truncate(sizeBytes);
+  await replica.sync();
+}
+
+function tooEarly(): StoreOutcome {
+  return { kind: 'held-off', retryAfterMillis: 100, code: 'change-set/out-of-window', detail: 'earlier sets are missing' };
 }
 
 function corrupt(code: string, detail: string): StoreOutcome {

@@ -39,7 +39,6 @@ export interface TargetServerOptions {
 export interface ServedView extends OpenView {
   readonly pairId: string;
   readonly volumeId: string;
-  readonly sizeBytes: ByteCount;
 }
 
 const stateName = 'desired-state.json';
@@ -123,9 +122,8 @@ export class TargetServer {
 
   async #applyPair(pair: MasterTargetPair): Promise<void> {
     const host = this.#hosts.get(pair.pairId);
-    if (host && host.pair.sizeBytes === pair.sizeBytes) return host.update(pair);
-    if (!host && !(await this.#hasSpaceFor(pair))) return undefined;
-    await host?.close();
+    if (host) return host.update(pair);
+    if (!(await this.#hasSpaceFor(pair))) return undefined;
     const opened = this.#openPair(pair);
     this.#hosts.set(pair.pairId, opened);
     return opened.settled;
@@ -273,7 +271,7 @@ function unknownPair(pairId: string): StoreOutcome & { kind: 'refused' } {
 }
 
 function servedView(pair: MasterTargetPair, view: OpenView): ServedView {
-  return { ...view, pairId: pair.pairId, volumeId: pair.volumeId, sizeBytes: pair.sizeBytes };
+  return { ...view, pairId: pair.pairId, volumeId: pair.volumeId };
 }
 
 /** What survives the way to a thread. */

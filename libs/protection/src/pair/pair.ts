@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { TimeMicros } from '@secondsite/units';
+import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { isoFromMicros } from '@secondsite/units';
 import { accept, type Decider, type Decision, refuse } from '../decider';
 import { type Fact, fact } from '../fact';
@@ -19,6 +19,9 @@ export type ReportedPairFact = Fact<
   | 'replication.change-set-refused.v1'
   | 'replication.resync-required.v2'
   | 'replication.resync-chosen.v1'
+  | 'replication.volume-grown.v1'
+  | 'replication.volume-shrunk.v1'
+  | 'replication.volume-restored.v1'
 >;
 export type PairFact =
   | ReportedPairFact
@@ -56,10 +59,14 @@ export interface PairAggregate {
   /** How often an operator asked for a resync. */
   readonly requests: number;
   readonly stalled: boolean;
+  readonly sizeBytes: ByteCount;
+  /** How small its source has become, while it is smaller than the volume. */
+  readonly shrunkTo: ByteCount | undefined;
 }
 
 const initial: PairAggregate = {
   state: pairGraph.initial, pairId: '', planId: '', epoch: 0, bitmapMode: false, flowControlled: false, required: undefined, requests: 0, stalled: false,
+  sizeBytes: 0, shrunkTo: undefined,
 };
 
 /**
@@ -117,6 +124,12 @@ function isNews(reported: ReportedPairFact, pair: PairAggregate): boolean {
       return pair.required !== 'whole' && pair.required !== reported.data.work;
     case 'secondsite.replication.resync-chosen.v1':
       return reported.data.epoch >= pair.epoch;
+    case 'secondsite.replication.volume-grown.v1':
+      return reported.data.toBytes > pair.sizeBytes;
+    case 'secondsite.replication.volume-shrunk.v1':
+      return reported.data.sourceBytes !== pair.shrunkTo;
+    case 'secondsite.replication.volume-restored.v1':
+      return pair.shrunkTo !== undefined;
     case 'secondsite.replication.change-set-refused.v1':
       return true;
   }
@@ -163,7 +176,7 @@ function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
   const moved = step === undefined ? pair : { ...pair, state: nextState(pairGraph, pair.state, step) };
   switch (happened.type) {
     case 'secondsite.protection.pair-created.v1':
-      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId };
+      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId, sizeBytes: happened.data.sizeBytes };
     case 'secondsite.replication.resync-started.v1':
       return { ...moved, epoch: happened.data.epoch, required: undefined };
     case 'secondsite.replication.resync-read.v1':
@@ -182,6 +195,12 @@ function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
       return { ...moved, required: happened.data.work, stalled: pair.stalled && happened.data.work !== 'whole' };
     case 'secondsite.replication.resync-chosen.v1':
       return { ...moved, required: undefined };
+    case 'secondsite.replication.volume-grown.v1':
+      return { ...moved, sizeBytes: happened.data.toBytes };
+    case 'secondsite.replication.volume-shrunk.v1':
+      return { ...moved, shrunkTo: happened.data.sourceBytes };
+    case 'secondsite.replication.volume-restored.v1':
+      return { ...moved, shrunkTo: undefined };
     case 'secondsite.protection.resync-requested.v1':
       return { ...moved, requests: happened.data.request };
     case 'secondsite.replication.replication-stalled.v1':
