@@ -186,7 +186,7 @@ export class DataPath {
     const processServerUrl = await this.near.start((await this.#processServer.listen()).url);
     await this.#reconcileProcessServer();
     const bufferBytes = this.#options.bufferBytes ?? 64 * MIB;
-    const pair = { pairId: this.pairId, processServerUrl, paused: false, compression: 'none' as const, folding: false, bufferBytes, resyncRequest: 0 };
+    const pair = { pairId: this.pairId, processServerUrl, paused: false, compression: 'none' as const, folding: false, bufferBytes, resyncRequest: 0, resyncTurn: true };
     this.#desired = {
       revision: (this.#desired?.revision ?? 0) + 1, consistencyGroups: [],
       volumes: [{ volumeId: 'volume', name: 'disk', tap: { kind: 'nbd', source: join(this.#folder, 'disk.img') }, pair }],

@@ -22,7 +22,7 @@ beforeEach(async () => {
   await server.listen();
   const image = join(folder.path, 'disk.img');
   writeFileSync(image, Buffer.alloc(volumeBytes, 1));
-  const pair = { pairId, processServerUrl: server.url, paused: false, compression: 'none' as const, folding: false, bufferBytes: 0, resyncRequest: 0 };
+  const pair = { pairId, processServerUrl: server.url, paused: false, compression: 'none' as const, folding: false, bufferBytes: 0, resyncRequest: 0, resyncTurn: true };
   const desired: AgentDesiredState = { revision: 1, volumes: [{ volumeId: 'v', name: 'v', tap: { kind: 'nbd', source: image }, pair }], consistencyGroups: [] };
   agent = new AgentProcess({ dataDir: join(folder.path, 'agent'), desired });
 });

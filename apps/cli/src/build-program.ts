@@ -6,6 +6,8 @@ import { addBandwidthCommands } from './commands/bandwidth-commands';
 import { addClusterCommands } from './commands/cluster-commands';
 import { addPlanCommands } from './commands/plan-commands';
 import { addPointCommands, addViewCommands } from './commands/recovery-commands';
+import { addQuarantineCommands } from './commands/quarantine-commands';
+import { addResyncCommands } from './commands/resync-commands';
 import { addRestoreCommands } from './commands/restore-commands';
 import { addAdminCommands, addStatusCommands, addTraceCommand } from './commands/status-commands';
 import { addVolumeCommands } from './commands/volume-commands';
@@ -35,11 +37,13 @@ export function buildProgram(context: CliContext): Command {
   addVolumeCommands(program, context);
   addPlanCommands(program, context);
   addBandwidthCommands(program, context);
+  addResyncCommands(program, context);
   addPointCommands(program, context);
   addViewCommands(program, context);
   addRestoreCommands(program, context);
   addStatusCommands(program, context);
   addTraceCommand(program, context);
+  addQuarantineCommands(program, context);
   addAdminCommands(program, context);
   return program;
 }

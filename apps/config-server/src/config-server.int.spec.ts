@@ -4,7 +4,7 @@ import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renew
 import {
   bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
   listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
-  resyncReadV1, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
+  quarantineAtMasterTargetOperation, volumeGrownV1, volumeRestoredV1, volumeShrunkV1, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
@@ -271,6 +271,17 @@ describe('the configuration server', () => {
     });
   });
 
+  it('lists the change sets that components refused and kept aside, and names those that do not answer', async () => {
+    const set = { pairId, epoch: 1, sequence: 9, bytes: 500, reason: 'epoch 1 ended', keptAt: '2026-01-01T00:00:00.000000Z' };
+    masterTarget.bus.serve(quarantineAtMasterTargetOperation, async ({ pairIds }) => ({ sets: pairIds.map((id) => ({ ...set, pairId: id })) }));
+    await masterTarget.served();
+    const kept = { ...set, volumeName: 'web-root', component: { role: 'master-target', componentId: masterTarget.componentId } };
+    const expected = { sets: [kept], silent: [`process-server ${processServer.componentId}`] };
+    expect(await cluster.rest.ok(restRoutes.listQuarantine)).toEqual(expected);
+    expect(await cluster.rest.ok(restRoutes.listQuarantine, { query: { of: 'shop' } })).toEqual(expected);
+    expect((await cluster.rest.call(restRoutes.listQuarantine, { query: { of: 'nothing' } })).status).toBe(404);
+  });
+
   it('pauses and resumes a plan at every component', async () => {
     await cluster.rest.ok(restRoutes.pausePlan, { params: { plan: 'shop' } });
     await until('the pause at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.paused === true);
@@ -311,6 +322,46 @@ describe('the configuration server', () => {
     expect(await refused(target, { rules: [{ bytesPerSecond: 1e6, from: '8:00' }] })).toEqual([400, expect.stringContaining('HH:MM')]);
     expect(await refused(processServer.componentId, {})).toEqual([422, expect.stringContaining('component/not-a-master-target')]);
     expect(await refused('nowhere', {})).toEqual([404, expect.stringContaining('component/unknown')]);
+  });
+
+  it('lets a pair read its whole volume when an operator asks, and says what the agent chose and why', async () => {
+    const asked = await cluster.rest.ok<{ pairId: string; place?: number }>(restRoutes.requestResync, { params: { volume: 'web-root' } });
+    expect(asked).toEqual({ pairId, volumeName: 'web-root' });
+    await until('the request at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.resyncRequest === 1);
+    expect((await agent.desiredState())?.volumes[0]?.pair).toMatchObject({ resyncTurn: true });
+    const make = agent.bus.events;
+    await agent.bus.publishEvent(make.make(resyncRequiredV2, { pairId, reason: 'an operator asked for it', work: 'whole' }));
+    const waiting = await until('the requirement', async () => {
+      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
+      return pairs[0]?.flags.includes('resync-required') && pairs[0];
+    });
+    expect(waiting.stage).toBe('queued');
+    expect(await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).toMatchObject({ resyncs: { atOnce: 3, going: 1, waiting: 0 } });
+    const chosen = { work: 'whole', cause: 'requested', resyncBytes: volumeBytes, volumeBytes } as const;
+    await agent.bus.publishEvent(make.make(resyncChosenV1, { pairId, epoch: 2, ...chosen }));
+    await agent.bus.publishEvent(make.make(resyncStartedV1, { pairId, epoch: 2, reason: 'requested', dirtyBytes: volumeBytes, totalBytes: volumeBytes }));
+    await agent.bus.publishEvent(make.make(resyncReadV1, { pairId, epoch: 2, sequence: 3 }));
+    const words = 'the whole volume is read, 64 MiB, because an operator asked for it';
+    const status = await until('the end of step 1', async () => {
+      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
+      return pairs[0]?.stage === 'resync-step-2' && pairs[0];
+    });
+    expect(status).toMatchObject({ lastResync: { ...chosen, words } });
+    expect((await history()).map((entry) => entry.summary)).toContain(`A pair goes on after an interruption: ${words}.`);
+    expect(await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).toMatchObject({ resyncs: { going: 0, waiting: 0 } });
+  });
+
+  it('takes the new size of a volume that grew to its target, and raises an alarm as long as a source is too small', async () => {
+    const [fromBytes, toBytes] = [volumeBytes, 2 * volumeBytes];
+    await agent.bus.publishEvent(agent.bus.events.make(volumeGrownV1, { pairId, fromBytes, toBytes }));
+    await until('the size at the target', async () => (await masterTarget.desiredState())?.pairs[0]?.sizeBytes === toBytes);
+    const alarms = async () => (await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).alarms.filter(({ kind }) => kind === 'volume-shrunk');
+    await agent.bus.publishEvent(agent.bus.events.make(volumeShrunkV1, { pairId, volumeBytes: toBytes, sourceBytes: volumeBytes }));
+    const [alarm] = await until('the alarm', async () => (await alarms()).length === 1 && alarms());
+    expect(alarm).toMatchObject({ subject: 'web-root', words: expect.stringContaining('has only 64 MiB of 128 MiB') });
+    await agent.bus.publishEvent(agent.bus.events.make(volumeRestoredV1, { pairId, volumeBytes: toBytes }));
+    await until('the end of the alarm', async () => (await alarms()).length === 0);
+    expect((await history()).map((entry) => entry.summary).slice(-3)).toEqual([expect.stringContaining('from 64 MiB to 128 MiB'), expect.stringContaining('64 MiB of 128 MiB'), expect.any(String)]);
   });
 
   it('rebuilds its read models from zero, identical', async () => {

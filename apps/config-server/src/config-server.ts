@@ -18,6 +18,7 @@ import type { ConfigServerConfig } from './config';
 import { busControllers, restControllers } from './controllers';
 import { AddBandwidth1764180000000 } from './database/bandwidth.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
+import { AddResyncColumns1764180000000 } from './database/resync.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { LiveStatus } from './live/live-status';
 import { observePairs } from './live/observe-pairs';
@@ -28,6 +29,7 @@ import { providers } from './providers';
 import { readModels } from './read-models/apply-event';
 import { DirectoryCache } from './read-models/directory-cache';
 import { livePairs } from './read-models/find';
+import { ResyncQueue } from './resync/resync-queue';
 import { AuditAllowance } from './security/audit-allowance';
 import { issueOwnIdentity, ownComponentId, type PreparedAuthority, prepareAuthority } from './security/prepare-authority';
 import { RefusalAudit } from './security/refusal-audit';
@@ -48,7 +50,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });
@@ -97,7 +99,8 @@ function buildCore({ config, logger, dataSource, bus, prepared }: CoreParts) {
   const store = new EventStore(dataSource, { tenantId, projections: readModels, ownSource });
   const directories = new DirectoryCache(dataSource);
   const live = new LiveStatus(() => clock.now());
-  const publisher = new DesiredStatePublisher({ bus, directories, live, logger });
+  const queue = new ResyncQueue(clock, config.resyncsAtOnce);
+  const publisher = new DesiredStatePublisher({ bus, directories, live, queue, logger });
   const busAccess = new BusAccess({ config, logger, directories, authority: prepared.authority });
   const onCommitted = (_events: readonly CurrentEvent[]): void => {
     directories.invalidate();
@@ -106,7 +109,7 @@ function buildCore({ config, logger, dataSource, bus, prepared }: CoreParts) {
   };
   const commands = new CommandRunner(store, { tenantId, source: ownSource, now: () => clock.now(), newId: randomUUID, onCommitted });
   const componentEvents = new ComponentEvents({ commands, store, ownSource, logger, insecure: config.insecure });
-  return { clock, store, directories, live, publisher, busAccess, commands, componentEvents };
+  return { clock, store, directories, live, queue, publisher, busAccess, commands, componentEvents };
 }
 
 interface ServiceParts {
@@ -143,15 +146,15 @@ function startRotation(parts: { readonly config: ConfigServerConfig; readonly lo
 }
 
 function startBackground({ config, logger, core, bus, streams }: Omit<ServiceParts, 'prepared'> & { readonly streams: KeptStreams }): { close(): Promise<void> } {
-  const { busAccess, clock, commands, directories, live, publisher, store } = core;
+  const { busAccess, clock, commands, directories, live, publisher, queue, store } = core;
   const stopTrigger = bus.link.onConnected(() => {
     busAccess.trigger();
     void streams.made.then(() => publisher.trigger());
   });
   const relay = startEventRelay({ url: config.databaseUrl, publisher: bus, log: logger });
   const addresses = new ComponentAddresses(commands, live);
-  const watch = new PairWatch({ commands, directories, live, addresses, clock, logger, stallSeconds: config.stallSeconds });
-  const statuses = new PairStatuses(live, clock);
+  const watch = new PairWatch({ commands, directories, live, addresses, clock, logger, queue, stallSeconds: config.stallSeconds });
+  const statuses = new PairStatuses(live, clock, queue);
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
     relayLag: () => feedLag(store.dataSource.manager, { name: relayName, events: 'to-relay' }),

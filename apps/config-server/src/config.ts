@@ -21,6 +21,8 @@ const schema = z.object({
   SECONDSITE_INSECURE: switchSchema.default('0'),
   SECONDSITE_CERTIFICATE_SECONDS: z.coerce.number().int().min(5).default(30 * 86_400),
   SECONDSITE_STALL_SECONDS: z.coerce.number().positive().default(30),
+  /** So many pairs at once may read their whole volume. */
+  SECONDSITE_RESYNCS_AT_ONCE: z.coerce.number().int().min(1).default(3),
   ...observabilityVariables,
 });
 
@@ -38,6 +40,7 @@ export interface ConfigServerConfig {
   readonly insecure: boolean;
   readonly certificateSeconds: number;
   readonly stallSeconds: number;
+  readonly resyncsAtOnce: number;
   readonly otlpEndpoint: string | undefined;
   readonly logLevel: z.output<typeof schema>['LOG_LEVEL'];
   readonly traceRatio: number | undefined;
@@ -54,6 +57,7 @@ export function readConfig(environment: Environment): ConfigServerConfig {
     ...initPart(values), databaseUrl: values.DATABASE_URL, natsUrls: values.NATS_URL,
     componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, natsPidFile: values.SECONDSITE_NATS_PID_FILE, listen: values.SECONDSITE_LISTEN,
     metricsListen: values.SECONDSITE_METRICS_LISTEN, insecure: values.SECONDSITE_INSECURE === '1', stallSeconds: values.SECONDSITE_STALL_SECONDS,
+    resyncsAtOnce: values.SECONDSITE_RESYNCS_AT_ONCE,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, logLevel: values.LOG_LEVEL, traceRatio: values.SECONDSITE_TRACE_RATIO,
   });
 }

@@ -5,11 +5,16 @@ import { EnrolmentController } from './enrolment/enrolment.controller';
 import { InventoryController } from './inventory/inventory.controller';
 import { TelemetryController } from './live/telemetry.controller';
 import { PlansController } from './protection/plans.controller';
+import { QuarantineController } from './quarantine/quarantine.controller';
 import { RecoveryController } from './recovery/recovery.controller';
+import { ResyncsController } from './resync/resyncs.controller';
 import { StatusController } from './status/status.controller';
 
 /** Everything that answers REST requests. */
-export const restControllers = [InventoryController, EnrolmentController, PlansController, RecoveryController, StatusController, AdministrationController] as const;
+export const restControllers = [
+  InventoryController, EnrolmentController, PlansController, RecoveryController, ResyncsController, StatusController,
+  QuarantineController, AdministrationController,
+] as const;
 
 /** Everything that hears from the bus. */
 export const busControllers = [ComponentEventsController, TelemetryController] as const;

@@ -12,10 +12,13 @@ import { InventoryService } from './inventory/inventory';
 import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
+import { QuarantineService } from './quarantine/quarantine';
 import { DirectoryCache } from './read-models/directory-cache';
 import { BookmarkService } from './recovery/bookmarks';
 import { TraceService } from './recovery/traces';
 import { ViewService } from './recovery/views';
+import { ResyncQueue } from './resync/resync-queue';
+import { ResyncService } from './resync/resyncs';
 import type { AuditAllowance } from './security/audit-allowance';
 import { ServerClock } from './server-clock';
 import { History } from './status/history';
@@ -31,10 +34,10 @@ interface ProviderParts {
 
 /** What the controllers are made from. */
 export function providers({ config, core, bus, authority, allowance }: ProviderParts): Provider[] {
-  const { clock, commands, componentEvents, directories, live, publisher, store } = core;
+  const { clock, commands, componentEvents, directories, live, publisher, queue, store } = core;
   const { tenantId, componentNatsUrls: natsUrls } = config;
   const inventory = new InventoryService(commands, directories, live, clock);
-  const statuses = new PairStatuses(live, clock);
+  const statuses = new PairStatuses(live, clock, queue);
   const recovery = { bus, commands, directories, clock };
   return [
     { provide: ServerClock, useValue: clock },
@@ -48,8 +51,11 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: PairStatuses, useValue: statuses },
     { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
     { provide: PlanService, useValue: new PlanService({ commands, directories, live, inventory, statuses }) },
+    { provide: ResyncQueue, useValue: queue },
+    { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },
     { provide: ViewService, useValue: new ViewService(recovery) },
     { provide: BookmarkService, useValue: new BookmarkService(recovery) },
+    { provide: QuarantineService, useValue: new QuarantineService(bus, directories) },
     { provide: TraceService, useValue: new TraceService(bus, directories) },
     { provide: History, useValue: new History(store, directories) },
     { provide: ReadModelRebuild, useValue: new ReadModelRebuild(store, directories) },

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Compress, StoredChangeSet } from '@secondsite/change-set';
+import type { Compress, KeptSet, StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { startSpan } from '@secondsite/telemetry';
-import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
+import { endsEpoch, type HeldOff, OLD_EPOCH, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
 import { type ByteCount, type Epoch, isoFromMicros, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ByteBudget } from './byte-budget';
 import type { FactReporter } from './control/control-plane';
@@ -28,7 +28,6 @@ export interface PairServices {
   readonly connect: (masterTargetUrl: string) => ForwardClient;
 }
 
-const oldEpoch = 'change-set/old-epoch';
 const streamBroken = 'change-set/stream-broken';
 const retryAfterMillis = 500;
 const reportAgainMillis = 10_000;
@@ -105,6 +104,10 @@ export class Pair {
     }
   }
 
+  quarantined(): KeptSet[] {
+    return this.#spool.quarantine.list();
+  }
+
   position(): PairPosition {
     return { epoch: this.#spool.epoch, sequence: this.#spool.received, ...this.#progress() };
   }
@@ -166,7 +169,7 @@ export class Pair {
       },
       refused: (set, refusal) => {
         this.reportRefused(set, refusal);
-        if (refusal.code === oldEpoch) this.#ended = { epoch: set.epoch, code: oldEpoch, reason: refusal.detail };
+        if (endsEpoch(refusal.code)) this.#ended = { epoch: set.epoch, code: refusal.code, reason: refusal.detail };
       },
       broken: (epoch, reason) => this.#break(epoch, reason),
     };
@@ -241,11 +244,11 @@ export class Pair {
     const { epoch, sequence } = set.header;
     const refusal: Refusal = {
       kind: 'refused',
-      code: oldEpoch,
+      code: OLD_EPOCH,
       detail: `epoch ${epoch} is over, the pair is in epoch ${this.#spool.epoch}`,
       hint: 'Another agent or a newer start of this agent writes to the pair; start a new epoch.',
     };
-    await this.#spool.keepAside({ epoch, sequence, content });
+    await this.#spool.quarantine.keep({ epoch, sequence, reason: refusal.detail, keptAt: this.#services.now() }, content);
     this.reportRefused(set.header, refusal);
     return refusal;
   }
@@ -275,6 +278,7 @@ export class Pair {
   }
 
   #break(epoch: Epoch, reason: string): void {
+    if (this.#ended && epoch <= this.#ended.epoch) return;
     this.#ended = { epoch, code: streamBroken, reason };
     this.#services.reporter.report({ kind: 'resync-required', pairId: this.pairId, reason });
   }

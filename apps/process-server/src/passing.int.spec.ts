@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ProcessServerPair } from '@secondsite/contracts';
 import { temporaryDirectory } from '@secondsite/disk-files/testing';
-import { allowEveryone, ChangeSetClient, type PutOutcome } from '@secondsite/transport';
+import { allowEveryone, ChangeSetClient, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { MIB } from '@secondsite/units';
 import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -343,6 +343,29 @@ describe('sets that pass the process server', () => {
       await waitUntil('the new epoch goes on', () => target.contiguous(pairId) === 2);
       expect(facts.filter(({ kind }) => kind === 'resync-required')).toHaveLength(1);
       expect(server.telemetry()[0]?.fault).toBeUndefined();
+    });
+  });
+
+  describe('with a target that lost everything', () => {
+    it('end the epoch at the next set, and tell the agent why the target refuses the one after', async () => {
+      await start();
+      await begin();
+      await putAll(2, 12);
+      target.loseEverything();
+      await put(1, 13, { ...resync, oldestPending: 13 });
+      await waitUntil('the loss is found', () => facts.length > 0);
+      expect(facts).toMatchObject([{ kind: 'resync-required', reason: 'the master target has 0 sets of epoch 1, 12 were confirmed' }]);
+      expect(await put(1, 14, { ...resync, oldestPending: 14 })).toMatchObject({ kind: 'refused', code: 'change-set/stream-broken' });
+      target.answer = ({ epoch, sequence }) => (epoch === 2 && sequence === 1 ? { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here', hint: '' } : undefined);
+      await put(2, 1, { ...resync, marker: { ...epochStarted, base: { epoch: 1, sequence: 12 } } });
+      const refused = { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here' };
+      await waitUntil('the agent is told', async () => (await put(2, 2, { ...resync, oldestPending: 2 })).kind === 'refused');
+      expect(await put(2, 3, { ...resync, oldestPending: 2 })).toMatchObject(refused);
+      await begin(3);
+      expect(await put(3, 2)).toMatchObject({ kind: 'stored' });
+      await waitUntil('the new epoch goes on', () => target.contiguous(pairId) === 2);
+      expect(server.telemetry()[0]?.fault).toBeUndefined();
+      expect(facts.filter(({ kind }) => kind === 'resync-required')).toHaveLength(1);
     });
   });
 });

@@ -120,7 +120,7 @@ describe('process server', () => {
     await putAll(2, 3);
     expect(await put(1, 6)).toMatchObject({ kind: 'refused', code: 'change-set/old-epoch', status: 409 });
     expect(facts).toMatchObject([{ kind: 'change-set-refused', epoch: 1, sequence: 6, code: 'change-set/old-epoch' }]);
-    expect(await readdir(join(folder.path, 'spool', pairId, 'refused'))).toEqual(['1-6.change-set']);
+    expect(server.pairs.get(pairId)?.quarantined()).toMatchObject([{ epoch: 1, sequence: 6, reason: 'epoch 1 is over, the pair is in epoch 2', keptAt: expect.any(Number) }]);
     await target.start();
     await waitUntil('epoch 2 arrived', () => target.streams.get(pairId)?.epoch === 2 && target.contiguous(pairId) === 3);
     const { arrivals = [] } = target.streams.get(pairId) ?? {};

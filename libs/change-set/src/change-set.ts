@@ -23,14 +23,25 @@ export interface ChangeEntry {
 /** Signals that travel inside the stream, in order with the writes. */
 export type StreamMarker =
   | { readonly kind: 'heartbeat' }
-  | { readonly kind: 'epoch-started'; readonly reason: ResyncReason; readonly volumeBytes: ByteCount; readonly resyncBytes: ByteCount }
+  | { readonly kind: 'epoch-started'; readonly reason: ResyncReason; readonly volumeBytes: ByteCount; readonly resyncBytes: ByteCount; readonly base?: StreamBase }
   | { readonly kind: 'resync-started'; readonly reason: ResyncReason; readonly resyncBytes: ByteCount }
   /** All regions were read: step 1 is over; when this is applied step 2 is over too and the replica is the source at this cut. */
   | { readonly kind: 'resync-read' }
   | { readonly kind: 'bookmark'; readonly bookmarkId: string; readonly name: string; readonly level: 'crash' | 'user' };
 
-/** Why regions are (re)sent. `none`: the epoch begins with replica and source equal (clean restart). */
-export type ResyncReason = 'none' | 'baseline' | 'agent-crash' | 'bitmap-mode' | 'target-request' | 'tap-interrupted';
+/**
+ * What an epoch builds on: the replica holds everything up to this place durably, so the source does not send it again. A replica that does
+ * not reach it refuses the epoch. Absent: the epoch brings the whole volume.
+ */
+export interface StreamBase {
+  readonly epoch: Epoch;
+  readonly sequence: SequenceNumber;
+}
+
+/** Why regions are (re)sent. `none`: the epoch begins with replica and source equal. `target-request`: an operator asked for it. */
+export type ResyncReason =
+  | 'none' | 'baseline' | 'agent-crash' | 'bitmap-mode' | 'target-request' | 'tap-interrupted' | 'stream-broken' | 'replica-lost' | 'bitmap-lost'
+  | 'volume-grown';
 
 export interface ChangeSetHeader {
   /** UUID of the replication pair. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-export type { ChangeEntry, ChangeSetHeader, EntryKind, ResyncReason, StreamMarker } from './change-set';
+export type { ChangeEntry, ChangeSetHeader, EntryKind, ResyncReason, StreamBase, StreamMarker } from './change-set';
 export { type BytesEntry, ChangeSetBuilder, isAllZeros, type RangeEntry } from './change-set-builder';
 export { type ContentChecksums, type DecodedHeader, decodeHeader, encodeHeader } from './change-set-header';
 export { CHANGE_SET_BYTES_MAX, CONTENT_BYTES_MAX, DATA_BYTES_MAX, DATA_BYTES_TARGET, ENTRIES_MAX, ENTRY_BYTES, ENTRY_LENGTH_MAX, HEADER_BYTES } from './change-set-layout';
@@ -8,6 +8,7 @@ export { type Compress, compressSealed, compressStored, type Decompress, decompr
 export { type ChangeSetIdentity, encodeChangeSet, type LooseEntry, type SealedChangeSet } from './encode-change-set';
 export { carriesData } from './entry-table';
 export { foldChangeSet } from './fold-change-set';
+export { type KeptSet, Quarantine, type QuarantineLimits } from './quarantine';
 export type { ChangeSetFault, Refusal } from './refusal';
 export { decodeMarker, encodeMarker } from './stream-marker';
 export { bytesOf, type StoredChangeSet, type VerifiedChangeSet, verifyChangeSet, verifyContent, verifyStored, markersOf } from './verify-change-set';

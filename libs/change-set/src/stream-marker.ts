@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ResyncReason, StreamMarker } from './change-set';
+import type { ResyncReason, StreamBase, StreamMarker } from './change-set';
 
-const RESYNC_REASONS: readonly ResyncReason[] = ['none', 'baseline', 'agent-crash', 'bitmap-mode', 'target-request', 'tap-interrupted'];
+const RESYNC_REASONS: readonly ResyncReason[] = ['none', 'baseline', 'agent-crash', 'bitmap-mode', 'target-request', 'tap-interrupted', 'stream-broken', 'replica-lost', 'bitmap-lost', 'volume-grown'];
 
 /** UTF-8 JSON. */
 export function encodeMarker(marker: StreamMarker): Uint8Array {
@@ -22,15 +22,21 @@ function bookmark({ bookmarkId, name, level }: Record<string, unknown>): StreamM
   return { kind: 'bookmark', bookmarkId, name, level };
 }
 
-function resync({ kind, reason, volumeBytes, resyncBytes }: Record<string, unknown>): StreamMarker | undefined {
+function resync({ kind, reason, volumeBytes, resyncBytes, base }: Record<string, unknown>): StreamMarker | undefined {
   const known = RESYNC_REASONS.find((name) => name === reason);
-  if (!known || !isByteCount(resyncBytes)) return undefined;
+  if (!known || !isCount(resyncBytes)) return undefined;
   if (kind === 'resync-started') return { kind, reason: known, resyncBytes };
-  if (kind === 'epoch-started' && isByteCount(volumeBytes)) return { kind, reason: known, volumeBytes, resyncBytes };
-  return undefined;
+  if (kind !== 'epoch-started' || !isCount(volumeBytes)) return undefined;
+  const started = { kind, reason: known, volumeBytes, resyncBytes } as const;
+  if (base === undefined) return started;
+  return isBase(base) ? { ...started, base: { epoch: base.epoch, sequence: base.sequence } } : undefined;
 }
 
-function isByteCount(value: unknown): value is number {
+function isBase(value: unknown): value is StreamBase {
+  return typeof value === 'object' && value !== null && 'epoch' in value && 'sequence' in value && isCount(value.epoch) && isCount(value.sequence);
+}
+
+function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 

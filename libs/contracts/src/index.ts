@@ -10,6 +10,7 @@ export * from './events';
 export { EventMaker, type EventMakerOptions, type EventOrigin, type EventStamp, makeEvent } from './make-event';
 export { parseEvent, readEvent } from './read-event';
 export * from './requests';
+export { type ResyncCause, resyncCauseSchema, resyncCauseWords, type ResyncWork, resyncWorkSchema } from './resync-choice';
 export * from './rest';
 export {
   byteCountSchema, compressionSchema, countSchema, type DataPlaneRole, dataPlaneRoleSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema,

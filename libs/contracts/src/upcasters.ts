@@ -2,7 +2,7 @@
 import { isoFromMicros, microsFromIso } from '@secondsite/units';
 import type { z } from 'zod';
 import type { CloudEventEnvelope } from './cloud-event';
-import type { changeSetAppliedV1, changeSetAppliedV2 } from './events';
+import type { changeSetAppliedV1, changeSetAppliedV2, resyncRequiredV1, resyncRequiredV2 } from './events';
 
 /** Turns the data of one version into the data of the next; total for every event that its old schema accepts. */
 export interface Upcaster {
@@ -19,12 +19,18 @@ function changeSetAppliedFromV1(event: CloudEventEnvelope): z.infer<typeof chang
   return { pairId: data.pairId, epoch: 0, sequence: data.sequence, coveredTime: isoFromMicros(coveredTime), appliedAt: isoFromMicros(appliedAt) };
 }
 
+/** Until v2 every pair repaired itself from its write-intent bitmap. */
+function resyncRequiredFromV1(event: CloudEventEnvelope): z.infer<typeof resyncRequiredV2.data> {
+  return { ...(event.data as z.infer<typeof resyncRequiredV1.data>), work: 'regions' };
+}
+
 export const upcasters: readonly Upcaster[] = Object.freeze([
   {
     from: 'secondsite.replication.change-set-applied.v1',
     to: 'secondsite.replication.change-set-applied.v2',
     upcast: changeSetAppliedFromV1,
   },
+  { from: 'secondsite.replication.resync-required.v1', to: 'secondsite.replication.resync-required.v2', upcast: resyncRequiredFromV1 },
 ]);
 
 const upcasterByType = new Map(upcasters.map((upcaster) => [upcaster.from, upcaster]));

@@ -25,7 +25,7 @@ export class DiskFile implements StorageFile {
   readonly path: string;
   readonly isDevice: boolean;
   readonly #fd: number;
-  readonly #deviceBytes: ByteCount | undefined;
+  #deviceBytes: ByteCount | undefined;
   #closed = false;
 
   constructor(opened: { readonly fd: number; readonly path: string }) {
@@ -43,6 +43,12 @@ export class DiskFile implements StorageFile {
 
   size(): ByteCount {
     return this.#deviceBytes ?? this.#try('read size of file', () => fstatSync(this.#fd).size);
+  }
+
+  /** Asks a device for its size anew, which may have changed; `size` says it from then on. */
+  currentSize(): ByteCount {
+    if (this.isDevice) this.#deviceBytes = this.#try('read size of device', () => seekToEnd(this.#fd));
+    return this.size();
   }
 
   readNow(into: Uint8Array, offset: ByteOffset): ByteCount {

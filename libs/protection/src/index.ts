@@ -17,5 +17,7 @@ export {
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
 export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
+export { type ResyncCandidate, type ResyncTurn, resyncTurns } from './resync/resync-turns';
+export { resyncWords } from './resync/resync-words';
 export { commonPoints, type Points } from './recovery/common-points';
 export { nextState, stateGraph, type StateGraph, type Transitions } from './state-graph';

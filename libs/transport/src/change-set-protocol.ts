@@ -35,6 +35,16 @@ export interface Refusal {
   readonly hint: string;
 }
 
+/** Refused because a newer epoch has begun. */
+export const OLD_EPOCH = 'change-set/old-epoch';
+/** Refused because the replica does not hold what the epoch builds on: only an epoch that brings the whole volume is taken. */
+export const REPLICA_LACKS_BASE = 'change-set/replica-lacks-base';
+
+/** True when nothing more of the set's epoch will be taken, so that only a new one helps. */
+export function endsEpoch(code: string): boolean {
+  return code === OLD_EPOCH || code === REPLICA_LACKS_BASE;
+}
+
 /** Not now: the change set was not stored, try again later. */
 export interface HeldOff {
   readonly kind: 'held-off';

@@ -21,6 +21,8 @@ export interface BitmapRecovery {
   readonly dirty: RegionSet;
   /** The volume was resized or a page was damaged: the file must be written anew. */
   readonly changed: boolean;
+  /** How big the volume was when the file was written, if it has grown since. */
+  readonly grownFrom?: ByteCount;
 }
 
 /** Reads a bitmap file, synced first: what only the page cache holds after a crash of the process must not be taken for durable. */
@@ -31,12 +33,13 @@ export async function recoverBitmap(file: StorageFile, volume: BitmapVolume): Pr
   if (!found || found.volumeId !== volume.volumeId) return allDirty(volume, { regionBytes, damaged: found !== undefined || file.size() > PAGES_START, generation: found?.generation ?? 0 });
   const header = { ...found, volumeBytes: volume.volumeBytes, regionBytes };
   const resized = found.volumeBytes !== volume.volumeBytes;
-  if (found.regionBytes !== regionBytes) return { origin: 'recovered', header: later(header), clean: false, dirty: RegionSet.full(regionCountOf(header)), changed: true };
+  const grown = found.volumeBytes < volume.volumeBytes ? { grownFrom: found.volumeBytes } : {};
+  if (found.regionBytes !== regionBytes) return { origin: 'recovered', header: later(header), clean: false, dirty: RegionSet.full(regionCountOf(header)), changed: true, ...grown };
   const dirty = new RegionSet(regionCountOf(header));
   const damagedPages = await readPages(file, { known: Math.ceil(found.volumeBytes / regionBytes), into: dirty });
   if (resized) for (let region = Math.floor(Math.min(found.volumeBytes, volume.volumeBytes) / regionBytes); region < dirty.regionCount; region++) dirty.add(region);
   const changed = resized || damagedPages > 0;
-  return { origin: 'recovered', header: changed ? later(header) : header, clean: found.clean && !changed, dirty, changed };
+  return { origin: 'recovered', header: changed ? later(header) : header, clean: found.clean && !changed, dirty, changed, ...grown };
 }
 
 function allDirty(

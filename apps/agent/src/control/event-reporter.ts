@@ -3,7 +3,8 @@ import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
   bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetRefusedV1, type CloudEvent, flowControlEndedV1,
-  flowControlStartedV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
+  flowControlStartedV1, resyncChosenV1, resyncCauseWords, resyncReadV1, resyncRequiredV2, resyncStartedV1,
+  volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
 import type { BookmarkReport } from '../host/agent-host';
@@ -11,7 +12,7 @@ import type { ReplicationFact } from '../volume/replication-fact';
 import type { FactReporter } from './fact-reporter';
 
 const REASON_CHARACTERS_MAX = 500;
-const reasonOfEvent = { none: 'restart', baseline: 'baseline', 'agent-crash': 'restart', 'bitmap-mode': 'bitmap-mode', 'target-request': 'requested', 'tap-interrupted': 'gap' } as const satisfies Record<ResyncReason, string>;
+const reasonOfEvent = { none: 'restart', baseline: 'baseline', 'agent-crash': 'restart', 'bitmap-mode': 'bitmap-mode', 'target-request': 'requested', 'tap-interrupted': 'gap', 'stream-broken': 'gap', 'replica-lost': 'gap', 'bitmap-lost': 'gap', 'volume-grown': 'gap' } as const satisfies Record<ResyncReason, string>;
 
 /** Turns facts into events of the control plane. */
 export class EventReporter implements FactReporter {
@@ -38,9 +39,19 @@ export class EventReporter implements FactReporter {
       case 'bitmap-mode-left':
         return events.make(bitmapModeLeftV1, { pairId, epoch: fact.epoch, dirtyBytes: fact.dirtyBytes });
       case 'resync-required':
-        return events.make(resyncRequiredV1, { pairId, reason: fact.reason.slice(0, REASON_CHARACTERS_MAX) });
+        return events.make(resyncRequiredV2, { pairId, reason: reasonInWords(fact), work: fact.work });
+      case 'resync-chosen': {
+        const { epoch, work, cause, resyncBytes, volumeBytes, detail } = fact;
+        return events.make(resyncChosenV1, { pairId, epoch, work, cause, resyncBytes, volumeBytes, ...(detail ? { detail: detail.slice(0, REASON_CHARACTERS_MAX) } : {}) });
+      }
       case 'resync-started':
         return events.make(resyncStartedV1, { pairId, epoch: fact.epoch, reason: reasonOfEvent[fact.reason], dirtyBytes: fact.resyncBytes, totalBytes: fact.volumeBytes });
+      case 'volume-grown':
+        return events.make(volumeGrownV1, { pairId, fromBytes: fact.fromBytes, toBytes: fact.toBytes });
+      case 'volume-shrunk':
+        return events.make(volumeShrunkV1, { pairId, volumeBytes: fact.volumeBytes, sourceBytes: fact.sourceBytes });
+      case 'volume-restored':
+        return events.make(volumeRestoredV1, { pairId, volumeBytes: fact.volumeBytes });
       case 'resync-read':
         return events.make(resyncReadV1, { pairId, epoch: fact.epoch, sequence: fact.sequence });
       case 'flow-control-started':
@@ -65,4 +76,9 @@ export class EventReporter implements FactReporter {
     const places = cuts.map(({ volumeId, pairId, epoch, sequence }) => ({ volumeId, pairId, epoch, sequence }));
     return events.make(bookmarkCreatedV1, { bookmarkId, name, level, ...plan, time: isoFromMicros(time), heldMillis, cuts: places });
   }
+}
+
+function reasonInWords({ cause, detail }: Extract<ReplicationFact, { kind: 'resync-required' }>): string {
+  const words = resyncCauseWords[cause];
+  return (detail ? `${words}: ${detail}` : words).slice(0, REASON_CHARACTERS_MAX);
 }

@@ -2,7 +2,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AgentPair, AgentVolume } from '@secondsite/contracts';
 import { MIB } from '@secondsite/units';
-import { readFileSync } from 'node:fs';
+import { readFileSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { HostBench } from '../testing/host-bench';
 import { waitFor } from '../testing/wait-for';
 
@@ -106,6 +107,41 @@ describe('an agent with real disks, threads and clients', () => {
     expect(replicaIsSource(0)).toBe(true);
     expect(bench.failures).toEqual([]);
     await client.disconnect();
+  });
+
+  it('follows a source that grows, reading only what is new, and keeps the size of one that shrinks', async () => {
+    bench = await HostBench.start({ volumeBytes: 8 * MIB });
+    await bench.settled(0);
+    const { pairId } = bench.desired.volumes[0]?.pair as AgentPair;
+    const firstPage = () => readFileSync(join(bench.folder.path, 'agent', 'volumes', 'disk-0', `${pairId}.bitmap`)).subarray(8192 + 8, 8192 + 512);
+    await waitFor('everything is unmarked', () => firstPage().every((bits) => bits === 0));
+    const client = await bench.connect(0);
+    truncateSync(bench.imageOf(0), 12 * MIB);
+    await waitFor('the volume has grown', async () => (await bench.telemetryOf(0)).sizeBytes === 12 * MIB);
+    await bench.settled(0);
+    await client.write(MIB, Buffer.alloc(100, 9));
+    await expect(client.write(9 * MIB, Buffer.alloc(100, 9))).rejects.toBeDefined();
+    const grown = await bench.connect(0);
+    expect(grown.sizeBytes).toBe(12 * MIB);
+    await grown.write(12 * MIB - 100, Buffer.alloc(100, 5));
+    await bench.settled(0);
+    expect(replicaIsSource(0)).toBe(true);
+    expect(bench.facts).toContainEqual({ kind: 'volume-grown', pairId, fromBytes: 8 * MIB, toBytes: 12 * MIB });
+    expect(bench.facts.filter(({ kind }) => kind === 'resync-chosen').at(-1)).toMatchObject({ cause: 'volume-grown', work: 'regions', resyncBytes: 4 * MIB, volumeBytes: 12 * MIB });
+
+    truncateSync(bench.imageOf(0), 6 * MIB);
+    await waitFor('the shrinking is told', () => bench.facts.some(({ kind }) => kind === 'volume-shrunk'));
+    expect(bench.facts.at(-1)).toEqual({ kind: 'volume-shrunk', pairId, volumeBytes: 12 * MIB, sourceBytes: 6 * MIB });
+    await bench.host.close();
+    await bench.open();
+    expect((await bench.telemetryOf(0)).sizeBytes).toBe(12 * MIB);
+    await bench.settled(0);
+    await waitFor('it is told again', () => bench.facts.filter(({ kind }) => kind === 'volume-shrunk').length === 2);
+    truncateSync(bench.imageOf(0), 12 * MIB);
+    await waitFor('its size is back', () => bench.facts.some(({ kind }) => kind === 'volume-restored'));
+    await bench.settled(0);
+    expect(replicaIsSource(0)).toBe(true);
+    await Promise.all([client.disconnect().catch(() => undefined), grown.disconnect().catch(() => undefined)]);
   });
 
   it('reports a disk that cannot be opened, and protects the others', async () => {

@@ -201,8 +201,7 @@ export class AgentHost {
 }
 
 function settingsOf({ volumeId, name, tap, sizeBytes, pair }: AgentVolume): VolumeSettings {
-  const { pairId, processServerUrl, paused, compression, folding, resyncRequest } = pair ?? {};
-  if (pairId === undefined || processServerUrl === undefined) return { volumeId, name, tap, sizeBytes, pair: undefined };
-  const settings = { pairId, processServerUrl, paused: paused ?? false, compression: compression ?? 'none', folding: folding ?? false, resyncRequest: resyncRequest ?? 0 };
-  return { volumeId, name, tap, sizeBytes, pair: settings };
+  if (!pair) return { volumeId, name, tap, sizeBytes, pair: undefined };
+  const { pairId, processServerUrl, paused, compression, folding, resyncRequest, resyncTurn } = pair;
+  return { volumeId, name, tap, sizeBytes, pair: { pairId, processServerUrl, paused, compression, folding, resyncRequest, resyncTurn } };
 }

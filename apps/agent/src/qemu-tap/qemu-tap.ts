@@ -64,6 +64,11 @@ export class QemuTap implements VolumeTap {
     return this.#device.sizeBytes;
   }
 
+  /** As long as the mirror runs QEMU does not resize the disk; another size is seen when the volume is opened again. */
+  get sourceBytes(): ByteCount {
+    return this.sizeBytes;
+  }
+
   get writes(): number {
     return this.#device.writes;
   }

@@ -3,7 +3,7 @@
 // the test lets it. Refuses what a real one refuses.
 import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyChangeSet } from '@secondsite/change-set';
 import { applyToImage } from '@secondsite/change-set/testing';
-import type { PositionAnswer, PutOptions, PutOutcome } from '@secondsite/transport';
+import { OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { OperationError } from '@secondsite/units';
 import type { ChangeSetSender } from '../volume/change-set-shipper';
 
@@ -20,9 +20,12 @@ export type AppliedListener = (applied: { readonly set: VerifiedChangeSet; reado
 export class FakeTarget implements ChangeSetSender {
   behaviour: TargetBehaviour = 'normal';
   creditBytes = 64 * 1024 * 1024;
+  /** Refuses one set like this. */
+  refuseNext: { readonly code: string; readonly detail: string } | undefined;
   /** Answers come at once instead of when `answer` is called. */
   immediate = false;
-  readonly replica: Uint8Array;
+  /** As big as the source, also when that grows. */
+  replica: Uint8Array;
   readonly markers: StreamMarker[] = [];
   readonly bookmarkTimes: number[] = [];
   /** Every 8-byte write to offset 0, with its time: a counter that a test keeps there. */
@@ -31,7 +34,13 @@ export class FakeTarget implements ChangeSetSender {
   applied = 0;
   green = false;
   lastTime = 0;
+  /** Content that was read for a resynchronisation and applied, and the length of its holes. */
+  resyncBytes = 0;
   readonly #onApplied: AppliedListener;
+  /** Where the stream stood before this epoch. */
+  #before = { epoch: 0, sequence: 0 };
+  /** Nothing of epochs up to this one is taken any more. */
+  #endedEpoch = 0;
   #pending: PendingPut[] = [];
   #stored = new Map<number, VerifiedChangeSet>();
 
@@ -75,6 +84,13 @@ export class FakeTarget implements ChangeSetSender {
     return this.#stamps.findLast((stamp) => stamp.time <= time)?.stamp ?? 0;
   }
 
+  /** The target's disk is another one now, of which nothing is known. */
+  loseReplica(): void {
+    this.replica.fill(0x55);
+    [this.#endedEpoch, this.epoch, this.applied, this.green, this.#before] = [Math.max(this.epoch, this.#endedEpoch), 0, 0, false, { epoch: 0, sequence: 0 }];
+    this.#stored.clear();
+  }
+
   /** Handles one of the waiting requests. */
   answer(index = 0): void {
     const [pending] = this.#pending.splice(index, 1);
@@ -82,7 +98,11 @@ export class FakeTarget implements ChangeSetSender {
     if (this.behaviour === 'unreachable') return pending.answer(unreachable());
     if (this.behaviour === 'held-off') return pending.answer({ kind: 'held-off', retryAfterMillis: 50, code: 'change-set/flow-controlled', detail: 'test' });
     const { epoch } = pending.set.header;
-    if (epoch < this.epoch) return pending.answer({ kind: 'refused', code: 'change-set/old-epoch', detail: '', hint: '', status: 409 });
+    if (epoch < this.epoch || epoch <= this.#endedEpoch) return pending.answer({ kind: 'refused', code: OLD_EPOCH, detail: '', hint: '', status: 409 });
+    const refusal = this.refuseNext;
+    this.refuseNext = undefined;
+    if (refusal) return pending.answer({ kind: 'refused', ...refusal, hint: '', status: 409 });
+    if (this.#lacksBase(pending.set)) return pending.answer({ kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'the replica was lost', hint: '', status: 409 });
     this.#store(pending.set);
     pending.answer({ kind: 'stored', ...this.#progress() });
   }
@@ -90,6 +110,7 @@ export class FakeTarget implements ChangeSetSender {
   #store(set: VerifiedChangeSet): void {
     const { epoch, sequence } = set.header;
     if (epoch > this.epoch) {
+      this.#before = { epoch: this.epoch, sequence: this.applied };
       this.epoch = epoch;
       this.applied = 0;
       this.green = false;
@@ -99,16 +120,40 @@ export class FakeTarget implements ChangeSetSender {
     for (let next = this.#stored.get(this.applied + 1); next; next = this.#stored.get(this.applied + 1)) this.#apply(next);
   }
 
+  #epochStart(set: VerifiedChangeSet): Extract<StreamMarker, { kind: 'epoch-started' }> | undefined {
+    const [first] = set.entries();
+    const marker = set.header.sequence === 1 && first?.kind === 'marker' ? decodeMarker(bytesOf(first, set.data)) : undefined;
+    return marker?.kind === 'epoch-started' ? marker : undefined;
+  }
+
+  #growWith(set: VerifiedChangeSet): void {
+    const volumeBytes = this.#epochStart(set)?.volumeBytes ?? 0;
+    if (volumeBytes <= this.replica.length) return;
+    const grown = new Uint8Array(volumeBytes).fill(0xaa);
+    grown.set(this.replica);
+    this.replica = grown;
+  }
+
+  #lacksBase(set: VerifiedChangeSet): boolean {
+    const { epoch } = set.header;
+    const marker = this.#epochStart(set);
+    if (!marker?.base) return false;
+    const before = epoch > this.epoch ? { epoch: this.epoch, sequence: this.applied } : this.#before;
+    return before.epoch < marker.base.epoch || (before.epoch === marker.base.epoch && before.sequence < marker.base.sequence);
+  }
+
   #apply(set: VerifiedChangeSet): void {
     this.applied = set.header.sequence;
     this.#stored.delete(this.applied);
     if (set.header.firstTime < this.lastTime) throw new Error(`time went back from ${this.lastTime} to ${set.header.firstTime}`);
     this.lastTime = set.header.lastTime;
+    this.#growWith(set);
     applyToImage(this.replica, set);
     for (const entry of set.entries()) {
       if (entry.kind === 'write' && entry.offset === 0 && entry.length === 8) {
         this.#stamps.push({ time: entry.time, stamp: Number(Buffer.from(bytesOf(entry, set.data)).readBigUInt64LE()) });
       }
+      if (entry.kind === 'resync-write' || entry.kind === 'resync-zero') this.resyncBytes += entry.length;
       if (entry.kind === 'marker') this.#note(decodeMarker(bytesOf(entry, set.data)) as StreamMarker, { time: entry.time, first: entry === set.entries()[0] });
     }
     this.#onApplied({ set, replica: this.replica, green: this.green });

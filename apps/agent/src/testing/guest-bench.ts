@@ -55,7 +55,7 @@ export class GuestBench {
   }
 
   get desired(): AgentDesiredState {
-    const pair = { pairId, processServerUrl: this.server.url, paused: false, compression: 'none' as const, folding: false, bufferBytes: 64 * MIB, resyncRequest: 0 };
+    const pair = { pairId, processServerUrl: this.server.url, paused: false, compression: 'none' as const, folding: false, bufferBytes: 64 * MIB, resyncRequest: 0, resyncTurn: true };
     const tap = { kind: 'qemu' as const, qmpSocket: this.qmp.path, device: diskDeviceId };
     return { revision: 1, volumes: [{ volumeId, name: 'disk of the guest', tap, pair }], consistencyGroups: [] };
   }

@@ -47,7 +47,7 @@ export class HostBench {
       revision: 1,
       volumes: bench.targets.map((target, index) => ({
         volumeId: `disk-${index}`, name: `disk ${index}`, tap: { kind: 'nbd', source: bench.imageOf(index) },
-        pair: { pairId: randomUUID(), processServerUrl: target.url, paused: false, compression: 'none', folding: false, bufferBytes: 64 * MIB, resyncRequest: 0 },
+        pair: { pairId: randomUUID(), processServerUrl: target.url, paused: false, compression: 'none', folding: false, bufferBytes: 64 * MIB, resyncRequest: 0, resyncTurn: true },
       })),
       consistencyGroups: [],
     };

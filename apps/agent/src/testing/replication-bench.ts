@@ -8,7 +8,7 @@ import { KIB, MIB } from '@secondsite/units';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import { BufferBudget } from '../volume/buffer-budget';
 import { PairReplication } from '../volume/pair-replication';
-import type { ReplicationFact } from '../volume/replication-fact';
+import type { ReplicationFact, ResyncChosen } from '../volume/replication-fact';
 import type { ResyncSource } from '../volume/resync-source';
 import { SourceDisk } from '../volume/source-disk';
 import { StreamTimes } from '../volume/stream-times';
@@ -73,6 +73,32 @@ export class ReplicationBench {
     this.device.replication = this.replication;
   }
 
+  /** Before the first start: a disk without holes. */
+  async fillDisk(): Promise<void> {
+    const file = await this.storage.root.open('disk', { create: true });
+    await file.write([Buffer.alloc(this.volumeBytes, 'content')], 0);
+    await file.sync();
+    await this.storage.root.sync();
+  }
+
+  /** Everything is applied and unmarked. */
+  async quiet(): Promise<void> {
+    await this.drain();
+    this.target.immediate = true;
+    for (let sweep = 0; sweep < 4; sweep++) await this.tick(6000);
+    this.target.immediate = false;
+    if (this.replication.status.heldBytes > 0) await this.drain();
+  }
+
+  /** What was chosen each time that the pair went on. */
+  chosen(): Omit<ResyncChosen, 'kind' | 'pairId' | 'epoch'>[] {
+    return this.facts.flatMap((fact) => {
+      if (fact.kind !== 'resync-chosen') return [];
+      const { kind: _kind, pairId: _pairId, epoch: _epoch, ...chosen } = fact;
+      return [chosen];
+    });
+  }
+
   /** Lets everything run that waits for nothing but its turn. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -97,6 +123,7 @@ export class ReplicationBench {
     this.target.behaviour = 'normal';
     this.target.immediate = true;
     this.replication.resumeTap();
+    this.replication.resyncTurn = true;
     while (this.target.pendingPuts > 0) this.target.answer();
     for (let round = 0; round < 4000; round++) {
       await this.tick(round % 50 === 49 ? 1500 : 60);

@@ -3,7 +3,7 @@
 // when the process server has it durably (I2) or its epoch was given up; the oldest waiting set always goes first; bytes on their way
 // never exceed the process server's credit by more than one set.
 import type { ByteCount, SequenceNumber } from '@secondsite/units';
-import type { HeldOff, PositionAnswer, Progress, PutOptions, PutOutcome } from '@secondsite/transport';
+import { endsEpoch, type HeldOff, type PositionAnswer, type Progress, type PutOptions, type PutOutcome } from '@secondsite/transport';
 import type { SealedChangeSet } from '@secondsite/change-set';
 import { Backoff } from './backoff';
 import type { HeldChangeSet } from './change-buffer';
@@ -164,7 +164,7 @@ export class ChangeSetShipper {
     this.#backoff.fail();
     if (passing.has(outcome.code)) return;
     this.#refusals += 1;
-    if (outcome.code !== 'change-set/old-epoch' && this.#refusals < REFUSALS_MAX) return;
+    if (!endsEpoch(outcome.code) && this.#refusals < REFUSALS_MAX) return;
     this.#options.listener.refused({ code: outcome.code, detail: outcome.detail, sequence: item.set.header.sequence });
   }
 

@@ -48,6 +48,17 @@ export class NbdTap implements VolumeTap {
     return this.#device.sizeBytes;
   }
 
+  /** Of a volume whose size was given: not more than that. */
+  get sourceBytes(): ByteCount {
+    return Math.min(this.#settings.sizeBytes ?? Infinity, this.source.currentSize());
+  }
+
+  grow(sizeBytes: ByteCount): void {
+    this.#device.sizeBytes = sizeBytes;
+    this.#nbd.resizeExport(this.#settings.volumeId);
+    this.#nbdTcp?.resizeExport(this.#settings.volumeId);
+  }
+
   get nbdUris(): readonly string[] {
     return this.#nbdUris;
   }

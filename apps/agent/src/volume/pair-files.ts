@@ -8,10 +8,19 @@ import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-const stateSchema = z.object({ resyncRequest: z.int().nonnegative() });
+const stateSchema = z.object({
+  /** The newest resync request that was obeyed; absent for a pair that is new. */
+  resyncRequest: z.int().nonnegative().optional(),
+  /** Everything has to be read, and was not yet. */
+  wholeResync: z.enum(['baseline', 'replica-lost', 'bitmap-lost', 'requested']).optional(),
+  /** How big the volume is; it never shrinks. */
+  volumeBytes: z.int().nonnegative().optional(),
+});
+export type PairState = z.infer<typeof stateSchema>;
 
 export class PairFiles {
   readonly #directory: StorageDirectory;
+  #changing: Promise<void> = Promise.resolve();
 
   private constructor(directory: StorageDirectory) {
     this.#directory = directory;
@@ -27,14 +36,17 @@ export class PairFiles {
     return WriteIntentBitmap.open({ directory: this.#directory, name: `${pairId}.bitmap`, volumeId, volumeBytes });
   }
 
-  /** The newest resync request that was obeyed; undefined for a pair that is new. */
-  async obeyedRequest(pairId: string): Promise<number | undefined> {
+  /** Undefined for a pair that is new, or whose file was lost. */
+  async state(pairId: string): Promise<PairState | undefined> {
     const state = stateSchema.safeParse(await readJsonFile(this.#stateFile(pairId)));
-    return state.success ? state.data.resyncRequest : undefined;
+    return state.success ? state.data : undefined;
   }
 
-  async setObeyedRequest(pairId: string, resyncRequest: number): Promise<void> {
-    await writeJsonAtomically(this.#stateFile(pairId), { resyncRequest });
+  /** Durable when it resolves; one change after the other. */
+  change(pairId: string, change: { readonly [Name in keyof PairState]: PairState[Name] | undefined }): Promise<void> {
+    const done = this.#changing.then(async () => writeJsonAtomically(this.#stateFile(pairId), { ...(await this.state(pairId)), ...change }));
+    this.#changing = done.catch(() => undefined); // The caller sees the failure.
+    return done;
   }
 
   /** Removes the files of all pairs but one; durable on return. */

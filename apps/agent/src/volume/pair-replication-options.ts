@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { SealedChangeSet } from '@secondsite/change-set';
+import type { ResyncCause } from '@secondsite/contracts';
 import type { ByteCount } from '@secondsite/units';
 import type { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import type { BufferBudget } from './buffer-budget';
@@ -9,6 +10,7 @@ import type { StreamClock } from './change-stream';
 import type { ReplicationFact } from './replication-fact';
 import type { ResyncSource } from './resync-source';
 import type { TapWatch } from './tap-watch';
+import type { WholeCause } from './whole-resync';
 
 export interface PairReplicationOptions {
   readonly pairId: string;
@@ -37,4 +39,10 @@ export interface PairReplicationOptions {
   /** How long a set waits for more writes before it is sealed; default 200 ms. */
   readonly lingerMillis?: number;
   readonly windowSets?: number;
+  /** Why the pair starts, when the bitmap does not know it. */
+  readonly startCause?: ResyncCause;
+  /** A resynchronisation of the whole volume that is needed already; default: a baseline, when the bitmap is new. */
+  readonly wholeCause?: WholeCause | undefined;
+  /** Keeps the cause of a resynchronisation of the whole volume over restarts; durable when it resolves. */
+  readonly noteWhole?: (cause: WholeCause | undefined) => Promise<void>;
 }

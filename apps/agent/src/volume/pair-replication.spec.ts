@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { seededRandom } from '@secondsite/durable-storage/testing';
-import type { PositionAnswer } from '@secondsite/transport';
+import { OLD_EPOCH, type PositionAnswer } from '@secondsite/transport';
 import { isOperationError, MIB } from '@secondsite/units';
 import * as fc from 'fast-check';
 import { ReplicationBench } from '../testing/replication-bench';
@@ -88,7 +88,7 @@ describe('replication of a volume', () => {
     await bench.drain();
     expect(bench.target.markers.filter((marker) => marker.kind === 'epoch-started')).toEqual([
       expect.objectContaining({ reason: 'baseline' }),
-      { kind: 'epoch-started', reason: 'agent-crash', volumeBytes: bench.volumeBytes, resyncBytes: MIB },
+      { kind: 'epoch-started', reason: 'agent-crash', volumeBytes: bench.volumeBytes, resyncBytes: MIB, base: { epoch: 1, sequence: 1 } },
     ]);
     bench.target.immediate = true;
     await bench.device.write(5, [pattern(10, 1)], plain);
@@ -97,6 +97,93 @@ describe('replication of a volume', () => {
     await bench.start();
     await bench.drain();
     expect(bench.target.markers.filter((marker) => marker.kind === 'epoch-started').at(-1)).toMatchObject({ reason: 'none', resyncBytes: 0 });
+  });
+
+  it('says what it chose and why, each time that it goes on', async () => {
+    const bench = await started();
+    const { volumeBytes } = bench;
+    await bench.quiet();
+    await bench.device.write(3 * MIB + 5, [pattern(10, 1)], plain);
+    bench.crash(seededRandom(1), { powerLost: false });
+    await bench.start();
+    await bench.drain();
+    bench.target.immediate = true;
+    await bench.replication.stop({ drainMillisMax: 1000, wait: () => bench.settle().then(() => void (bench.millis += 10)) });
+    bench.storage.restore(bench.storage.snapshot());
+    await bench.start();
+    await bench.drain();
+    await bench.quiet();
+    bench.target.refuseNext = { code: OLD_EPOCH, detail: 'set 7 was damaged' };
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    await bench.drain();
+    expect(bench.chosen()).toEqual([
+      { work: 'whole', cause: 'baseline', resyncBytes: 6 * MIB, volumeBytes, detail: undefined },
+      { work: 'regions', cause: 'agent-crash', resyncBytes: MIB, volumeBytes, detail: undefined },
+      { work: 'nothing', cause: 'clean-start', resyncBytes: 0, volumeBytes, detail: undefined },
+      { work: 'regions', cause: 'stream-broken', resyncBytes: MIB, volumeBytes, detail: 'set 7 was damaged' },
+    ]);
+  });
+
+  it('reads everything when the target lost the replica, whether or not the agent was there, and only then', async () => {
+    const bench = await started();
+    await bench.quiet();
+    bench.target.loseReplica();
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    await bench.drain();
+    await bench.quiet();
+    bench.crash(seededRandom(1), { powerLost: true });
+    bench.target.loseReplica();
+    await bench.start();
+    await bench.drain();
+    const whole = { work: 'whole', cause: 'replica-lost', resyncBytes: 6 * MIB };
+    expect(bench.chosen().filter(({ work }) => work === 'whole')).toMatchObject([{ cause: 'baseline' }, whole, whole]);
+    expect(bench.facts.filter((fact) => fact.kind === 'resync-required' && fact.work === 'whole')).toHaveLength(2);
+  });
+
+  it('waits for its turn before the whole volume is read, and where it is when the turn is taken away; what is marked needs none', async () => {
+    const bench = new ReplicationBench({ volumeBytes: 24 * MIB });
+    await bench.fillDisk();
+    await bench.start();
+    bench.target.immediate = true;
+    bench.replication.resyncTurn = false;
+    await bench.device.write(9, [pattern(10, 1)], plain);
+    for (let round = 0; round < 20; round++) await bench.tick(500);
+    expect([bench.target.epoch, bench.replication.status.mode]).toEqual([0, 'resync-required']);
+    bench.replication.resyncTurn = true;
+    while (bench.target.resyncBytes < MIB) await bench.tick(20);
+    bench.replication.resyncTurn = false;
+    for (let round = 0; round < 20; round++) await bench.tick(20);
+    const { resyncBytes } = bench.target;
+    await bench.device.write(4 * MIB, [pattern(10, 2)], plain);
+    for (let round = 0; round < 20; round++) await bench.tick(500);
+    expect(bench.target.resyncBytes).toBe(resyncBytes);
+    expect(bench.replication.status).toMatchObject({ mode: 'data', heldBytes: 0, resync: { totalBytes: 24 * MIB } });
+    bench.replication.resyncTurn = true;
+    await bench.drain();
+    bench.replication.resyncTurn = false;
+    bench.replication.loseTap();
+    await bench.replication.noteMissed([{ offset: 0, length: 1 }]);
+    bench.replication.resumeTap();
+    for (let round = 0; round < 50; round++) await bench.tick(50);
+    expect(bench.replication.status).toMatchObject({ mode: 'data', dirtyBytes: 0 });
+  });
+
+  it('goes on with a baseline after a power cut: what the target has applied and a sweep has unmarked is not read again', async () => {
+    const bench = new ReplicationBench({ volumeBytes: 16 * MIB });
+    await bench.fillDisk();
+    await bench.start();
+    bench.target.immediate = true;
+    while (bench.target.resyncBytes < 6 * MIB) await bench.tick(20);
+    bench.target.behaviour = 'unreachable';
+    await bench.tick(2100);
+    await bench.tick(2100);
+    const applied = bench.target.resyncBytes;
+    bench.crash(seededRandom(1), { powerLost: true });
+    bench.target.behaviour = 'normal';
+    await bench.start();
+    await bench.drain();
+    expect(bench.target.resyncBytes - applied).toBe(16 * MIB - applied);
+    expect(applied).toBeLessThan(16 * MIB);
   });
 
   it('raises the epoch above the receiver when its own is refused as old', async () => {
@@ -228,7 +315,7 @@ type Step =
   | { readonly kind: 'answer'; readonly which: number; readonly count: number }
   | { readonly kind: 'target'; readonly behaviour: 'normal' | 'unreachable' | 'held-off' }
   | { readonly kind: 'crash'; readonly powerLost: boolean; readonly seed: number }
-  | { readonly kind: 'flush' | 'bookmark' | 'resync' | 'drain' | 'tap-lost' | 'tap-back' };
+  | { readonly kind: 'flush' | 'bookmark' | 'resync' | 'drain' | 'tap-lost' | 'tap-back' | 'replica-lost' | 'turn-taken' | 'turn-given' };
 
 type Change = Extract<Step, { readonly fill: number }>;
 
@@ -240,6 +327,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('target' as const), behaviour: fc.constantFrom('normal' as const, 'normal' as const, 'unreachable' as const, 'held-off' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const), powerLost: fc.boolean(), seed: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('flush' as const, 'bookmark' as const, 'resync' as const, 'drain' as const, 'tap-lost' as const, 'tap-back' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('replica-lost' as const, 'turn-taken' as const, 'turn-given' as const) }) },
 );
 
 /** What the history promised about acknowledged writes: kept when the process dies, and when the power goes, if flushed (the disk's own rule). */
@@ -271,6 +359,8 @@ class History {
     if (step.kind === 'drain') return bench.drain();
     if (step.kind === 'tap-lost') return bench.replication.loseTap();
     if (step.kind === 'tap-back') return bench.replication.resumeTap();
+    if (step.kind === 'replica-lost') return bench.target.loseReplica();
+    if (step.kind === 'turn-taken' || step.kind === 'turn-given') return void (bench.replication.resyncTurn = step.kind === 'turn-given');
     if (step.kind === 'resync') return this.#keep(bench.replication.requestResync());
     if (step.kind === 'answer') for (let count = 0; count < step.count; count++) bench.target.answer(step.which % Math.max(1, bench.target.pendingPuts));
     else if (step.kind === 'bookmark') this.#bookmark();

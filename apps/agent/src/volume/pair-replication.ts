@@ -3,9 +3,9 @@
 // Invariants: a range is marked on stable storage before a write reaches it (I1); while capturing, every change of the disk is in the
 // stream in order; while not, its regions are in `toResync`; marked regions that are not in `toResync` are those whose changes stand in
 // the stream of this epoch. Nothing here has a timer: `tick` is called every few milliseconds.
-import { DATA_BYTES_MAX, ENTRY_BYTES, type ResyncReason, type StreamMarker } from '@secondsite/change-set';
+import { DATA_BYTES_MAX, ENTRY_BYTES, type StreamMarker } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
-import type { Progress } from '@secondsite/transport';
+import { type Progress, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import { Backoff } from './backoff';
@@ -13,21 +13,21 @@ import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
 import { ChangeSetHopLog } from './change-set-hop-log';
 import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
 import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
+import { firstEpoch, type Interruption, markerReason, type NewEpoch, type WhyResync } from './interruption';
 import { OverloadPause } from './overload-pause';
+import { PairFacts } from './pair-facts';
 import type { PairReplicationOptions } from './pair-replication-options';
 import { RegionLedger } from './region-ledger';
 import type { BitmapModeReason } from './replication-fact';
 import { type Fault, faultOf, notInDataMode, type ReplicationStatus } from './replication-status';
 import { RegionSweeper, type StreamPosition } from './region-sweeper';
+import { ResyncProgress } from './resync-progress';
 import { ResyncReader } from './resync-reader';
+import { SetSealer } from './set-sealer';
+import { type WholeCause, WholeResync } from './whole-resync';
 
 export type { PairReplicationOptions } from './pair-replication-options';
-export type { ReplicationStatus } from './replication-status';
 
-/** Why the stream takes no writes now. */
-type Interruption = { readonly kind: 'bitmap-mode' } | { readonly kind: 'tap-lost' } | { readonly kind: 'new-epoch'; readonly reason: ResyncReason; step: 'to-raise' | 'raising' | 'raised' };
-
-const HEARTBEAT_MILLIS = 1000;
 const READ_AHEAD_BYTES_MAX = 96 * 1024 * 1024;
 
 export class PairReplication {
@@ -42,12 +42,13 @@ export class PairReplication {
   readonly #sweeper: RegionSweeper;
   readonly #epochBackoff: Backoff;
   readonly #overload: OverloadPause;
+  readonly #whole: WholeResync;
+  readonly #sealer: SetSealer;
+  readonly #facts: PairFacts;
   /** Undefined while capturing. */
   #interruption: Interruption | undefined;
-  #resync: { readonly totalBytes: ByteCount; readonly startedMillis: number } | undefined;
+  #resync: ResyncProgress | undefined;
   #appliedSequence: SequenceNumber = 0;
-  #sealedMillis = 0;
-  #flowControlledMillis = 0;
   #fault: Fault | undefined;
   /** The tap does not see every change: nothing starts until `resumeTap`. */
   #tapLost: boolean;
@@ -62,6 +63,8 @@ export class PairReplication {
     this.#buffer = new ChangeBuffer({ budget: options.budget, dataBytes: options.segmentDataBytes, entriesMax: options.segmentEntriesMax });
     this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
+    this.#sealer = new SetSealer({ ...options, stream: this.#stream, shipper: this.#shipper });
+    this.#facts = new PairFacts({ ...options, epoch: () => this.#stream.epoch });
     this.#ledger = new RegionLedger(options.bitmap);
     this.#ledger.beginEpoch();
     this.#sweeper = new RegionSweeper({
@@ -73,8 +76,10 @@ export class PairReplication {
       mayRead: (bytes) => this.#mayReadAhead(bytes),
       failed: (error) => (this.#fault = faultOf(error, 'source/read-failed')),
     });
-    const { origin } = options.bitmap.recovery;
-    this.#interruption = { kind: 'new-epoch', reason: origin === 'recovered' ? 'agent-crash' : 'baseline', step: 'to-raise' };
+    const isNew = options.bitmap.recovery.origin !== 'recovered';
+    this.#whole = new WholeResync({ cause: options.wholeCause ?? (isNew ? 'baseline' : undefined), note: options.noteWhole ?? (async () => undefined) });
+    this.#interruption = firstEpoch(options.bitmap, [this.#whole.cause, options.startCause]);
+    if (this.#whole.cause !== undefined && this.#whole.cause !== 'baseline') this.#facts.required(this.#interruption, { isWhole: true });
   }
 
   get status(): ReplicationStatus {
@@ -83,13 +88,18 @@ export class PairReplication {
       mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#openBytes,
-      dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resyncProgress(), flowControlled: this.#shipper.flowControlled,
+      dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resync?.reading(this.#ledger.toResyncBytes), flowControlled: this.#shipper.flowControlled,
       fault: this.#fault ?? this.#shipper.fault,
     };
   }
 
   set paused(paused: boolean) {
     this.#shipper.paused = paused;
+  }
+
+  /** False: a resynchronisation of the whole volume waits, before it begins or where it is. */
+  set resyncTurn(hasTurn: boolean) {
+    this.#whole.hasTurn = hasTurn;
   }
 
   /** Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. */
@@ -129,10 +139,7 @@ export class PairReplication {
 
   /** Reads the whole volume again in a new epoch. Resolves when that is decided durably. */
   async requestResync(): Promise<void> {
-    const whole = { offset: 0, length: this.#options.volumeBytes };
-    this.#ledger.miss(whole);
-    await this.#options.bitmap.mark(whole);
-    this.#interrupt({ kind: 'new-epoch', reason: 'target-request', step: 'to-raise' });
+    await this.#markAll(this.#needWhole({ cause: 'requested' }));
   }
 
   /** The tap may miss changes from now on. What was captured before is still shipped; nothing more enters the stream until `resumeTap`. */
@@ -140,7 +147,7 @@ export class PairReplication {
     if (this.#tapLost) return;
     this.#tapLost = true;
     if (!this.#interruption) this.#interrupt({ kind: 'tap-lost' });
-    this.#options.onFact({ kind: 'resync-required', pairId: this.pairId, epoch: this.#stream.epoch, reason: 'tap-interrupted' });
+    this.#facts.required({ cause: 'tap-interrupted' }, { isWhole: this.#whole.cause !== undefined });
   }
 
   /** While the tap is lost: these ranges changed, or may have, without being seen. Durably noted when it resolves. */
@@ -160,7 +167,7 @@ export class PairReplication {
     this.#shipper.pump();
     if (this.#interruption) this.#goOn(this.#interruption);
     this.#reader.pump();
-    if (!this.#interruption) this.#sealByTime();
+    if (!this.#interruption) this.#sealer.tick();
     this.#endResync();
     this.#sweeper.tick(() => this.#streamPosition);
   }
@@ -222,7 +229,7 @@ export class PairReplication {
   #enterBitmapMode(reason: BitmapModeReason): void {
     this.#interrupt({ kind: 'bitmap-mode' });
     this.#overload.begin();
-    this.#options.onFact({ kind: 'bitmap-mode-entered', pairId: this.pairId, epoch: this.#stream.epoch, reason });
+    this.#facts.bitmapModeEntered(reason);
   }
 
   #interrupt(interruption: Interruption): void {
@@ -232,22 +239,51 @@ export class PairReplication {
     if (interruption.kind !== 'new-epoch') return this.#stream.seal();
     this.#shipper.abandon();
     this.#stream.begin(this.#stream.epoch);
-    this.#options.onFact({ kind: 'resync-required', pairId: this.pairId, epoch: this.#stream.epoch, reason: interruption.reason });
+    this.#facts.required(interruption, { isWhole: this.#whole.cause !== undefined });
+  }
+
+  /** Everything is read again in a new epoch, once that is noted durably. */
+  #needWhole(why: WhyResync & { readonly cause: WholeCause }): NewEpoch {
+    const interruption: NewEpoch = { kind: 'new-epoch', ...why, step: 'to-mark' };
+    this.#whole.need(why.cause);
+    this.#ledger.miss(this.#everything);
+    this.#interrupt(interruption);
+    return interruption;
+  }
+
+  /** Throws when it could not be made durable; it is tried again by itself. */
+  async #markAll(interruption: NewEpoch): Promise<void> {
+    interruption.step = 'marking';
+    try {
+      await Promise.all([this.#options.bitmap.mark(this.#everything), this.#whole.keep()]);
+      interruption.step = 'to-raise';
+    } catch (error) {
+      this.#fault = faultOf(error, 'bitmap/not-durable');
+      this.#epochBackoff.fail();
+      interruption.step = 'to-mark';
+      throw error;
+    }
+  }
+
+  get #everything(): ByteRange {
+    return { offset: 0, length: this.#options.volumeBytes };
   }
 
   #goOn(interruption: Interruption): void {
     if (this.#tapLost) return;
     if (interruption.kind === 'tap-lost') this.#resumeStream();
     else if (interruption.kind === 'bitmap-mode') {
-      if (this.#mayLeaveBitmapMode() && this.#resume({ kind: 'resync-started', reason: 'bitmap-mode', resyncBytes: this.#ledger.toResyncBytes })) {
-        this.#options.onFact({ kind: 'bitmap-mode-left', pairId: this.pairId, epoch: this.#stream.epoch, dirtyBytes: this.#ledger.toResyncBytes });
+      if (this.#mayLeaveBitmapMode() && this.#resume({ kind: 'resync-started', reason: 'bitmap-mode', resyncBytes: this.#ledger.toResyncBytes }, { cause: 'bitmap-mode' })) {
+        this.#facts.bitmapModeLeft(this.#ledger.toResyncBytes);
       }
-    } else if (interruption.step === 'raised') this.#startEpoch(interruption.reason);
-    else if (interruption.step === 'to-raise' && this.#epochBackoff.isOver) void this.#raiseEpoch(interruption);
+    } else if (interruption.step === 'raised') this.#startEpoch(interruption);
+    else if (!this.#epochBackoff.isOver) return;
+    else if (interruption.step === 'to-mark') this.#markAll(interruption).catch(() => undefined); // It stands as the fault.
+    else if (interruption.step === 'to-raise' && !this.#whole.waits) void this.#raiseEpoch(interruption);
   }
 
   /** Only the newest interruption begins an epoch: one that is overtaken while it waits has nothing to begin any more. */
-  async #raiseEpoch(interruption: Interruption & { kind: 'new-epoch' }): Promise<void> {
+  async #raiseEpoch(interruption: NewEpoch): Promise<void> {
     const { bitmap, sender } = this.#options;
     interruption.step = 'raising';
     try {
@@ -261,7 +297,7 @@ export class PairReplication {
       this.#epochBackoff.reset();
       this.#fault = undefined;
       interruption.step = 'raised';
-      if (!this.#stopped && !this.#tapLost) this.#startEpoch(interruption.reason);
+      if (!this.#stopped && !this.#tapLost) this.#startEpoch(interruption);
     } catch (error) {
       this.#fault = faultOf(error, 'bitmap/not-durable');
       this.#epochBackoff.fail();
@@ -269,28 +305,30 @@ export class PairReplication {
     }
   }
 
-  #startEpoch(reason: ResyncReason): void {
-    const resyncBytes = this.#ledger.toResyncBytes;
-    this.#resume({ kind: 'epoch-started', reason: resyncBytes === 0 ? 'none' : reason, volumeBytes: this.#options.volumeBytes, resyncBytes });
+  #startEpoch(interruption: NewEpoch): void {
+    const { base, toResyncBytes: resyncBytes } = this.#ledger;
+    const marker = { kind: 'epoch-started', reason: resyncBytes === 0 ? 'none' : markerReason[interruption.cause], volumeBytes: this.#options.volumeBytes, resyncBytes } as const;
+    this.#resume(base ? { ...marker, base } : marker, interruption);
   }
 
   /** The tap is back. When nothing was missed the stream just goes on, also with a resync whose end was not told yet. */
   #resumeStream(): void {
     const resyncBytes = this.#ledger.toResyncBytes;
-    if (resyncBytes === 0) this.#interruption = undefined;
-    else this.#resume({ kind: 'resync-started', reason: 'tap-interrupted', resyncBytes });
+    if (resyncBytes > 0) return void this.#resume({ kind: 'resync-started', reason: 'tap-interrupted', resyncBytes }, { cause: 'tap-interrupted' });
+    this.#interruption = undefined;
+    this.#facts.goesOn({ cause: 'tap-interrupted' }, { isWhole: false, reason: 'none', resyncBytes });
   }
 
   /** Captures again, from this marker on. False while there is no memory. */
-  #resume(marker: StreamMarker & { kind: 'epoch-started' | 'resync-started' }): boolean {
+  #resume(marker: StreamMarker & { kind: 'epoch-started' | 'resync-started' }, why: WhyResync): boolean {
     if (!this.#stream.makeRoom(MARKER_ROOM_BYTES)) return false;
     this.#interruption = undefined;
     this.#stream.appendMarker(marker);
     const { reason, resyncBytes } = marker;
+    this.#facts.goesOn(why, { isWhole: this.#whole.cause !== undefined, reason, resyncBytes });
     if (resyncBytes === 0) return true;
-    this.#resync = { totalBytes: resyncBytes, startedMillis: this.#options.millis() };
+    this.#resync = new ResyncProgress({ millis: this.#options.millis, totalBytes: resyncBytes });
     this.#reader.start();
-    this.#options.onFact({ kind: 'resync-started', pairId: this.pairId, epoch: this.#stream.epoch, reason, resyncBytes, volumeBytes: this.#options.volumeBytes });
     return true;
   }
 
@@ -301,32 +339,20 @@ export class PairReplication {
   }
 
   #mayReadAhead(bytes: ByteCount): boolean {
+    if (this.#whole.waits) return false;
     const { bytesMax } = this.#options.budget;
     return this.#shipper.heldBytes + bytes <= Math.min(READ_AHEAD_BYTES_MAX, bytesMax / 2) && this.#buffer.freeBytes >= bytesMax / 4;
-  }
-
-  /** A set waits for more writes as long as the process server has others to take first. */
-  #sealByTime(): void {
-    const { clock, lingerMillis = 200, millis, tap } = this.#options;
-    if (this.#shipper.waitingSets > 0) return;
-    if (!this.#stream.isEmpty) {
-      if (this.#stream.openMillis >= lingerMillis) this.#stream.seal();
-    } else if (this.#shipper.pendingSets === 0 && millis() - this.#sealedMillis >= HEARTBEAT_MILLIS && this.#stream.makeRoom(MARKER_ROOM_BYTES)) {
-      // A heartbeat says that nothing else was written until then, so its time is one for which the tap is known to have seen everything.
-      if (tap && tap.provenUntil <= clock.last) return;
-      this.#stream.appendMarker({ kind: 'heartbeat' }, tap?.provenUntil);
-      this.#stream.seal();
-    }
   }
 
   #endResync(): void {
     if (!this.#resync || this.#interruption || this.#options.tap?.isProven === false) return;
     if (this.#ledger.toResync.size > 0 || !this.#reader.isIdle || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
+    this.#whole.end().catch((error: unknown) => (this.#fault = faultOf(error, 'pair-state/not-durable')));
     this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
-    this.#options.onFact({ kind: 'resync-read', pairId: this.pairId, epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence });
+    this.#facts.resyncRead(this.#stream.sealedSequence);
   }
 
   /** Undefined between two epochs, when no sequence means anything. */
@@ -336,7 +362,7 @@ export class PairReplication {
   }
 
   #ship(set: HeldChangeSet): void {
-    this.#sealedMillis = this.#options.millis();
+    this.#sealer.sealed();
     this.hops.cut(set.header, this.#options.clock.last);
     this.#shipper.offer(set);
   }
@@ -350,23 +376,23 @@ export class PairReplication {
         if (hops) this.#options.onPassed?.(hops);
       },
       progress: (progress) => this.#progress(progress),
-      flowControl: ({ on, heldBytes }) => this.#flowControl(on, heldBytes),
-      refused: ({ code, detail, sequence }) => {
-        this.#options.onFact({ kind: 'change-set-refused', pairId: this.pairId, epoch: this.#stream.epoch, sequence, code, reason: detail });
-        if (!this.#stopped) this.#interrupt({ kind: 'new-epoch', reason: 'target-request', step: 'to-raise' });
+      flowControl: (change) => this.#facts.flowControl(change),
+      refused: (refusal) => {
+        this.#facts.refused(refusal);
+        if (!this.#stopped) this.#endEpoch(refusal);
       },
     };
   }
 
-  #progress({ appliedEpoch, appliedSequence }: Progress): void {
-    if (appliedEpoch === this.#stream.epoch) this.#appliedSequence = Math.max(this.#appliedSequence, appliedSequence);
+  /** What the stream carried is marked in the bitmap; only a replica that lacks what was applied before needs more. */
+  #endEpoch({ code, detail }: { readonly code: string; readonly detail: string }): void {
+    if (code === REPLICA_LACKS_BASE) this.#needWhole({ cause: 'replica-lost', detail });
+    else this.#interrupt({ kind: 'new-epoch', cause: 'stream-broken', detail, step: 'to-raise' });
   }
 
-  #flowControl(on: boolean, heldBytes: ByteCount): void {
-    const now = this.#options.millis();
-    if (on) this.#options.onFact({ kind: 'flow-control-started', pairId: this.pairId, heldBytes });
-    else this.#options.onFact({ kind: 'flow-control-ended', pairId: this.pairId, seconds: (now - this.#flowControlledMillis) / 1000 });
-    this.#flowControlledMillis = now;
+  #progress({ appliedEpoch, appliedSequence }: Progress): void {
+    this.#ledger.learnHeld({ epoch: appliedEpoch, sequence: appliedSequence });
+    if (appliedEpoch === this.#stream.epoch) this.#appliedSequence = Math.max(this.#appliedSequence, appliedSequence);
   }
 
   async #askApplied(wait: (millis: number) => Promise<void>): Promise<void> {
@@ -377,13 +403,5 @@ export class PairReplication {
 
   #timeLimit(millis: number): AbortSignal {
     return this.#options.timeLimit?.(millis) ?? AbortSignal.timeout(millis);
-  }
-
-  #resyncProgress(): ReplicationStatus['resync'] {
-    if (!this.#resync) return undefined;
-    const { totalBytes, startedMillis } = this.#resync;
-    const doneBytes = Math.max(0, totalBytes - this.#ledger.toResyncBytes);
-    const seconds = (this.#options.millis() - startedMillis) / 1000;
-    return { doneBytes, totalBytes, ...(doneBytes > 0 ? { finishSeconds: (seconds / doneBytes) * (totalBytes - doneBytes) } : {}) };
   }
 }

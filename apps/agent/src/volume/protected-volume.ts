@@ -4,7 +4,8 @@
 import { clientTlsOptions } from '@secondsite/certificates';
 import { clockMicros } from '@secondsite/disk-files';
 import { ChangeSetClient } from '@secondsite/transport';
-import { OperationError, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
+import type { ByteRange, WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -19,6 +20,7 @@ import { prepareChangeSet } from './prepare-change-set';
 import type { ReplicationFact } from './replication-fact';
 import { StreamTimes } from './stream-times';
 import type { VolumeTap } from './volume-tap';
+import type { WholeCause } from './whole-resync';
 import type { Credentials, CutReply, CutRequest, PairSettings, VolumeEnvironment, VolumeSettings, VolumeStatus } from './volume-thread';
 
 export interface VolumeListener {
@@ -34,6 +36,7 @@ interface Protection {
 }
 
 const TICK_MILLIS = 20;
+const SIZE_MILLIS = 1000;
 /** Writes never wait longer than this, whatever became of the one who asked. */
 const HOLD_MILLIS_MAX = 500;
 const millis = () => performance.now();
@@ -46,6 +49,9 @@ export class ProtectedVolume {
   readonly #times = new StreamTimes(clockMicros);
   readonly #budget: BufferBudget;
   readonly #ticker: NodeJS.Timeout;
+  readonly #sizeTimer: NodeJS.Timeout;
+  /** The source has become so small; undefined when it is not smaller than the volume. */
+  #shrunkTo: ByteCount | undefined;
   #settings: VolumeSettings;
   #credentials: Credentials | undefined;
   #pair: PairSettings | undefined;
@@ -66,6 +72,7 @@ export class ProtectedVolume {
     this.#files = parts.files;
     this.#budget = new BufferBudget(parts.environment.budget);
     this.#ticker = setInterval(() => this.#protection?.replication.tick(), TICK_MILLIS);
+    this.#sizeTimer = setInterval(() => void this.#followSize(), SIZE_MILLIS);
   }
 
   /** Opens the tap, protects the volume when the settings say so, and takes its changes. Throws OperationError `storage/…` when the disk cannot be used. */
@@ -84,9 +91,7 @@ export class ProtectedVolume {
 
   /** Obeys changed settings (tap and size cannot change); one call after the other. */
   configure(settings: VolumeSettings): Promise<void> {
-    const done = this.#configuring.then(() => this.#configure(settings));
-    this.#configuring = done.catch(() => undefined); // The caller sees the failure and repeats.
-    return done;
+    return this.#inTurn(() => this.#configure(settings));
   }
 
   hold(): TimeMicros {
@@ -157,6 +162,8 @@ export class ProtectedVolume {
     this.release();
     await this.#tap.endChanges();
     clearInterval(this.#ticker);
+    clearInterval(this.#sizeTimer);
+    await this.#configuring;
     await this.#unprotect({ drainMillisMax });
     await this.#tap.close();
   }
@@ -175,14 +182,66 @@ export class ProtectedVolume {
     if (this.#protection && pair) await this.#alter(this.#protection.replication, pair);
   }
 
-  /** Writes wait meanwhile, so that none of them is missing in the bitmap that is kept. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#configuring.then(work);
+    this.#configuring = done.catch(() => undefined); // The caller sees the failure and repeats.
+    return done;
+  }
+
   async #changeProtection(pair: PairSettings | undefined): Promise<void> {
-    this.#changing = true;
-    this.#tap.hold();
-    try {
+    await this.#whileHeld(async () => {
       await this.#unprotect({ drainMillisMax: 0 });
       await this.#files.keepOnly(pair?.pairId);
       if (pair) await this.#protect(pair);
+    });
+  }
+
+  /**
+   * A source that grew takes the volume with it: a new epoch brings the new part. One that shrank does not: the volume keeps its size, and what is
+   * missing reads as zeros, for nobody can say that this is wanted.
+   */
+  async #followSize(): Promise<void> {
+    try {
+      const { sourceBytes } = this.#tap;
+      if (sourceBytes > this.#tap.sizeBytes) await this.#inTurn(() => this.#grow(sourceBytes));
+      await this.#followShrinking(sourceBytes < this.#tap.sizeBytes ? sourceBytes : undefined);
+    } catch (error) {
+      if (!isOperationError(error)) throw error; // A disk that cannot be asked or a bitmap that cannot be written: it is tried again.
+    }
+  }
+
+  async #grow(sizeBytes: ByteCount): Promise<void> {
+    if (sizeBytes > this.#tap.sizeBytes) await this.#protectAnew({ before: () => this.#tap.grow?.(sizeBytes) });
+  }
+
+  /** What the source lacked for a while may come back as something else, unseen by the tap. */
+  async #followShrinking(sourceBytes: ByteCount | undefined): Promise<void> {
+    const pairId = this.#protection?.replication.pairId;
+    const shrunkTo = this.#shrunkTo;
+    if (pairId === undefined || sourceBytes === shrunkTo) return;
+    this.#shrunkTo = sourceBytes;
+    const volumeBytes = this.#tap.sizeBytes;
+    if (sourceBytes !== undefined) this.#listener.fact({ kind: 'volume-shrunk', pairId, volumeBytes, sourceBytes });
+    if (shrunkTo !== undefined) await this.#inTurn(() => this.#protectAnew({ missed: { offset: Number(shrunkTo), length: volumeBytes - shrunkTo } }));
+    if (sourceBytes === undefined) this.#listener.fact({ kind: 'volume-restored', pairId, volumeBytes });
+  }
+
+  /** Begins a new epoch, with what was not seen by the tap marked. */
+  #protectAnew({ before, missed }: { readonly before?: () => void; readonly missed?: ByteRange }): Promise<void> {
+    const pair = this.#pair;
+    return this.#whileHeld(async () => {
+      await this.#unprotect({ drainMillisMax: 0 });
+      before?.();
+      if (pair) await this.#protect(pair, missed);
+    });
+  }
+
+  /** Writes wait meanwhile, so that none of them is missing in the bitmap that is kept. */
+  async #whileHeld(change: () => Promise<void>): Promise<void> {
+    this.#changing = true;
+    this.#tap.hold();
+    try {
+      await change();
     } catch (error) {
       await this.#files.keepOnly(undefined); // Writes are not watched from here on. If even this fails they stay held.
       this.#letGo();
@@ -196,16 +255,20 @@ export class ProtectedVolume {
     if (this.#heldSince === undefined) this.#tap.release();
   }
 
-  async #alter(replication: PairReplication, { pairId, paused, resyncRequest }: PairSettings): Promise<void> {
+  /** A request is obeyed when the pair has its turn; until then it stays in sync. */
+  async #alter(replication: PairReplication, { pairId, paused, resyncRequest, resyncTurn }: PairSettings): Promise<void> {
     replication.paused = paused;
-    const obeyed = await this.#files.obeyedRequest(pairId);
-    if (obeyed === resyncRequest) return;
+    replication.resyncTurn = resyncTurn;
+    const obeyed = (await this.#files.state(pairId))?.resyncRequest;
+    if (obeyed === resyncRequest || (obeyed !== undefined && !resyncTurn)) return;
     if (obeyed !== undefined) await replication.requestResync();
-    await this.#files.setObeyedRequest(pairId, resyncRequest);
+    await this.#files.change(pairId, { resyncRequest });
   }
 
-  async #protect({ pairId, processServerUrl, paused }: PairSettings): Promise<void> {
-    const bitmap = await this.#files.openBitmap({ pairId, volumeId: this.#settings.volumeId, volumeBytes: this.#tap.sizeBytes });
+  async #protect({ pairId, processServerUrl, paused, resyncTurn }: PairSettings, missed?: ByteRange): Promise<void> {
+    const bitmap = await this.#openBitmap(pairId);
+    const wholeCause = await this.#wholeCause(pairId, bitmap);
+    if (missed) await bitmap.mark(missed);
     const tls = this.#credentials && processServerTls(this.#credentials);
     const client = new ChangeSetClient({ url: processServerUrl, connectionsMax: 6, ...(tls ? { tls } : {}) });
     const replication = new PairReplication({
@@ -216,10 +279,34 @@ export class ProtectedVolume {
       onPassed: (hops) => this.#passed(pairId, hops),
       newTraceparent: () => newTraceparent(this.#environment.traceRatio),
       prepare: (set) => prepareChangeSet(set, this.#pair ?? { compression: 'none', folding: false }),
+      wholeCause,
+      ...(missed ? { startCause: 'tap-interrupted' as const } : {}),
+      noteWhole: (wholeResync) => this.#files.change(pairId, { wholeResync }),
     });
     replication.paused = paused;
+    replication.resyncTurn = resyncTurn;
     this.#protection = { replication, client };
     this.#tap.replication = replication;
+  }
+
+  async #openBitmap(pairId: string): Promise<WriteIntentBitmap> {
+    const known = (await this.#files.state(pairId))?.volumeBytes ?? 0;
+    if (known > this.#tap.sizeBytes) this.#tap.grow?.(known);
+    const volumeBytes = this.#tap.sizeBytes;
+    const bitmap = await this.#files.openBitmap({ pairId, volumeId: this.#settings.volumeId, volumeBytes });
+    if (known !== volumeBytes) await this.#files.change(pairId, { volumeBytes });
+    const { grownFrom } = bitmap.recovery;
+    if (grownFrom !== undefined) this.#listener.fact({ kind: 'volume-grown', pairId, fromBytes: grownFrom, toBytes: volumeBytes });
+    return bitmap;
+  }
+
+  /** Why everything has to be read, if it has; kept durably before the bitmap is used, which does not know whether it is the pair's first. */
+  async #wholeCause(pairId: string, { recovery }: WriteIntentBitmap): Promise<WholeCause | undefined> {
+    const state = await this.#files.state(pairId);
+    if (recovery.origin === 'recovered') return state?.wholeResync;
+    const wholeResync = state?.resyncRequest === undefined ? 'baseline' : 'bitmap-lost';
+    await this.#files.change(pairId, { wholeResync });
+    return wholeResync;
   }
 
   async #unprotect({ drainMillisMax }: { readonly drainMillisMax: number }): Promise<void> {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which regions still have to be read for a resync, and since which change set each marked region is quiet. A region's bit in the
 // write-intent bitmap is cleared only when nothing of it is on its way any more.
-import type { ByteCount, SequenceNumber } from '@secondsite/units';
+import type { StreamBase } from '@secondsite/change-set';
+import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
 import { type ByteRange, RegionSet, type WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 
 export class RegionLedger {
@@ -11,6 +12,8 @@ export class RegionLedger {
   /** Per region: the newest change set of this epoch with something of it, and the newest with a write; 0: none. */
   readonly #touchedBy: Float64Array;
   readonly #writtenBy: Float64Array;
+  /** The furthest place that the replica was ever said to hold durably. */
+  #held: StreamBase | undefined;
   /** Newest set at the last two quiet marks; what was not written since the older one is quiet. */
   #quietMarks: readonly [older: SequenceNumber, newer: SequenceNumber] = [0, 0];
 
@@ -19,10 +22,23 @@ export class RegionLedger {
     this.toResync = new RegionSet(bitmap.regionCount);
     this.#touchedBy = new Float64Array(bitmap.regionCount);
     this.#writtenBy = new Float64Array(bitmap.regionCount);
+    // What is not marked was applied at the target once, so that it holds the beginning of the stream at least.
+    if (bitmap.markedRegions < bitmap.regionCount) this.#held = { epoch: 1, sequence: 1 };
   }
 
   get toResyncBytes(): ByteCount {
     return this.toResync.size * this.#bitmap.regionBytes;
+  }
+
+  /** What a new epoch builds on that brings `toResync`; undefined when that is everything. */
+  get base(): StreamBase | undefined {
+    return this.toResync.size === this.toResync.regionCount ? undefined : this.#held;
+  }
+
+  /** The replica holds everything up to this place durably; a place before one that is known changes nothing. */
+  learnHeld({ epoch, sequence }: { readonly epoch: Epoch; readonly sequence: SequenceNumber }): void {
+    const known = this.#held ?? { epoch: 0, sequence: 0 };
+    if (epoch > known.epoch || (epoch === known.epoch && sequence > known.sequence)) this.#held = { epoch, sequence };
   }
 
   /** The application changed a range, and that stands in the change set of this sequence. */

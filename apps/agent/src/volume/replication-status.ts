@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ByteCount, type Epoch, isOperationError, OperationError, type SequenceNumber, type TimeMicros } from '@secondsite/units';
+import type { ResyncReading } from './resync-progress';
 
 export interface ReplicationStatus {
   readonly mode: 'data' | 'bitmap' | 'resync-required';
@@ -8,7 +9,7 @@ export interface ReplicationStatus {
   readonly lastWriteTime: TimeMicros;
   readonly heldBytes: ByteCount;
   readonly dirtyBytes: ByteCount;
-  readonly resync: { readonly doneBytes: ByteCount; readonly totalBytes: ByteCount; readonly finishSeconds?: number } | undefined;
+  readonly resync: ResyncReading | undefined;
   readonly flowControlled: boolean;
   readonly fault: Fault | undefined;
 }

@@ -11,7 +11,7 @@ const ZERO_STEP_BYTES = 4 * 1024 * 1024;
 const zeros = Buffer.alloc(ZERO_STEP_BYTES);
 
 export class VolumeDevice implements BlockDevice {
-  readonly sizeBytes: ByteCount;
+  sizeBytes: ByteCount;
   readonly readOnly = false;
   /** Counters since the start. */
   writes = 0;

@@ -8,6 +8,8 @@ import type { Credentials } from './volume-thread';
 /** Port: how the changes of a volume are seen, and where its content is read. Owned by one ProtectedVolume. */
 export interface VolumeTap {
   readonly sizeBytes: ByteCount;
+  /** So many bytes its source has now. */
+  readonly sourceBytes: ByteCount;
   readonly source: ResyncSource;
   /** Only of a tap that can be interrupted. */
   readonly watch?: TapWatch;
@@ -21,6 +23,8 @@ export interface VolumeTap {
   /** Changes that come from now on wait for `release`. */
   hold(): void;
   release(): void;
+  /** The volume has so many bytes from now on, at least as many as before; connections that there are keep what they were told. Not of every tap. */
+  grow?(sizeBytes: ByteCount): void;
   /** Takes changes from now on. */
   start(): Promise<void>;
   /** New connections use a renewed certificate. */

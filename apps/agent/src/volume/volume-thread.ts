@@ -6,8 +6,8 @@ import type { ThreadContract } from '@secondsite/thread-host';
 import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 import type { MissedChanges, MirrorPulse } from '../qemu-tap/mirror-messages';
 import type { ChangeSetHops } from './change-set-hop-log';
-import type { ReplicationStatus } from './pair-replication';
 import type { ReplicationFact } from './replication-fact';
+import type { ReplicationStatus } from './replication-status';
 
 export type Credentials = Pick<ComponentIdentity, 'certificatePem' | 'keyPem' | 'caPem' | 'tenantId'>;
 
@@ -19,6 +19,7 @@ export interface PairSettings {
   readonly folding: boolean;
   /** See AgentPair.resyncRequest. */
   readonly resyncRequest: number;
+  readonly resyncTurn: boolean;
 }
 
 /** Where a volume is and what the agent shall do with it. */

@@ -3,7 +3,7 @@ import { type Plan, restRoutes } from '@secondsite/contracts';
 import type { Command } from 'commander';
 import { type CliContext, connect, show, usageError } from '../cli-context';
 import { humanBytes, humanSeconds, parseBytes, parseSeconds, table } from '../output';
-import { pairRows, pairHeader } from './status-view';
+import { pairHeader, pairRows, resyncLines } from './status-view';
 
 interface CreateOptions {
   readonly volume: string[];
@@ -58,10 +58,12 @@ function addCreate(plan: Command, context: CliContext): void {
 function addQueries(plan: Command, context: CliContext): void {
   plan
     .command('status <name>')
-    .description('stage, RPO and data in transit of each volume')
+    .description('stage, RPO and data in transit of each volume, and what it last chose to read again and why')
     .action(async (name: string, _options: object, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.getPlanStatus, { path: { plan: name } });
-      show(context, command, { value, human: (status) => `${describe(status)}, RPO ${humanSeconds(status.rpoSeconds)}\n${table(pairHeader, pairRows(status.pairs))}` });
+      const human = (status: typeof value): string =>
+        [`${describe(status)}, RPO ${humanSeconds(status.rpoSeconds)}`, table(pairHeader, pairRows(status.pairs)), ...resyncLines(status.pairs)].join('\n');
+      show(context, command, { value, human });
     });
   plan
     .command('list')

@@ -5,9 +5,20 @@ import { type Cell, humanBytes, humanSeconds, table } from '../output';
 export const pairHeader = ['VOLUME', 'PLAN', 'STAGE', 'PROGRESS', 'RPO', 'RATE', 'SAVED', 'IN TRANSIT', 'WAITS AT', 'FLAGS'];
 
 function progressOf(pair: PairStatus): string {
-  if (!pair.progress) return '–';
-  const finish = pair.progress.finishSeconds === undefined ? '' : `, ${humanSeconds(pair.progress.finishSeconds)} left`;
-  return `${pair.progress.percent.toFixed(0)} %${finish}`;
+  const place = pair.resyncWait?.place === undefined ? [] : [`place ${pair.resyncWait.place}`];
+  if (!pair.progress) return place[0] ?? '–';
+  const { percent, bytesPerSecond, finishSeconds } = pair.progress;
+  const rate = bytesPerSecond === undefined ? [] : [`${humanBytes(bytesPerSecond)}/s`];
+  const finish = finishSeconds === undefined ? [] : [`${humanSeconds(finishSeconds)} left`];
+  return [`${percent.toFixed(0)} %`, ...rate, ...finish, ...place].join(', ');
+}
+
+/** A line for each pair that waits, and for each that said what it chose after an interruption. */
+export function resyncLines(pairs: readonly PairStatus[]): string[] {
+  return pairs.flatMap(({ volumeName, resyncWait, lastResync }) => [
+    ...(resyncWait ? [`${volumeName}: ${resyncWait.words}`] : []),
+    ...(lastResync ? [`${volumeName} since ${lastResync.at}: ${lastResync.words}`] : []),
+  ]);
 }
 
 export function pairRows(pairs: readonly PairStatus[]): Cell[][] {
@@ -22,5 +33,7 @@ export function pairRows(pairs: readonly PairStatus[]): Cell[][] {
 export function statusScreen(status: ClusterStatus): string {
   const components = table(['COMPONENT', 'ROLE', 'STATE', 'PAIRS'], status.components.map((row) => [row.name, row.role, row.state, row.pairCount]));
   const alarms = status.alarms.length === 0 ? 'no alarms' : status.alarms.map((alarm) => `ALARM since ${alarm.since}: ${alarm.words}`).join('\n');
-  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n\n${alarms}`;
+  const { atOnce, going, waiting } = status.resyncs;
+  const resyncs = going + waiting === 0 ? '' : `${going} of at most ${atOnce} at once read their whole volume, ${waiting} wait\n\n`;
+  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n\n${resyncs}${alarms}`;
 }

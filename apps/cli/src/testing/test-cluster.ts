@@ -12,7 +12,7 @@ import { NbdClient } from '@secondsite/nbd';
 import { ApiClient } from '../api-client';
 import { findEndpoint } from '../cluster-file';
 import { readConfig } from '../config';
-import { heldFile, type ServiceName } from '../local-cluster/cluster-layout';
+import { heldFile, serviceFolder, type ServiceName } from '../local-cluster/cluster-layout';
 
 const cliFile = join(__dirname, '..', '..', 'dist', 'main.js');
 
@@ -135,6 +135,11 @@ export class TestCluster {
       rmSync(held, { force: true });
       await waitFor(`${name} to be started again`, 60, async () => (await this.#find(name)).pid !== before.pid);
     }
+  }
+
+  /** Where a part keeps its data. */
+  folderOf(name: ServiceName): string {
+    return serviceFolder(this.#home, name);
   }
 
   /** Every value of a metric of one part, by its labels as they are printed. */

@@ -11,11 +11,13 @@ import type { LiveStatus } from '../live/live-status';
 import type { Directory } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
 import { livePairs } from '../read-models/find';
+import type { ResyncQueue } from '../resync/resync-queue';
 
 export interface DesiredStatePublisherParts {
   readonly bus: MessageBus;
   readonly directories: DirectoryCache;
   readonly live: LiveStatus;
+  readonly queue: ResyncQueue;
   readonly logger: Logger;
   readonly retryMillis?: number;
   readonly checkMillis?: number;
@@ -68,7 +70,7 @@ export class DesiredStatePublisher {
 
   async #publish(): Promise<void> {
     const directory = await this.parts.directories.load();
-    const sources = desiredStateSources(directory, this.parts.live);
+    const sources = desiredStateSources(directory, this.parts);
     for (const { componentId, role } of directory.components) await this.#put({ componentId, role, sources });
   }
 
@@ -81,7 +83,7 @@ export class DesiredStatePublisher {
 }
 
 /** Addresses that components say now win over those they registered with. */
-export function desiredStateSources(directory: Directory, live: Pick<LiveStatus, 'url'>): DesiredStateSources {
+export function desiredStateSources(directory: Directory, { live, queue }: { readonly live: Pick<LiveStatus, 'url'>; readonly queue: ResyncQueue }): DesiredStateSources {
   const addresses = directory.components.flatMap(({ componentId, url }): [string, string][] => {
     const known = live.url(componentId) ?? url;
     return known === undefined ? [] : [[componentId, known]];
@@ -91,6 +93,7 @@ export function desiredStateSources(directory: Directory, live: Pick<LiveStatus,
     plans: new Map(directory.plans.filter((plan) => plan.state !== 'removed').map((plan) => [plan.planId, { ...plan, paused: plan.state === 'paused' }])),
     pairs: livePairs(directory),
     removedPairs: directory.pairs.filter((pair) => pair.state === 'removed'),
+    turns: queue.turns(directory),
     urls: new Map(addresses),
     priorities: new Map(directory.hosts.map(({ hostId, priority }) => [hostId, priority])),
     bandwidths: new Map(directory.components.flatMap(({ componentId, bandwidth }) => (bandwidth ? [[componentId, bandwidth] as const] : []))),

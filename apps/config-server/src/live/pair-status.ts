@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PairStatus } from '@secondsite/contracts';
-import { dataInTransit, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, rpoSeconds } from '@secondsite/protection';
+import {
+  dataInTransit, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, rpoSeconds,
+} from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { PairRow } from '../read-models/directory';
+import { waitInWords } from '../resync/resync-queue';
 
 export interface PairScene {
   readonly pair: PairRow;
@@ -10,6 +13,7 @@ export interface PairScene {
   readonly paused: boolean;
   readonly hostName: string;
   readonly readings: PairReadings;
+  readonly turn: ResyncTurn | undefined;
   readonly now: TimeMicros;
 }
 
@@ -20,7 +24,7 @@ export function pairStatus(scene: PairScene): PairStatus {
   return {
     pairId: pair.pairId, planId: pair.planId, planName: scene.planName, volumeId: pair.volumeId, volumeName: pair.volumeName, hostId: pair.hostId,
     hostName: scene.hostName, processServerId: pair.processServerId, masterTargetId: pair.masterTargetId,
-    stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene),
+    stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene), ...resyncWait(scene), ...lastResync(scene),
     rpoSeconds: rpoSeconds(masterTarget, now), green: masterTarget?.green ?? false, dataInTransit: dataInTransit(readings, now),
     writesPerSecond: agent?.writesPerSecond ?? 0, bytesPerSecond: agent?.bytesPerSecond ?? 0,
     epoch: Math.max(pair.epoch, agent?.epoch ?? 0, masterTarget?.epoch ?? 0),
@@ -34,8 +38,9 @@ export function pairStatus(scene: PairScene): PairStatus {
   };
 }
 
-/** The target knows first; a pair that has not sent anything is queued, whatever stage the target would begin with. */
+/** The target knows first; a pair that has not sent anything is queued, whatever stage the target would begin with, and so is one that has to begin anew. */
 function liveStage(pair: PairRow, target: MasterTargetReading | undefined): PairStage {
+  if (pair.requiredWork === 'whole') return 'queued';
   const known = pair.state === 'absent' || pair.state === 'removed' ? 'queued' : pair.state;
   return target && target.epoch > 0 && target.epoch >= pair.epoch ? target.stage : known;
 }
@@ -45,7 +50,7 @@ function flags({ pair, paused, readings: { agent } }: PairScene): PairStatus['fl
     ['paused', paused],
     ['flow-controlled', agent ? agent.flowControlled : pair.flowControlled],
     ['bitmap-mode', !paused && (agent ? agent.mode === 'bitmap' : pair.bitmapMode)],
-    ['resync-required', agent?.mode === 'resync-required' || pair.resyncRequiredSince !== undefined],
+    ['resync-required', (agent?.mode === 'resync-required' && pair.state !== 'queued') || pair.resyncRequiredSince !== undefined],
     ['stalled', !paused && pair.stalledSince !== undefined],
   ];
   return on.filter(([, isOn]) => isOn).map(([flag]) => flag);
@@ -53,9 +58,19 @@ function flags({ pair, paused, readings: { agent } }: PairScene): PairStatus['fl
 
 function progress({ readings: { agent } }: PairScene): Pick<PairStatus, 'progress'> {
   if (!agent?.resync) return {};
-  const { doneBytes, totalBytes, finishSeconds } = agent.resync;
+  const { doneBytes, totalBytes, finishSeconds, bytesPerSecond } = agent.resync;
   const percent = totalBytes === 0 ? 100 : Math.min(100, Math.floor((doneBytes / totalBytes) * 1000) / 10);
-  return { progress: { doneBytes, totalBytes, percent, ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+  return { progress: { doneBytes, totalBytes, percent, ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }), ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+}
+
+function resyncWait({ turn }: PairScene): Pick<PairStatus, 'resyncWait'> {
+  const words = waitInWords(turn);
+  if (words === undefined) return {};
+  return { resyncWait: { words, ...(turn?.kind === 'queued' ? { place: turn.place } : {}) } };
+}
+
+function lastResync({ pair: { lastResync: chosen } }: PairScene): Pick<PairStatus, 'lastResync'> {
+  return chosen ? { lastResync: { ...chosen, words: resyncWords(chosen) } } : {};
 }
 
 function sent(processServer: ProcessServerReading | undefined): Pick<PairStatus, 'sent'> {

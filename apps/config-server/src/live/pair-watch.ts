@@ -3,7 +3,7 @@
  * Looks at every pair once a second, and at the addresses of components. Raises and takes back the stall alarm, and corrects the recorded stage from what the target shows when
  * a report was lost: only after it differed for a while, for reports and telemetry overtake each other.
  */
-import { detectStall, isSilent, pairDecider, type PairReadings, type StallPlace } from '@secondsite/protection';
+import { detectStall, isSilent, pairDecider, type PairReadings, type ResyncTurn, type StallPlace } from '@secondsite/protection';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import type { Logger } from 'pino';
 import type { CommandRunner } from '../commands/command-runner';
@@ -12,6 +12,7 @@ import type { ComponentAddresses } from '../component-events/component-addresses
 import type { Directory, PairRow } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
 import { livePairs } from '../read-models/find';
+import type { ResyncQueue } from '../resync/resync-queue';
 import type { ServerClock } from '../server-clock';
 import type { LiveStatus } from './live-status';
 
@@ -23,6 +24,7 @@ export interface PairWatchParts {
   readonly clock: ServerClock;
   readonly logger: Logger;
   readonly stallSeconds: number;
+  readonly queue: ResyncQueue;
 }
 
 const differenceMicrosMin = 2_000_000;
@@ -30,6 +32,8 @@ const watch = { actor: { kind: 'system', id: 'pair-watch' } } as const;
 
 export class PairWatch {
   readonly #differsSince = new Map<string, TimeMicros>();
+  /** Since when pairs that have to read their whole volume may do so, as far as was seen here. */
+  readonly #goingSince = new Map<string, TimeMicros>();
   readonly #timer: NodeJS.Timeout;
   #looking: Promise<void> | undefined;
 
@@ -53,27 +57,37 @@ export class PairWatch {
     const directory = await this.parts.directories.load();
     await this.parts.addresses.keep(directory);
     const pairs = livePairs(directory);
+    const turns = this.parts.queue.turns(directory);
     for (const pair of pairs) {
-      await this.#judgeStall(pair, directory);
+      await this.#judgeStall(pair, { directory, turn: turns.get(pair.pairId) });
       await this.#correctStage(pair);
     }
     const known = new Set(pairs.map((pair) => pair.pairId));
     for (const pairId of this.#differsSince.keys()) if (!known.has(pairId)) this.#differsSince.delete(pairId);
+    for (const pairId of this.#goingSince.keys()) if (turns.get(pairId)?.kind !== 'go') this.#goingSince.delete(pairId);
   }
 
-  async #judgeStall(pair: PairRow, directory: Directory): Promise<void> {
+  /** A pair that waits for its turn does not move on, and need not. */
+  async #judgeStall(pair: PairRow, { directory, turn }: { readonly directory: Directory; readonly turn: ResyncTurn | undefined }): Promise<void> {
     const { live, clock, commands, stallSeconds } = this.parts;
     const plan = directory.plans.find((one) => one.planId === pair.planId);
     const readings = live.readings(pair);
-    const progressAt = live.progressAt(pair.pairId, microsFromIso(pair.createdAt) ?? 0);
     const stage = pair.state === 'absent' || pair.state === 'removed' ? 'queued' : pair.state;
     const now = clock.now();
-    const answer = detectStall({ stage, paused: plan?.state === 'paused', readings, progressAt, now, thresholdSeconds: stallSeconds });
+    const waits = plan?.state === 'paused' || (turn !== undefined && turn.kind !== 'go');
+    const progressAt = Math.max(live.progressAt(pair.pairId, microsFromIso(pair.createdAt) ?? 0), turn?.kind === 'go' ? this.#turnAt(pair.pairId, now) : 0);
+    const answer = detectStall({ stage, paused: waits, readings, progressAt, now, thresholdSeconds: stallSeconds });
     if (answer.stalled === (pair.stalledSince !== undefined)) return;
     const coveredTime = readings.masterTarget?.coveredTime;
     if (!answer.stalled && coveredTime === undefined) return;
     const judge = { kind: 'judge-stall', answer, waitsAt: stallPlace(readings, now), coveredTime } as const;
     await commands.run(watch, (unit) => unit.decide({ decider: pairDecider, streamId: streams.pair(pair.pairId) }, judge));
+  }
+
+  #turnAt(pairId: string, now: TimeMicros): TimeMicros {
+    const since = this.#goingSince.get(pairId) ?? now;
+    this.#goingSince.set(pairId, since);
+    return since;
   }
 
   async #correctStage(pair: PairRow): Promise<void> {

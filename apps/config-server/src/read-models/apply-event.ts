@@ -3,6 +3,7 @@ import type { CurrentEvent } from '@secondsite/contracts';
 import type { Projection } from '@secondsite/event-store';
 import { nextState, pairGraph, type PairState, type PairStep } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
+import { chooseResync, endRequirement, endWholeResync, requestResync, requireResync } from './apply-resync-event';
 
 /** The read models, in the order in which they are built again. Each is brought forward inside the transaction that appends an event. */
 export const readModels: readonly Projection[] = [
@@ -101,6 +102,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
     case 'secondsite.protection.pair-created.v1':
       await createPair(event, manager);
       break;
+    case 'secondsite.protection.resync-requested.v1':
+      await requestResync(event, manager);
+      break;
     case 'secondsite.protection.pair-removed.v1':
       await stepPair({ pairId: event.data.pairId, step: 'removed' }, manager);
       await manager.query('update rm_pairs set delete_data = $2 where pair_id = $1', [event.data.pairId, event.data.deleteData]);
@@ -123,8 +127,8 @@ async function setPlanState(change: { readonly planId: string; readonly state: s
 async function createPair(event: Extract<CurrentEvent, { type: 'secondsite.protection.pair-created.v1' }>, manager: EntityManager): Promise<void> {
   const { pairId, planId, volumeId, volumeName, hostId, processServerId, masterTargetId, sizeBytes } = event.data;
   await manager.query(
-    `insert into rm_pairs (pair_id, plan_id, volume_id, volume_name, host_id, process_server_id, master_target_id, size_bytes, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    `insert into rm_pairs (pair_id, plan_id, volume_id, volume_name, host_id, process_server_id, master_target_id, size_bytes, created_at, whole_since)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
     [pairId, planId, volumeId, volumeName, hostId, processServerId, masterTargetId, sizeBytes, event.time],
   );
 }
@@ -132,14 +136,16 @@ async function createPair(event: Extract<CurrentEvent, { type: 'secondsite.prote
 async function applyReplicationEvent(event: CurrentEvent, manager: EntityManager): Promise<void> {
   switch (event.type) {
     case 'secondsite.replication.resync-started.v1':
-      await manager.query('update rm_pairs set resync_required_since = null, resync_reason = null where pair_id = $1', [event.data.pairId]);
+      await endRequirement(event.data.pairId, manager);
       await stepPair({ pairId: event.data.pairId, step: 'resync-started', epoch: event.data.epoch }, manager);
       break;
     case 'secondsite.replication.resync-read.v1':
       await stepPair({ pairId: event.data.pairId, step: 'resync-read', epoch: event.data.epoch }, manager);
+      await endWholeResync(event.data.pairId, manager);
       break;
     case 'secondsite.replication.differential-sync-reached.v1':
       await stepPair({ pairId: event.data.pairId, step: 'differential-sync-reached', epoch: event.data.epoch }, manager);
+      await endWholeResync(event.data.pairId, manager);
       break;
     case 'secondsite.replication.bitmap-mode-entered.v1':
     case 'secondsite.replication.bitmap-mode-left.v1':
@@ -149,8 +155,20 @@ async function applyReplicationEvent(event: CurrentEvent, manager: EntityManager
     case 'secondsite.replication.flow-control-ended.v1':
       await setPairFlag({ pairId: event.data.pairId, flag: 'flow_controlled', on: event.type.includes('started') }, manager);
       break;
-    case 'secondsite.replication.resync-required.v1':
-      await manager.query('update rm_pairs set resync_required_since = $2, resync_reason = $3 where pair_id = $1', [event.data.pairId, event.time, event.data.reason]);
+    case 'secondsite.replication.resync-required.v2':
+      await requireResync(event, manager);
+      break;
+    case 'secondsite.replication.resync-chosen.v1':
+      await chooseResync(event, manager);
+      break;
+    case 'secondsite.replication.volume-grown.v1':
+      await manager.query('update rm_pairs set size_bytes = $2 where pair_id = $1', [event.data.pairId, event.data.toBytes]);
+      break;
+    case 'secondsite.replication.volume-shrunk.v1':
+      await manager.query('update rm_pairs set shrunk_since = coalesce(shrunk_since, $2), shrunk_to = $3 where pair_id = $1', [event.data.pairId, event.time, event.data.sourceBytes]);
+      break;
+    case 'secondsite.replication.volume-restored.v1':
+      await manager.query('update rm_pairs set shrunk_since = null, shrunk_to = null where pair_id = $1', [event.data.pairId]);
       break;
     case 'secondsite.replication.replication-stalled.v1':
       await manager.query('update rm_pairs set stalled_since = $2, stall_reason = $3 where pair_id = $1', [event.data.pairId, event.time, event.data.reason]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Bandwidth, DataPlaneRole, Priority, Retention, Tap } from '@secondsite/contracts';
-import type { PairState } from '@secondsite/protection';
+import type { Fact, PairState } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
 export interface HostRow {
@@ -40,6 +40,9 @@ export interface PlanRow {
   readonly bandwidth: Bandwidth | undefined;
 }
 
+/** How the pair went on after its last interruption. */
+export type ChosenResync = Omit<Fact<'replication.resync-chosen.v1'>['data'], 'pairId' | 'epoch'> & { readonly at: string };
+
 export interface PairRow {
   readonly pairId: string;
   readonly planId: string;
@@ -56,6 +59,17 @@ export interface PairRow {
   readonly flowControlled: boolean;
   readonly resyncRequiredSince: string | undefined;
   readonly resyncReason: string | undefined;
+  /** What is required since then. */
+  readonly requiredWork: 'regions' | 'whole' | undefined;
+  /** Since when the whole volume has to be read; its place in the queue. */
+  readonly wholeSince: string | undefined;
+  /** How often an operator asked for a resync, and when last, while that waits. */
+  readonly resyncRequests: number;
+  readonly resyncRequestedAt: string | undefined;
+  readonly lastResync: ChosenResync | undefined;
+  /** Since when the source is smaller than the volume, and how small. */
+  readonly shrunkSince: string | undefined;
+  readonly shrunkTo: number | undefined;
   readonly stalledSince: string | undefined;
   readonly stallReason: string | undefined;
   readonly deleteData: boolean;
@@ -98,7 +112,7 @@ export async function loadDirectory(manager: EntityManager): Promise<Directory> 
   return { hosts, components, volumes, plans, pairs, tokens };
 }
 
-const bigintColumns = new Set(['size_bytes', 'epoch']);
+const bigintColumns = new Set(['size_bytes', 'shrunk_to', 'epoch']);
 
 /** Rows with names in camel case, null as undefined, 64-bit columns as numbers (all far below 2^53). */
 async function rows<Row>(manager: EntityManager, sql: string): Promise<Row[]> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type CurrentEvent, findEventDefinition, type HistoryEntry } from '@secondsite/contracts';
+import { formatBytes, resyncWords } from '@secondsite/protection';
 
 /** An event as history shows it. */
 export function historyEntry(event: CurrentEvent): HistoryEntry {
@@ -23,7 +24,13 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.reason}, ${Math.round(data.stalledSeconds)} s behind`;
     case 'secondsite.replication.resync-started.v1':
       return `${data.reason}, epoch ${data.epoch}`;
-    case 'secondsite.replication.resync-required.v1':
+    case 'secondsite.replication.resync-chosen.v1':
+      return resyncWords(data);
+    case 'secondsite.replication.volume-grown.v1':
+      return `from ${formatBytes(data.fromBytes)} to ${formatBytes(data.toBytes)}`;
+    case 'secondsite.replication.volume-shrunk.v1':
+      return `${formatBytes(data.sourceBytes)} of ${formatBytes(data.volumeBytes)}`;
+    case 'secondsite.replication.resync-required.v2':
     case 'secondsite.replication.change-set-refused.v1':
     case 'secondsite.recovery.bookmark-failed.v1':
     case 'secondsite.recovery.point-refused.v1':

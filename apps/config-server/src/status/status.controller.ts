@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
 import { type Alarm, type ClusterStatus, restRoutes } from '@secondsite/contracts';
-import { worstRpoSeconds } from '@secondsite/protection';
+import { formatBytes, worstRpoSeconds } from '@secondsite/protection';
 import { Call, Handles, type RouteCall } from '@secondsite/service-kit';
 import { InventoryService } from '../inventory/inventory';
 import { PairStatuses } from '../live/pair-statuses';
-import type { Directory } from '../read-models/directory';
+import type { Directory, PairRow } from '../read-models/directory';
 import { DirectoryCache } from '../read-models/directory-cache';
 import { livePairs } from '../read-models/find';
+import { ResyncQueue } from '../resync/resync-queue';
 import { ServerClock } from '../server-clock';
 import { History } from './history';
 import { Tenant } from './tenant';
@@ -21,6 +22,7 @@ export class StatusController {
     private readonly history: History,
     private readonly clock: ServerClock,
     private readonly tenant: Tenant,
+    private readonly queue: ResyncQueue,
   ) {}
 
   @Handles(restRoutes.getStatus)
@@ -32,8 +34,10 @@ export class StatusController {
       const own = pairs.filter((pair) => pair.planId === planId);
       return { planId, name, state, pairCount: own.length, rpoSeconds: worstRpoSeconds(own.map((pair) => pair.rpoSeconds)) };
     });
+    const turns = [...this.queue.turns(directory).values()];
+    const resyncs = { atOnce: this.queue.pairsAtOnce, going: turns.filter(({ kind }) => kind === 'go').length, waiting: turns.filter(({ kind }) => kind !== 'go').length };
     const alarms = [...pairAlarms(directory), ...silenceAlarms(components, this.clock.iso())];
-    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, alarms };
+    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, resyncs, alarms };
   }
 
   @Handles(restRoutes.listEvents)
@@ -48,9 +52,17 @@ function pairAlarms(directory: Directory): Alarm[] {
     const stalled: Alarm[] =
       pair.stalledSince === undefined || paused
         ? [] : [{ kind: 'stalled', subject: pair.volumeName, since: pair.stalledSince, words: pair.stallReason ?? 'it does not move on' }];
-    const { volumeName: subject, resyncRequiredSince: since, resyncReason } = pair;
-    return since === undefined ? stalled : [...stalled, { kind: 'resync-required', subject, since, words: resyncReason ?? 'it needs a resynchronisation' }];
+    const { volumeName: subject, resyncRequiredSince, resyncReason } = pair;
+    const required: Alarm[] =
+      resyncRequiredSince === undefined ? [] : [{ kind: 'resync-required', subject, since: resyncRequiredSince, words: resyncReason ?? 'it needs a resynchronisation' }];
+    return [...stalled, ...required, ...shrunkAlarm(pair)];
   });
+}
+
+function shrunkAlarm({ volumeName: subject, shrunkSince: since, shrunkTo = 0, sizeBytes }: PairRow): Alarm[] {
+  if (since === undefined) return [];
+  const words = `the source of volume ${subject} has only ${formatBytes(shrunkTo)} of ${formatBytes(sizeBytes)}: the volume keeps its size, what is missing reads as zeros; enlarge the source again`;
+  return [{ kind: 'volume-shrunk', subject, since, words }];
 }
 
 function silenceAlarms(components: ClusterStatus['components'], now: string): Alarm[] {

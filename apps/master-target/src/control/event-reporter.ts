@@ -3,7 +3,7 @@ import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
   changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, replicationRecoveredV1,
-  replicationStalledV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
+  replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
 import type { PairEvent } from '../pair/pair-types';
@@ -15,6 +15,7 @@ const APPLIED_MILLIS = 1000;
 
 const reasonOnBus: Readonly<Record<ResyncReason, 'baseline' | 'bitmap-mode' | 'restart' | 'gap' | 'requested'>> = {
   none: 'restart', baseline: 'baseline', 'agent-crash': 'restart', 'bitmap-mode': 'bitmap-mode', 'target-request': 'requested', 'tap-interrupted': 'gap',
+  'stream-broken': 'gap', 'replica-lost': 'gap', 'bitmap-lost': 'gap', 'volume-grown': 'gap',
 };
 
 /** Turns facts into events. */
@@ -61,7 +62,7 @@ export class EventReporter implements TargetReporter {
       case 'refused':
         return events.make(changeSetRefusedV1, { pairId, epoch: event.epoch, sequence: event.sequence, code: event.code, reason: short(event.reason), componentId });
       case 'resync-required':
-        return events.make(resyncRequiredV1, { pairId, reason: short(event.reason) });
+        return events.make(resyncRequiredV2, { pairId, reason: short(event.reason), work: 'regions' });
       case 'fault':
         return this.#stalled(pairId, `${event.code}: ${event.hint}`);
       case 'fault-ended':

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
-import { type ChangeSetHops, type MasterTargetDesiredState, type RequestOf, traceAtMasterTargetOperation } from '@secondsite/contracts';
+import {
+  type ChangeSetHops, type MasterTargetDesiredState, quarantineAtMasterTargetOperation, quarantinedSet, type QuarantinedSet, type RequestOf, traceAtMasterTargetOperation,
+} from '@secondsite/contracts';
 import { Answers, OnDesiredState } from '@secondsite/service-kit';
 import { isoFromMicros } from '@secondsite/units';
 import { DataPlane } from '../data-plane/data-plane';
@@ -20,6 +22,11 @@ export class PairsController {
   async trace({ pairId, epoch, sequence }: RequestOf<typeof traceAtMasterTargetOperation>): Promise<{ changeSet?: ChangeSetHops }> {
     const hops = await this.dataPlane.server.hops(pairId, epoch !== undefined && sequence !== undefined ? { epoch, sequence } : undefined);
     return hops ? { changeSet: hopsOf(pairId, hops) } : {};
+  }
+
+  @Answers(quarantineAtMasterTargetOperation)
+  async quarantine({ pairIds }: RequestOf<typeof quarantineAtMasterTargetOperation>): Promise<{ sets: QuarantinedSet[] }> {
+    return { sets: (await this.dataPlane.server.quarantined(pairIds)).map(quarantinedSet) };
   }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { KeptSet } from '@secondsite/change-set';
 import type { PointRequest, ResolvedPoint, RetentionLimits } from '@secondsite/retention-journal';
 import type { StoreOutcome } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
@@ -43,6 +44,7 @@ export interface PairThread {
     closeView(viewId: string): boolean;
     listViews(): OpenView[];
     hops(place: StreamPlace | null): SetHops | undefined;
+    quarantined(): KeptSet[];
   };
   events: {
     pairEvent: PairEvent;

@@ -61,6 +61,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
       closeView: (viewId) => views.closeView(viewId),
       listViews: () => views.list(),
       hops: (place) => pair.hops(place ?? undefined),
+      quarantined: () => pair.quarantined(),
     },
     notices: {
       retention: (limits) => pair.setRetention(limits),

@@ -6,7 +6,7 @@
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
-import { type ByteCount, OperationError } from '@secondsite/units';
+import { type ByteCount, type Epoch, OperationError } from '@secondsite/units';
 import type { StreamPlace } from './pair-types';
 import { streamMarkersOf } from './stream-watch';
 
@@ -84,6 +84,12 @@ export class SetCache {
 
   get endedEpochs(): readonly StreamPlace[] {
     return this.#endedEpochs;
+  }
+
+  /** Where the stream stood before an epoch, whether or not sets of that have come already. */
+  placeBefore(epoch: Epoch): StreamPlace {
+    if (this.#received.epoch < epoch) return this.#received;
+    return this.#endedEpochs.findLast((place) => place.epoch < epoch) ?? { epoch: 0, sequence: 0 };
   }
 
   get cachedBytes(): ByteCount {

@@ -4,6 +4,7 @@ import { crashHistories, CrashableStorage, randomBelow, type Random, seededRando
 import { encodeChangeSet, encodeMarker, type LooseEntry, type StreamMarker } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
+import { REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
 import { PairDriver } from '../testing/pair-driver';
@@ -138,9 +139,77 @@ describe('a pair at the target', () => {
     expect(await reopened.store(new Uint8Array(ended.bytes), ended)).toMatchObject({ kind: 'stored' });
     expect(await reopened.store(late, place)).toMatchObject({ kind: 'refused', code: 'change-set/old-epoch' });
     expect(driver.events.filter((event) => event.kind === 'refused')).toHaveLength(2);
-    const quarantine = await storage.root.directory('quarantine');
-    expect(await quarantine.list()).toEqual([`2-${place.sequence}.change-set`]);
+    expect(reopened.quarantined()).toEqual([{ ...place, bytes: late.length, reason: expect.stringContaining('epoch 2 ended, the pair is at epoch 3'), keptAt: expect.any(Number) }]);
     await expectTruth(driver, reopened, { random: seededRandom(1), views: 5 });
+    await reopened.close();
+  });
+
+  it('refuses an epoch that builds on more than it holds, in whatever order its sets come, and takes one that brings everything', async () => {
+    const driver = new PairDriver(seededRandom(5));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    await driver.send(pair, 6);
+    await pair.idle();
+    const { appliedEpoch, appliedSequence } = pair.position();
+    const bytesOf = (place: { epoch: number; sequence: number }, entry: LooseEntry): Uint8Array =>
+      new Uint8Array(Buffer.concat(encodeChangeSet({ pairId: driver.history.pairId, traceparent: undefined, ...place }, [entry]).parts));
+    const begin = (epoch: number, base?: { epoch: number; sequence: number }): Uint8Array => {
+      const marker = { kind: 'epoch-started', reason: 'agent-crash', volumeBytes: driver.history.volumeBytes, resyncBytes: 512, ...(base && { base }) } as const;
+      return bytesOf({ epoch, sequence: 1 }, { kind: 'marker', time: 1, offset: 0, length: 0, bytes: [encodeMarker(marker)] });
+    };
+    const second = (epoch: number): Uint8Array => bytesOf({ epoch, sequence: 2 }, { kind: 'resync-write', time: 2, offset: 0, length: 512, bytes: [new Uint8Array(512)] });
+    const held = { epoch: appliedEpoch, sequence: appliedSequence };
+    expect(await pair.store(begin(90, { ...held, sequence: held.sequence + 1 }), { epoch: 90, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
+    expect(await pair.store(begin(91, held), { epoch: 91, sequence: 1 })).toMatchObject({ kind: 'stored' });
+    await pair.close();
+
+    const fresh = await new PairDriver(seededRandom(5)).open(new CrashableStorage().root);
+    expect(await fresh.store(second(92), { epoch: 92, sequence: 2 })).toMatchObject({ kind: 'stored' });
+    expect(await fresh.store(begin(92, held), { epoch: 92, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
+    expect(await fresh.store(begin(93), { epoch: 93, sequence: 1 })).toMatchObject({ kind: 'stored' });
+    await fresh.close();
+  });
+
+  it('grows with the source in the order of the stream; an instant before that reads as zeros there, also after a restart', async () => {
+    const driver = new PairDriver(seededRandom(11));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root);
+    while (!driver.history.green) await driver.send(pair, 1);
+    await pair.idle();
+    const { pairId, volumeBytes: oldBytes, time: before } = driver.history;
+    const [epoch, volumeBytes] = [pair.position().epoch + 1, oldBytes + 70_000];
+    const bytesOfSet = (sequence: number, entries: LooseEntry[]) => new Uint8Array(Buffer.concat(encodeChangeSet({ pairId, epoch, sequence, traceparent: undefined }, entries).parts));
+    const marker = (time: number, content: StreamMarker): LooseEntry => ({ kind: 'marker', time, offset: 0, length: 0, bytes: [encodeMarker(content)] });
+    const started = bytesOfSet(1, [marker(before + 10, { kind: 'epoch-started', reason: 'volume-grown', volumeBytes, resyncBytes: 70_000 })]);
+    const data = Buffer.alloc(60_000, 7);
+    const written = (): Uint8Array => bytesOfSet(2, [{ kind: 'write', time: before + 20, offset: oldBytes + 10_000, length: data.length, bytes: [data] }]);
+    const read = bytesOfSet(3, [marker(before + 30, { kind: 'resync-read' })]);
+
+    expect(await pair.store(written(), { epoch, sequence: 2 })).toMatchObject({ kind: 'held-off' });
+    expect(pair.sizeBytes).toBe(oldBytes);
+    for (const [index, bytes] of [started, written(), read].entries()) expect(await pair.store(bytes, { epoch, sequence: index + 1 })).toMatchObject({ kind: 'stored' });
+    await pair.idle();
+    expect(pair.sizeBytes).toBe(volumeBytes);
+    const contentAt = async (opened: TargetPair, time: number): Promise<Buffer> => {
+      const reader = await opened.openReader(time);
+      const seen = Buffer.alloc(volumeBytes);
+      await reader.read(seen, 0);
+      opened.closeReader(reader);
+      return seen;
+    };
+    const image = driver.history.at(before)?.image as Uint8Array;
+    const grown = Buffer.concat([image, Buffer.alloc(10_000), data]);
+    const check = async (opened: TargetPair): Promise<void> => {
+      expect((await contentAt(opened, before)).equals(Buffer.concat([image, Buffer.alloc(70_000)]))).toBe(true);
+      expect((await contentAt(opened, before + 30)).equals(grown)).toBe(true);
+    };
+    await check(pair);
+    const outside = bytesOfSet(4, [{ kind: 'write', time: before + 40, offset: volumeBytes, length: 512, bytes: [new Uint8Array(512)] }]);
+    expect(await pair.store(outside, { epoch, sequence: 4 })).toMatchObject({ kind: 'refused', code: 'change-set/outside-volume' });
+    await pair.close();
+    const reopened = await TargetPair.open({ ...driver.options(storage.root) });
+    expect(reopened.sizeBytes).toBe(volumeBytes);
+    await check(reopened);
     await reopened.close();
   });
 

@@ -2,16 +2,16 @@
 // One replication pair at the target: cache → retention journal → replica, and its recovery points and views. Runs in a thread of its own;
 // a plain class, so that it runs anywhere. Invariants: I2 (cached sets are released only after their replica writes are durable), I3, I4,
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
-import { type Decompress, decompressChangeSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
+import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
-import type { StoreOutcome } from '@secondsite/transport';
+import { OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { CheckpointFile } from './checkpoint-file';
+import { epochStartOf, missingBase } from './epoch-start';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
-import { Quarantine } from './quarantine';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { type Admission, type CachedSet, SetCache } from './set-cache';
@@ -142,8 +142,9 @@ export class TargetPair {
     return this.#loop.failure !== undefined;
   }
 
+  /** Grows with the source. */
   get sizeBytes(): ByteCount {
-    return this.#options.sizeBytes;
+    return this.#parts.replica.size();
   }
 
   /** Begins to apply; from here on it goes on by itself. */
@@ -169,8 +170,6 @@ export class TargetPair {
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
     const decoded = await decompressChangeSet(verified, this.#options.decompress);
     if (!decoded.ok) return this.#refuse(place, { code: decoded.code, detail: decoded.detail });
-    const fault = faultOfRange(decoded, this.#options.sizeBytes);
-    if (fault !== undefined) return this.#refuse(place, { code: 'change-set/outside-volume', detail: fault });
     return this.#take(place, { bytes, decoded, receivedAt });
   }
 
@@ -178,6 +177,11 @@ export class TargetPair {
     // Others may have come in while this one was decompressed.
     const admission = this.#parts.cache.admission(place);
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
+    const missing = missingBase(decoded, this.#parts.cache.placeBefore(place.epoch));
+    if (missing) return this.#refuse(place, { code: REPLICA_LACKS_BASE, detail: missing });
+    await this.#growWith(decoded);
+    const fault = faultOfRange(decoded, this.sizeBytes);
+    if (fault !== undefined) return this.#isNext(place) ? this.#refuse(place, { code: 'change-set/outside-volume', detail: fault }) : tooEarly();
     if (this.#freeBytes < this.#parts.limits.freeBytesMin + bytes.length) throw noSpace(this.#options.pairId);
     const { traceparent, entryCount } = decoded.header;
     this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
@@ -201,6 +205,18 @@ export class TargetPair {
     }
   }
 
+  /** The source grew: durable before the set that says so. The new part reads as zeros, also at every instant before. */
+  async #growWith(set: VerifiedChangeSet): Promise<void> {
+    const volumeBytes = epochStartOf(set)?.volumeBytes ?? 0;
+    if (volumeBytes > this.sizeBytes) await extend(this.#parts.replica, volumeBytes);
+  }
+
+  /** No set before it is missing, in particular not the one that says how big the volume is. */
+  #isNext({ epoch, sequence }: StreamPlace): boolean {
+    const { received } = this.#parts.cache;
+    return sequence === 1 || (epoch === received.epoch && sequence <= received.sequence + 1);
+  }
+
   /** Blocks of a resynchronisation under way: the source has them, and their regions stay marked there until a checkpoint covers them. */
   #mayPass(place: StreamPlace, decoded: VerifiedChangeSet): boolean {
     const { contentBytes } = decoded.header;
@@ -214,7 +230,7 @@ export class TargetPair {
     try {
       await written;
     } catch (error) {
-      if (isOperationError(error, 'change-set/old-epoch')) return this.#refuse(place, { code: error.code, detail: error.hint });
+      if (isOperationError(error, OLD_EPOCH)) return this.#refuse(place, { code: error.code, detail: error.hint });
       throw error;
     }
     return this.#stored();
@@ -226,12 +242,13 @@ export class TargetPair {
         await admission.durable;
         return this.#stored();
       case 'old-epoch': {
-        const kept = await this.#parts.quarantine.keep(place, bytes);
-        const detail = `epoch ${place.epoch} ended, the pair is at epoch ${this.#parts.cache.received.epoch}; the set was ${kept ? 'kept aside' : 'dropped, the quarantine is full'}`;
-        return this.#refuse(place, { code: 'change-set/old-epoch', detail });
+        const reason = `epoch ${place.epoch} ended, the pair is at epoch ${this.#parts.cache.received.epoch}`;
+        const kept = await this.#parts.quarantine.keep({ ...place, reason, keptAt: this.#options.clock() }, bytes);
+        const detail = `${reason}; the set was ${kept ? 'kept aside' : 'dropped, the quarantine is full'}`;
+        return this.#refuse(place, { code: OLD_EPOCH, detail });
       }
       case 'too-early':
-        return { kind: 'held-off', retryAfterMillis: 100, code: 'change-set/out-of-window', detail: 'earlier sets are missing' };
+        return tooEarly();
       case 'full':
         return { kind: 'held-off', retryAfterMillis: 500, code: 'change-set/flow-controlled', detail: 'the cache of the pair is full' };
     }
@@ -274,6 +291,11 @@ export class TargetPair {
 
   hops(place?: StreamPlace): SetHops | undefined {
     return this.#hops.find(place);
+  }
+
+  /** Change sets that were refused and kept aside. */
+  quarantined(): KeptSet[] {
+    return this.#parts.quarantine.list();
   }
 
   setRetention(retention: RetentionLimits): void {
@@ -354,12 +376,19 @@ export class TargetPair {
 
 async function openReplica({ directory, sizeBytes }: TargetPairOptions): Promise<StorageFile> {
   const replica = await directory.open('replica.img', { create: true });
-  if (replica.size() < sizeBytes) {
-    await replica.truncate(sizeBytes);
-    await replica.sync();
-  }
+  if (replica.size() < sizeBytes) await extend(replica, sizeBytes);
   await directory.sync();
   return replica;
+}
+
+/** Durable when it resolves. */
+async function extend(replica: StorageFile, sizeBytes: ByteCount): Promise<void> {
+  await replica.truncate(sizeBytes);
+  await replica.sync();
+}
+
+function tooEarly(): StoreOutcome {
+  return { kind: 'held-off', retryAfterMillis: 100, code: 'change-set/out-of-window', detail: 'earlier sets are missing' };
 }
 
 function corrupt(code: string, detail: string): StoreOutcome {

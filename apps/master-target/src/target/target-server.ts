@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The data plane of a master target: receives change sets for its pairs and hosts one thread per pair. Needs no bus and no database: the
 // last desired state is kept in the data folder. Invariant: data of a pair are removed only when `removedPairs` names it.
+import type { KeptSet } from '@secondsite/change-set';
 import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry } from '@secondsite/contracts';
 import { type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { type PointRequest, RecoveryPoints, type ResolvedPoint } from '@secondsite/retention-journal';
@@ -38,7 +39,6 @@ export interface TargetServerOptions {
 export interface ServedView extends OpenView {
   readonly pairId: string;
   readonly volumeId: string;
-  readonly sizeBytes: ByteCount;
 }
 
 const stateName = 'desired-state.json';
@@ -122,9 +122,8 @@ export class TargetServer {
 
   async #applyPair(pair: MasterTargetPair): Promise<void> {
     const host = this.#hosts.get(pair.pairId);
-    if (host && host.pair.sizeBytes === pair.sizeBytes) return host.update(pair);
-    if (!host && !(await this.#hasSpaceFor(pair))) return undefined;
-    await host?.close();
+    if (host) return host.update(pair);
+    if (!(await this.#hasSpaceFor(pair))) return undefined;
     const opened = this.#openPair(pair);
     this.#hosts.set(pair.pairId, opened);
     return opened.settled;
@@ -200,6 +199,13 @@ export class TargetServer {
     return this.#host(pairId).thread.call('hops', place ?? null);
   }
 
+  /** Change sets of pairs that were refused and kept aside; a pair that is not here or not open has none to show. */
+  async quarantined(pairIds: readonly string[]): Promise<(KeptSet & { readonly pairId: string })[]> {
+    const open = pairIds.filter((pairId) => this.#hosts.get(pairId)?.isOpen === true);
+    const lists = await Promise.all(open.map(async (pairId) => (await this.#host(pairId).thread.call('quarantined', undefined)).map((set) => ({ ...set, pairId }))));
+    return lists.flat();
+  }
+
   status(pairId: string): Promise<PairStatus> {
     return this.#host(pairId).thread.call('status', undefined);
   }
@@ -265,7 +271,7 @@ function unknownPair(pairId: string): StoreOutcome & { kind: 'refused' } {
 }
 
 function servedView(pair: MasterTargetPair, view: OpenView): ServedView {
-  return { ...view, pairId: pair.pairId, volumeId: pair.volumeId, sizeBytes: pair.sizeBytes };
+  return { ...view, pairId: pair.pairId, volumeId: pair.volumeId };
 }
 
 /** What survives the way to a thread. */

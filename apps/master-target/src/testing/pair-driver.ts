@@ -9,7 +9,7 @@ import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
 import type { PairEvent } from '../pair/pair-types';
-import { type PairLimits, TargetPair } from '../pair/target-pair';
+import { type PairLimits, TargetPair, type TargetPairOptions } from '../pair/target-pair';
 
 export class PairDriver {
   readonly history: StreamHistory;
@@ -27,7 +27,15 @@ export class PairDriver {
   }
 
   async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}): Promise<TargetPair> {
-    const pair = await TargetPair.open({
+    const pair = await TargetPair.open(this.options(directory, limits));
+    this.#noticeLoss(pair.position());
+    pair.start();
+    return pair;
+  }
+
+  /** As the pair is opened with, whatever was sent. */
+  options(directory: StorageDirectory, limits: Partial<PairLimits> = {}): TargetPairOptions {
+    return {
       directory,
       pairId: this.history.pairId,
       sizeBytes: this.history.volumeBytes,
@@ -39,10 +47,7 @@ export class PairDriver {
       // Whoever still read it would see that it is not its own any more.
       recycle: (memory) => void new Uint8Array(memory).fill(0xdd),
       limits: { segmentBytes: 30_000, freeBytesMin: 0, groupBytes: 12_000, checkpointBytes: 20_000, checkpointMicros: 20_000, ...limits },
-    });
-    this.#noticeLoss(pair.position());
-    pair.start();
-    return pair;
+    };
   }
 
   /** The first set that is missing must be one that the agent reads again; then either the same sets come again, or a new epoch. */

@@ -3,7 +3,7 @@
 // overlay. Invariant: a view that is defined pins its instant before retention may run (open the registry before the pair starts).
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { ViewReader } from '@secondsite/retention-journal';
-import { OperationError, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, OperationError, type TimeMicros } from '@secondsite/units';
 import type { TargetPair } from '../pair/target-pair';
 import type { ExportedView, ViewExporter } from './view-exporter';
 import { ViewDevice } from './view-device';
@@ -14,16 +14,19 @@ export interface ViewDefinition {
   readonly pointTime: TimeMicros;
   readonly readWrite: boolean;
   readonly openedAt: TimeMicros;
+  /** As it was when the view was opened; absent in files of before volumes could grow. */
+  readonly sizeBytes?: ByteCount;
   /** Port of the last time, taken again after a restart when it is free. */
   readonly port?: number;
 }
 
 export interface OpenView extends ViewDefinition {
   readonly nbdUris: readonly string[];
+  readonly sizeBytes: ByteCount;
 }
 
 interface LiveView {
-  definition: ViewDefinition;
+  definition: ViewDefinition & { readonly sizeBytes: ByteCount };
   readonly reader: ViewReader;
   readonly overlay: WriteOverlay | undefined;
   readonly exported: ExportedView;
@@ -67,8 +70,9 @@ export class ViewRegistry {
       const known = this.#live.get(view.viewId);
       if (known) return viewOf(known);
       if (this.#live.size >= VIEWS_MAX) throw tooManyViews();
-      const live = await this.#serve(view);
-      await this.#writeDefinition({ ...view, port: live.exported.port });
+      const sized = { ...view, sizeBytes: this.#pair.sizeBytes };
+      const live = await this.#serve(sized);
+      await this.#writeDefinition({ ...sized, port: live.exported.port });
       return viewOf(live);
     });
   }
@@ -100,13 +104,13 @@ export class ViewRegistry {
   }
 
   async #serve(definition: ViewDefinition): Promise<LiveView> {
-    const { viewId, pointTime, readWrite, port = 0 } = definition;
+    const { viewId, pointTime, readWrite, port = 0, sizeBytes = this.#pair.sizeBytes } = definition;
     const reader = await this.#pair.openReader(pointTime);
     try {
-      const overlay = readWrite ? await WriteOverlay.open(this.#directory, overlayNames(viewId), this.#pair.sizeBytes) : undefined;
-      const device = new ViewDevice({ sizeBytes: this.#pair.sizeBytes, reader, overlay });
+      const overlay = readWrite ? await WriteOverlay.open(this.#directory, overlayNames(viewId), sizeBytes) : undefined;
+      const device = new ViewDevice({ sizeBytes, reader, overlay });
       const exported = await this.#exporter.serve({ viewId, device, port });
-      const live = { definition, reader, overlay, exported };
+      const live = { definition: { ...definition, sizeBytes }, reader, overlay, exported };
       this.#live.set(viewId, live);
       return live;
     } catch (error) {

@@ -3,7 +3,7 @@
 // Invariants: a set leaves the spool only after the target's 200; a set of epoch e+1 is not sent before everything of epoch e that can be
 // sent is confirmed; whatever fails is tried again, slower and slower up to five seconds.
 import type { Compress } from '@secondsite/change-set';
-import type { Progress, PutOutcome, Refusal } from '@secondsite/transport';
+import { endsEpoch, type PairPosition, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
 import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
 import { Signal } from '../signal';
@@ -55,7 +55,6 @@ type Failure = Exclude<PutOutcome, { readonly kind: 'stored' }> | ({ readonly ki
 
 const unknownPair = 'change-set/unknown-pair';
 const notReady = new Set([unknownPair, 'pair/not-open']);
-const oldEpoch = 'change-set/old-epoch';
 const holdOffMillis = 250;
 const askAppliedMillis = 200;
 const WINDOW_SETS = 8;
@@ -195,8 +194,8 @@ export class PairForwarder {
     const answer = await this.#options.client.position(this.#options.pairId, this.#stop.signal);
     if (answer.kind === 'known') {
       this.#knowsTarget = true;
-      const lost = answer.epoch === queue.epoch && answer.sequence < queue.forwarded;
-      if (lost) this.#break(queue, `the master target has ${answer.sequence} of epoch ${queue.epoch}, ${queue.forwarded} was confirmed`);
+      const lost = lostAtTarget(queue, answer);
+      if (lost !== undefined) this.#break(queue, lost);
       else this.#spool.adoptPosition(answer);
       this.#progress(answer);
       return false;
@@ -297,6 +296,8 @@ export class PairForwarder {
   }
 
   #confirmed(set: StreamPlace, progress: Progress): void {
+    // Less is applied than was said before: another replica answers, and what else it lacks has to be asked.
+    if (progress.appliedEpoch < this.#spool.applied.epoch) this.#knowsTarget = false;
     this.#spool.acknowledge(set);
     this.#progress(progress);
     this.#options.observer.forwarded(set);
@@ -312,7 +313,7 @@ export class PairForwarder {
   #refused(set: SpooledSet, refusal: Refusal & { readonly status: number }): void {
     if (refusal.code === unknownPair) return this.#fail(refusal);
     this.#options.observer.refused(set, refusal);
-    if (refusal.code === oldEpoch) this.#spool.giveUp(set.epoch);
+    if (endsEpoch(refusal.code)) this.#spool.giveUp(set.epoch);
     else {
       // Damaged on the way or in memory: the copy on disk is sent next.
       set.memory?.forget();
@@ -351,6 +352,13 @@ export class PairForwarder {
     this.#pausedUntil = Math.max(this.#pausedUntil, this.#options.timers.millis() + millis);
     this.#signal.raise();
   }
+}
+
+/** In words, when the target does not have what it confirmed. */
+function lostAtTarget({ epoch, forwarded }: EpochQueue, target: PairPosition): string | undefined {
+  if (forwarded === 0 || target.epoch > epoch) return undefined;
+  const has = target.epoch === epoch ? target.sequence : 0;
+  return has < forwarded ? `the master target has ${has} sets of epoch ${epoch}, ${forwarded} were confirmed` : undefined;
 }
 
 function faultOf(outcome: Failure): ForwardFault {

@@ -2,7 +2,8 @@
 // The change sets of one pair that the master target does not have yet, durable.
 // Invariants: a set is confirmed only when it is durable here; it is deleted only after the master target confirmed it (I2), its epoch was
 // given up for a newer one, or the pair was removed; once a set of a newer epoch is durable, older ones are refused for ever (I6).
-import { replaceFile, type StorageDirectory } from '@secondsite/durable-storage';
+import { Quarantine } from '@secondsite/change-set';
+import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type RecordPosition, SegmentLog, type SegmentLogOptions } from '@secondsite/segment-log';
 import { type ByteCount, type Epoch, isOperationError, MIB, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { BodyPool } from '@secondsite/transport';
@@ -35,11 +36,11 @@ export interface PairSpoolOptions {
 
 /** An empty spool may hold that much before it is given back, so that a trickle of small sets does not make a file each. */
 const trimBytes = MIB;
-const refusedBytesMax = 64 * MIB;
 
 export class PairSpool {
   readonly #options: PairSpoolOptions;
   readonly #log: SegmentLog;
+  readonly #quarantine: Quarantine;
   readonly #queues = new Map<Epoch, EpochQueue>();
   readonly #appending = new Map<string, Promise<void>>();
   #state: PairState;
@@ -47,12 +48,12 @@ export class PairSpool {
   #toRelease: RecordPosition[] = [];
   #spoolBytes = 0;
   #appendingBytes = 0;
-  #refusedBytes = 0;
   #checkpointing: Promise<void> | undefined;
 
-  private constructor(options: PairSpoolOptions, log: SegmentLog, state: PairState) {
+  private constructor(options: PairSpoolOptions, { log, state, quarantine }: { readonly log: SegmentLog; readonly state: PairState; readonly quarantine: Quarantine }) {
     this.#options = options;
     this.#log = log;
+    this.#quarantine = quarantine;
     this.#state = state;
     for (const { key, position } of log.records()) this.#recover({ ...key, position });
     this.#queueOf(this.epoch);
@@ -62,7 +63,8 @@ export class PairSpool {
   static async open(options: PairSpoolOptions): Promise<PairSpool> {
     const state = await readPairState(options.directory);
     const log = await SegmentLog.open(options.directory, options.log);
-    return new PairSpool(options, log, state);
+    const quarantine = await Quarantine.open(await options.directory.directory('refused'));
+    return new PairSpool(options, { log, state, quarantine });
   }
 
   /** Newest epoch seen; 0 before the first set. */
@@ -194,12 +196,9 @@ export class PairSpool {
     return sets.length;
   }
 
-  /** Keeps a refused set aside for an inspection, as long as there is room; false when it was not kept. */
-  async keepAside(set: { readonly epoch: Epoch; readonly sequence: SequenceNumber; readonly content: Uint8Array }): Promise<boolean> {
-    if (this.#refusedBytes + set.content.length > refusedBytesMax) return false;
-    this.#refusedBytes += set.content.length;
-    await replaceFile(await this.#options.directory.directory('refused'), `${set.epoch}-${set.sequence}.change-set`, set.content);
-    return true;
+  /** Sets that were refused, for an inspection. */
+  get quarantine(): Quarantine {
+    return this.#quarantine;
   }
 
   /**

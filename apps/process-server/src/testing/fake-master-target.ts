@@ -84,6 +84,11 @@ export class FakeMasterTarget implements ChangeSetHandler {
     for (const known of sets.keys()) if (known > sequence) sets.delete(known);
   }
 
+  /** Another disk, of which nothing is known. */
+  loseEverything(): void {
+    this.streams.clear();
+  }
+
   #progress(stream: Stream) {
     return { appliedEpoch: stream.epoch, appliedSequence: contiguous(stream), creditBytes: this.creditBytes };
   }

@@ -12,6 +12,7 @@ export const agentPairSchema = z.object({
   bufferBytes: byteCountSchema.describe('memory the change buffer may use'),
   /** Grows when an operator asks for a resynchronisation; a value the agent has not obeyed yet makes it read the whole volume again. */
   resyncRequest: countSchema.default(0),
+  resyncTurn: z.boolean().default(true).describe('a resynchronisation of the whole volume may go on now; what the write-intent bitmap can repair needs no turn'),
 });
 export type AgentPair = z.infer<typeof agentPairSchema>;
 

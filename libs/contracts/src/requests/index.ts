@@ -2,12 +2,14 @@
 import { createBookmarkOperation } from './bookmarks';
 import type { Operation } from './define-operation';
 import { listPointsOperation, resolvePointOperation } from './points';
+import { quarantineAtMasterTargetOperation, quarantineAtProcessServerOperation } from './quarantine';
 import { traceAtAgentOperation, traceAtMasterTargetOperation, traceAtProcessServerOperation } from './traces';
 import { closeViewOperation, listViewsOperation, openViewOperation } from './views';
 
 export * from './bookmarks';
 export * from './define-operation';
 export * from './points';
+export * from './quarantine';
 export * from './traces';
 export * from './views';
 
@@ -15,4 +17,5 @@ export * from './views';
 export const operations: readonly Operation[] = Object.freeze([
   createBookmarkOperation, listPointsOperation, resolvePointOperation, openViewOperation, closeViewOperation, listViewsOperation,
   traceAtAgentOperation, traceAtProcessServerOperation, traceAtMasterTargetOperation,
+  quarantineAtProcessServerOperation, quarantineAtMasterTargetOperation,
 ]);

@@ -11,6 +11,8 @@ export * from './plans';
 export * from './points';
 export * from './views';
 export * from './traces';
+export * from './quarantine';
+export * from './resyncs';
 export * from './status';
 export * from './admin';
 export * from './routes';

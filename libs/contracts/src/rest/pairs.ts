@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { resyncCauseSchema, resyncWorkSchema } from '../resync-choice';
 import { bytesSchema, timeSchema } from './fields';
 
 export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
@@ -20,9 +21,20 @@ export const pairStatusSchema = z
     stage: pairStageSchema,
     flags: z.array(pairFlagSchema),
     progress: z
-      .object({ doneBytes: bytesSchema, totalBytes: bytesSchema, percent: z.number(), finishSeconds: z.number().optional() })
+      .object({ doneBytes: bytesSchema, totalBytes: bytesSchema, percent: z.number(), bytesPerSecond: z.number().optional(), finishSeconds: z.number().optional() })
       .optional()
       .describe('of a resynchronisation that is going on'),
+    resyncWait: z
+      .object({ place: z.number().int().optional().describe('of the queue; 1 is the next'), words: z.string() })
+      .optional()
+      .describe('why its whole volume is not read now although it has to be'),
+    lastResync: z
+      .object({
+        at: timeSchema, work: resyncWorkSchema, cause: resyncCauseSchema, resyncBytes: bytesSchema, volumeBytes: bytesSchema, detail: z.string().optional(),
+        words: z.string(),
+      })
+      .optional()
+      .describe('what the pair chose to do after its last interruption, and why'),
     rpoSeconds: z.number().nullable().describe('now minus the time covered at the target; null before the first recovery point'),
     coveredTime: timeSchema.optional(),
     green: z.boolean().describe('any write can be recovered now'),

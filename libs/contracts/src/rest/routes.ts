@@ -5,6 +5,8 @@ import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } fro
 import { addHost, changeHost, listHosts } from './hosts';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, resumePlan } from './plans';
 import { createBookmark, listPoints } from './points';
+import { listQuarantine } from './quarantine';
+import { requestResync } from './resyncs';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
@@ -14,8 +16,8 @@ import { addVolume, getVolume, listVolumes, removeVolume } from './volumes';
 export const restRoutes = {
   addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
-  createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan,
+  createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
   listPoints, createBookmark, openViews, listViews, closeView,
-  traceVolume, getStatus, listEvents, rebuildReadModels, getOpenApi,
+  traceVolume, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,
 } as const;
 export type RestRoutes = typeof restRoutes;

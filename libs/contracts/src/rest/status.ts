@@ -7,7 +7,7 @@ import { historyEntrySchema } from './plans';
 import { defineRoute } from './route';
 
 export const alarmSchema = z
-  .object({ kind: z.enum(['stalled', 'resync-required', 'component-silent']), subject: z.string(), since: timeSchema, words: z.string() })
+  .object({ kind: z.enum(['stalled', 'resync-required', 'volume-shrunk', 'component-silent']), subject: z.string(), since: timeSchema, words: z.string() })
   .meta({ id: 'Alarm' });
 export type Alarm = z.infer<typeof alarmSchema>;
 
@@ -18,6 +18,9 @@ export const clusterStatusSchema = z
     components: z.array(componentSchema),
     plans: z.array(z.object({ planId: z.string(), name: z.string(), state: z.enum(['active', 'paused', 'removed']), pairCount: z.number().int(), rpoSeconds: z.number().nullable() })),
     pairs: z.array(pairStatusSchema),
+    resyncs: z
+      .object({ atOnce: z.number().int(), going: z.number().int(), waiting: z.number().int() })
+      .describe('pairs that read their whole volume or have to: so many may at once'),
     alarms: z.array(alarmSchema),
   })
   .meta({ id: 'ClusterStatus' });

@@ -14,7 +14,7 @@ export const agentVolumeTelemetrySchema = z.object({
   lastWriteTime: isoTimeSchema.optional(),
   heldBytes: byteCountSchema.describe('sealed or not, not yet durable at the process server'),
   dirtyBytes: byteCountSchema.describe('still to be resynchronised'),
-  resync: z.object({ doneBytes: byteCountSchema, totalBytes: byteCountSchema, finishSeconds: z.number().nonnegative().optional() }).optional(),
+  resync: z.object({ doneBytes: byteCountSchema, totalBytes: byteCountSchema, bytesPerSecond: z.number().nonnegative().optional(), finishSeconds: z.number().nonnegative().optional() }).optional(),
   writesPerSecond: z.number().nonnegative(),
   bytesPerSecond: z.number().nonnegative(),
   flowControlled: z.boolean(),

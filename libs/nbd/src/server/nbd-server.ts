@@ -104,6 +104,12 @@ export class NbdServer {
     this.#exports.set(name, { device, offered });
   }
 
+  /** Its device has another size now: later connections see it, those there are keep what they were told. An unknown name changes nothing. */
+  resizeExport(name: string): void {
+    const known = this.#exports.get(name);
+    if (known) this.#exports.set(name, { ...known, offered: { ...known.offered, sizeBytes: known.device.sizeBytes } });
+  }
+
   /**
    * Hides the export, lets its connections finish what they have begun, and closes them, by force after `graceMillis`. When it resolves
    * the device is not used any more. An unknown name resolves at once.

@@ -51,6 +51,28 @@ describe('a replication pair', () => {
     expect(given(pairDecider, [created, started(1), reached(1)]).when({ kind: 'observe', observed })).toEqual({ accepted: true, facts: [] });
   });
 
+  it('takes one requirement for news, and a bigger one again; that everything has to be read ends the stall alarm', () => {
+    const required = (work: 'regions' | 'whole') => fact('replication.resync-required.v2', { pairId, reason: 'r', work });
+    const when = (history: PairFact[], work: 'regions' | 'whole') => given(pairDecider, [created, ...history]).when({ kind: 'record', fact: required(work) });
+    expect(when([required('regions')], 'regions')).toEqual({ accepted: true, facts: [] });
+    expect(when([required('regions')], 'whole')).toEqual({ accepted: true, facts: [required('whole')] });
+    expect(when([required('whole')], 'regions')).toEqual({ accepted: true, facts: [] });
+    expect(when([required('whole'), started(2)], 'whole')).toEqual({ accepted: true, facts: [required('whole')] });
+    expect([given(pairDecider, [created, stalled, required('regions')]).state.stalled, given(pairDecider, [created, stalled, required('whole')]).state.stalled]).toEqual([true, false]);
+  });
+
+  it('keeps what the agent chose, unless that is of an older epoch', () => {
+    const chosen = fact('replication.resync-chosen.v1', { pairId, epoch: 2, work: 'nothing', cause: 'clean-start', resyncBytes: 0, volumeBytes: 1 });
+    expect(given(pairDecider, [created, started(1)]).when({ kind: 'record', fact: chosen })).toEqual({ accepted: true, facts: [chosen] });
+    expect(given(pairDecider, [created, started(3)]).when({ kind: 'record', fact: chosen })).toEqual({ accepted: true, facts: [] });
+  });
+
+  it('counts the requests for a resync', () => {
+    const requested = (request: number) => fact('protection.resync-requested.v1', { pairId, request });
+    expect(given(pairDecider, [created]).when({ kind: 'request-resync' })).toEqual({ accepted: true, facts: [requested(1)] });
+    expect(given(pairDecider, [created, requested(1)]).when({ kind: 'request-resync' })).toEqual({ accepted: true, facts: [requested(2)] });
+  });
+
   it('raises its stall alarm once and takes it back once', () => {
     const alarm = { kind: 'judge-stall', answer: { stalled: true, behindSeconds: 31, reason: 'the agent is not heard' }, waitsAt: 'agent', coveredTime: undefined } as const;
     const calm = { kind: 'judge-stall', answer: { stalled: false }, waitsAt: 'unknown', coveredTime: 1 } as const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { TimeMicros } from '@secondsite/units';
+import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { isoFromMicros } from '@secondsite/units';
 import { accept, type Decider, type Decision, refuse } from '../decider';
 import { type Fact, fact } from '../fact';
@@ -17,11 +17,15 @@ export type ReportedPairFact = Fact<
   | 'replication.flow-control-started.v1'
   | 'replication.flow-control-ended.v1'
   | 'replication.change-set-refused.v1'
-  | 'replication.resync-required.v1'
+  | 'replication.resync-required.v2'
+  | 'replication.resync-chosen.v1'
+  | 'replication.volume-grown.v1'
+  | 'replication.volume-shrunk.v1'
+  | 'replication.volume-restored.v1'
 >;
 export type PairFact =
   | ReportedPairFact
-  | Fact<'protection.pair-created.v1' | 'protection.pair-removed.v1' | 'replication.replication-stalled.v1' | 'replication.replication-recovered.v1'>;
+  | Fact<'protection.pair-created.v1' | 'protection.pair-removed.v1' | 'protection.resync-requested.v1' | 'replication.replication-stalled.v1' | 'replication.replication-recovered.v1'>;
 
 /** What telemetry shows at the target; corrects the aggregate when a report was lost. */
 export interface ObservedStage {
@@ -36,6 +40,7 @@ export interface ObservedStage {
 export type PairCommand =
   | { readonly kind: 'create'; readonly pair: Fact<'protection.pair-created.v1'>['data'] }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
+  | { readonly kind: 'request-resync' }
   | { readonly kind: 'record'; readonly fact: ReportedPairFact }
   | { readonly kind: 'observe'; readonly observed: ObservedStage }
   | { readonly kind: 'judge-stall'; readonly answer: StallAnswer; readonly waitsAt: StallPlace; readonly coveredTime: TimeMicros | undefined };
@@ -49,12 +54,19 @@ export interface PairAggregate {
   readonly epoch: number;
   readonly bitmapMode: boolean;
   readonly flowControlled: boolean;
-  readonly resyncRequired: boolean;
+  /** What it needs to go on; undefined: nothing, or it has begun. */
+  readonly required: 'regions' | 'whole' | undefined;
+  /** How often an operator asked for a resync. */
+  readonly requests: number;
   readonly stalled: boolean;
+  readonly sizeBytes: ByteCount;
+  /** How small its source has become, while it is smaller than the volume. */
+  readonly shrunkTo: ByteCount | undefined;
 }
 
 const initial: PairAggregate = {
-  state: pairGraph.initial, pairId: '', planId: '', epoch: 0, bitmapMode: false, flowControlled: false, resyncRequired: false, stalled: false,
+  state: pairGraph.initial, pairId: '', planId: '', epoch: 0, bitmapMode: false, flowControlled: false, required: undefined, requests: 0, stalled: false,
+  sizeBytes: 0, shrunkTo: undefined,
 };
 
 /**
@@ -74,6 +86,8 @@ function decide(command: PairCommand, pair: PairAggregate): Decision<PairFact> {
   switch (command.kind) {
     case 'remove':
       return accept(fact('protection.pair-removed.v1', { pairId: pair.pairId, planId: pair.planId, deleteData: command.deleteData }));
+    case 'request-resync':
+      return accept(fact('protection.resync-requested.v1', { pairId: pair.pairId, request: pair.requests + 1 }));
     case 'record':
       return isNews(command.fact, pair) ? accept(command.fact) : accept();
     case 'observe':
@@ -106,8 +120,16 @@ function isNews(reported: ReportedPairFact, pair: PairAggregate): boolean {
       return !pair.flowControlled;
     case 'secondsite.replication.flow-control-ended.v1':
       return pair.flowControlled;
-    case 'secondsite.replication.resync-required.v1':
-      return !pair.resyncRequired;
+    case 'secondsite.replication.resync-required.v2':
+      return pair.required !== 'whole' && pair.required !== reported.data.work;
+    case 'secondsite.replication.resync-chosen.v1':
+      return reported.data.epoch >= pair.epoch;
+    case 'secondsite.replication.volume-grown.v1':
+      return reported.data.toBytes > pair.sizeBytes;
+    case 'secondsite.replication.volume-shrunk.v1':
+      return reported.data.sourceBytes !== pair.shrunkTo;
+    case 'secondsite.replication.volume-restored.v1':
+      return pair.shrunkTo !== undefined;
     case 'secondsite.replication.change-set-refused.v1':
       return true;
   }
@@ -154,9 +176,9 @@ function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
   const moved = step === undefined ? pair : { ...pair, state: nextState(pairGraph, pair.state, step) };
   switch (happened.type) {
     case 'secondsite.protection.pair-created.v1':
-      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId };
+      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId, sizeBytes: happened.data.sizeBytes };
     case 'secondsite.replication.resync-started.v1':
-      return { ...moved, epoch: happened.data.epoch, resyncRequired: false };
+      return { ...moved, epoch: happened.data.epoch, required: undefined };
     case 'secondsite.replication.resync-read.v1':
     case 'secondsite.replication.differential-sync-reached.v1':
       return { ...moved, epoch: happened.data.epoch };
@@ -168,8 +190,19 @@ function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
       return { ...moved, flowControlled: true };
     case 'secondsite.replication.flow-control-ended.v1':
       return { ...moved, flowControlled: false };
-    case 'secondsite.replication.resync-required.v1':
-      return { ...moved, resyncRequired: true };
+    case 'secondsite.replication.resync-required.v2':
+      // What has to be done is known now, which says more than that the pair does not move on.
+      return { ...moved, required: happened.data.work, stalled: pair.stalled && happened.data.work !== 'whole' };
+    case 'secondsite.replication.resync-chosen.v1':
+      return { ...moved, required: undefined };
+    case 'secondsite.replication.volume-grown.v1':
+      return { ...moved, sizeBytes: happened.data.toBytes };
+    case 'secondsite.replication.volume-shrunk.v1':
+      return { ...moved, shrunkTo: happened.data.sourceBytes };
+    case 'secondsite.replication.volume-restored.v1':
+      return { ...moved, shrunkTo: undefined };
+    case 'secondsite.protection.resync-requested.v1':
+      return { ...moved, requests: happened.data.request };
     case 'secondsite.replication.replication-stalled.v1':
       return { ...moved, stalled: true };
     case 'secondsite.replication.replication-recovered.v1':

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { AgentDesiredState, Bandwidth, LimitedLink, MasterTargetDesiredState, Priority, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
 import { GIB } from '@secondsite/units';
+import type { ResyncTurn } from '../resync/resync-turns';
 
 export interface DesiredVolume {
   readonly volumeId: string;
@@ -19,6 +20,8 @@ export interface DesiredPair {
   readonly processServerId: string;
   readonly masterTargetId: string;
   readonly sizeBytes: number;
+  /** How often an operator asked for a resync. */
+  readonly resyncRequests: number;
 }
 
 export interface RemovedPair extends DesiredPair {
@@ -41,6 +44,8 @@ export interface DesiredStateSources {
   readonly plans: ReadonlyMap<string, DesiredPlan>;
   readonly pairs: readonly DesiredPair[];
   readonly removedPairs: readonly RemovedPair[];
+  /** Of the pairs that have to read their whole volume. */
+  readonly turns: ReadonlyMap<string, ResyncTurn>;
   /** Data-plane address of each component that said it. */
   readonly urls: ReadonlyMap<string, string>;
   /** Of each host. */
@@ -73,7 +78,11 @@ function desiredAgentPair(volumeId: string, sources: DesiredStateSources): Agent
   const processServerUrl = pair && sources.urls.get(pair.processServerId);
   if (!plan || processServerUrl === undefined) return undefined;
   const compression = plan.compression === 'source' ? 'source' : 'none';
-  return { pairId: pair.pairId, processServerUrl, paused: plan.paused, compression, folding: plan.folding, bufferBytes: bufferBytesDefault, resyncRequest: 0 };
+  const resyncTurn = (sources.turns.get(pair.pairId)?.kind ?? 'go') === 'go';
+  return {
+    pairId: pair.pairId, processServerUrl, paused: plan.paused, compression, folding: plan.folding, bufferBytes: bufferBytesDefault,
+    resyncRequest: pair.resyncRequests, resyncTurn,
+  };
 }
 
 /** One group per plan with the plan's volumes on this host; without an interval it is cut on demand only. */

@@ -23,10 +23,11 @@ describe('placement', () => {
 
 describe('desired state', () => {
   const tap = { kind: 'nbd', source: '/d' } as const;
-  const pair = { pairId: 'pair-1', planId: 'plan', volumeId: 'v1', volumeName: 'data', hostId: 'h1', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 7 };
+  const pair = { pairId: 'pair-1', planId: 'plan', volumeId: 'v1', volumeName: 'data', hostId: 'h1', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 7, resyncRequests: 0 };
   const sources: DesiredStateSources = {
     volumes: [{ volumeId: 'v2', hostId: 'h1', name: 'free', tap, sizeBytes: undefined }, { volumeId: 'v1', hostId: 'h1', name: 'data', tap, sizeBytes: 7 }],
     plans: new Map([['plan', { planId: 'plan', paused: false, retention: { windowSeconds: 60 }, consistencyIntervalSeconds: 15, compression: 'process-server', folding: false, bandwidth: undefined }]]),
+    turns: new Map(),
     pairs: [pair],
     removedPairs: [{ ...pair, pairId: 'old-1', deleteData: true }, { ...pair, pairId: 'old-2', deleteData: false }],
     urls: new Map([['ps', 'https://ps:1'], ['mt', 'https://mt:2']]),
