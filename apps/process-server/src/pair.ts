@@ -31,13 +31,14 @@ const passMillisMax = 2500;
 
 /** One replication pair on this process server: receives, keeps and forwards its change sets. */
 export class Pair {
-  readonly hops = new HopRecorder();
+  readonly hops: HopRecorder;
   readonly #services: PairServices;
   readonly #spool: PairSpool;
   readonly #flow: FlowControl;
   readonly #reported = new Map<string, number>();
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
+  readonly #openedAt: TimeMicros;
   /** Epochs up to this one lead nowhere any more; the agent is told so and begins a new one. */
   #ended: { readonly epoch: Epoch; readonly code: string; readonly reason: string } | undefined;
 
@@ -46,6 +47,8 @@ export class Pair {
     this.#spool = options.spool;
     this.#services = options.services;
     const { reporter, now } = options.services;
+    this.hops = new HopRecorder(now);
+    this.#openedAt = now();
     const pairId = options.config.pairId;
     this.#flow = new FlowControl(
       {
@@ -80,11 +83,13 @@ export class Pair {
     const heldOff = this.#heldOff(set, content.length);
     if (heldOff) return heldOff;
     if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
+    this.hops.received({ epoch, sequence, storedBytes: content.length, traceparent: set.header.traceparent });
     const stage = stageOfSet(set);
     const passed = await this.#passOn(set, content);
     if (passed === 'passed') {
       this.#received(content.length, stage);
       this.#spool.giveBack(content);
+      this.hops.answered(set.header);
       return { kind: 'stored', ...this.#progress() };
     }
     const span = startSpan({ name: 'spool', traceparent: set.header.traceparent, attributes: this.#attributes(set.header) });
@@ -93,6 +98,7 @@ export class Pair {
       const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
       if (result === 'old-epoch') return await this.#refuseOldEpoch(set, content);
       if (result === 'stored') this.#stored(set.header, content.length, stage);
+      this.hops.answered(set.header);
       return { kind: 'stored', ...this.#progress() };
     } finally {
       span.end();
@@ -117,6 +123,8 @@ export class Pair {
       spoolBytes: this.#spool.spoolBytes,
       spoolSets: this.#spool.spoolSets,
       ...(oldestTime === undefined ? {} : { oldestTime: isoFromMicros(oldestTime) }),
+      flowControlled: this.#flow.active,
+      ...this.hops.telemetry(this.#oldestSince),
       ...(fault ? { fault: { code: fault.code, hint: fault.hint } } : {}),
     };
   }
@@ -151,9 +159,8 @@ export class Pair {
   #observer(): ForwardObserver {
     return {
       sending: (set) => this.#traceForwarding(set),
-      forwarded: ({ epoch, sequence }) => {
+      forwarded: () => {
         counters.forwardedSets.add(1);
-        this.hops.forwarded({ epoch, sequence, at: this.#services.now() });
         if (this.#flow.active) this.#credit();
       },
       refused: (set, refusal) => {
@@ -168,8 +175,10 @@ export class Pair {
     const about = { traceparent: set.traceparent, attributes: this.#attributes(set) };
     if (set.durableAt !== undefined) startSpan({ name: 'wait in spool', startTime: set.durableAt, ...about }).end();
     const span = startSpan({ name: 'forward', ...about });
-    return ({ kind, wireBytes }) => {
+    this.hops.sending(set);
+    return ({ kind, wireBytes, transferMicros }) => {
       counters.wireBytes.add(wireBytes);
+      this.hops.sent(set, { forwarded: kind === 'stored', transferMicros, bytes: set.bytes, wireBytes });
       span.setAttributes({ outcome: kind, 'wire.bytes': wireBytes }).end();
     };
   }
@@ -184,7 +193,6 @@ export class Pair {
     const forwarder = this.#forwarder;
     const passing = forwarder.passOn({ epoch, sequence, traceparent, content });
     if (!passing) return 'not-passed';
-    this.hops.spooled({ epoch, sequence, storedBytes: content.length, traceparent, spoolDurableAt: undefined });
     const slow = Promise.withResolvers<'slow'>();
     const timer = setTimeout(() => slow.resolve('slow'), passMillisMax);
     const outcome = await Promise.race([passing, slow.promise]);
@@ -196,9 +204,9 @@ export class Pair {
   }
 
   /** The set's content is the spool's now. */
-  #stored({ epoch, sequence, traceparent }: StoredChangeSet['header'], bytes: ByteCount, stage: ReturnType<typeof stageOfSet>): void {
+  #stored(place: StoredChangeSet['header'], bytes: ByteCount, stage: ReturnType<typeof stageOfSet>): void {
     this.#services.freeSpace.count(bytes);
-    this.hops.spooled({ epoch, sequence, storedBytes: bytes, traceparent, spoolDurableAt: this.#services.now() });
+    this.hops.spooled(place);
     this.#received(bytes, stage);
     this.#forwarder.wake();
   }
@@ -249,6 +257,12 @@ export class Pair {
 
   #credit(): ByteCount {
     return this.#flow.credit(this.#spool.spoolBytes, this.#config.spoolBytesMax[this.#spool.stage]);
+  }
+
+  /** Since when the next set to be sent waits in the spool; one of before a restart counts from then on. */
+  get #oldestSince(): TimeMicros | undefined {
+    const oldest = this.#spool.oldestSet;
+    return oldest && (oldest.durableAt ?? this.#openedAt);
   }
 
   #fault(): ForwardFault | undefined {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ChangeSetHeader } from '@secondsite/change-set';
+import { type ChangeSetHeader, PassageMeter } from '@secondsite/change-set';
 import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 
 /** When one change set passed the hops of the agent. */
@@ -20,6 +20,13 @@ const REMEMBERED = 512;
 /** Remembers the last few hundred change sets of a pair, for `secondsite trace`. */
 export class ChangeSetHopLog {
   readonly #hops = new Map<string, ChangeSetHops>();
+  readonly #gather = new PassageMeter(0);
+  #lastCutAt: TimeMicros = 0;
+
+  /** How long writes wait until their set is sealed. */
+  get gatherSeconds(): number {
+    return this.#gather.reading(this.#lastCutAt).seconds;
+  }
 
   cut(header: ChangeSetHeader, at: TimeMicros): void {
     const { epoch, sequence, storedBytes, entryCount, traceparent, firstTime } = header;
@@ -27,6 +34,8 @@ export class ChangeSetHopLog {
     if (this.#hops.size >= REMEMBERED && oldest.value !== undefined) this.#hops.delete(oldest.value);
     const hops = { epoch, sequence, storedBytes, entryCount, traceparent, firstWriteAt: firstTime, cutAt: at, sentAt: undefined, answeredAt: undefined };
     this.#hops.set(keyOf(header), hops);
+    this.#lastCutAt = at;
+    this.#gather.left(at, { micros: at - firstTime });
   }
 
   sent(header: ChangeSetHeader, at: TimeMicros): void {

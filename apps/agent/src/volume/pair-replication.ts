@@ -84,7 +84,8 @@ export class PairReplication {
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#openBytes,
       dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resyncProgress(), flowControlled: this.#shipper.flowControlled,
-      fault: this.#fault ?? this.#shipper.fault,
+      fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.hops.gatherSeconds, ...this.#shipper.stays },
+      shippedBytesPerSecond: this.#shipper.bytesPerSecond,
     };
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { AgentVolumeTelemetry } from '@secondsite/contracts';
 import { type ByteCount, type Epoch, isOperationError, OperationError, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 
 export interface ReplicationStatus {
@@ -11,6 +12,8 @@ export interface ReplicationStatus {
   readonly resync: { readonly doneBytes: ByteCount; readonly totalBytes: ByteCount; readonly finishSeconds?: number } | undefined;
   readonly flowControlled: boolean;
   readonly fault: Fault | undefined;
+  readonly stays: NonNullable<AgentVolumeTelemetry['stays']>;
+  readonly shippedBytesPerSecond: number;
 }
 
 /** The last thing that went wrong and still does. */

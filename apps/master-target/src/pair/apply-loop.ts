@@ -163,16 +163,18 @@ export class ApplyLoop {
   }
 
   async #applyGroup(group: readonly CachedSet[]): Promise<void> {
-    const { applier, cache } = this.#parts;
+    const { applier, cache, hops } = this.#parts;
     const loaded: Loaded[] = [];
     try {
       if (group[0] && applier.isRecorded(group[0])) return await this.#rewriteGroup(group);
+      hops.applyBegan(group);
       for (const set of group) loaded.push(await this.#load(set));
-      const facts = await applier.apply(loaded, () => this.#noteAll(group, 'undoDurableAt'));
-      this.#noteAll(group, 'appliedAt');
+      const facts = await applier.apply(loaded, () => hops.undoDurable(group));
+      hops.applied(group);
       loaded.forEach((set, index) => this.#applied(set, facts[index] as SetFacts));
     } catch (error) {
       cache.putBack(group);
+      hops.applyFailed();
       throw error;
     }
   }
@@ -188,11 +190,6 @@ export class ApplyLoop {
   async #load(cached: CachedSet): Promise<Loaded> {
     const { epoch, sequence, continuityLost } = cached;
     return { cached, epoch, sequence, continuityLost, content: await this.#parts.load(cached) };
-  }
-
-  #noteAll(group: readonly CachedSet[], hop: 'undoDurableAt' | 'appliedAt'): void {
-    const now = this.#parts.clock();
-    for (const set of group) this.#parts.hops.note(set, { [hop]: now });
   }
 
   #applied(set: Loaded, facts: SetFacts): void {

@@ -34,7 +34,7 @@ export type OpenViewAnswer = { readonly ok: true; readonly view: OpenView } | (R
 /** Requests, notices and events between the main thread and a pair's thread. */
 export interface PairThread {
   requests: {
-    store(input: StreamPlace & { readonly body: Uint8Array }): StoreOutcome;
+    store(input: StreamPlace & { readonly body: Uint8Array; readonly receivedAt: TimeMicros }): StoreOutcome;
     position(): ReturnType<import('./target-pair').TargetPair['position']>;
     status(): PairStatus;
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;

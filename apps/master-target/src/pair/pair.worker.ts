@@ -42,7 +42,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
   }, FREE_SPACE_MILLIS);
   return {
     requests: {
-      store: ({ body, epoch, sequence }) => pair.store(body, { epoch, sequence }),
+      store: ({ body, epoch, sequence, receivedAt }) => pair.store(body, { epoch, sequence }, receivedAt),
       position: () => pair.position(),
       status: () => pair.status(),
       points: (range) => {

@@ -2,7 +2,7 @@
 // The data plane of a master target: receives change sets for its pairs and hosts one thread per pair. Needs no bus and no database: the
 // last desired state is kept in the data folder. Invariant: data of a pair are removed only when `removedPairs` names it.
 import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry } from '@secondsite/contracts';
-import { type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
+import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { type PointRequest, RecoveryPoints, type ResolvedPoint } from '@secondsite/retention-journal';
 import { startSpan } from '@secondsite/telemetry';
 import { type Authorize, BodyPool, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
@@ -160,7 +160,7 @@ export class TargetServer {
     const host = this.#hosts.get(pairId);
     if (!host) return unknownPair(pairId);
     if (!host.isOpen) return notOpen(host);
-    return host.thread.call('store', { epoch, sequence, body });
+    return host.thread.call('store', { epoch, sequence, body, receivedAt: clockMicros() });
   }
 
   async position(pairId: string): Promise<PositionOutcome> {
@@ -214,9 +214,9 @@ export class TargetServer {
     if (host.fault !== undefined) return { ...closedPair, pairId, fault: { code: 'pair/not-open', hint: host.fault } };
     const status = await host.thread.call('status', undefined).catch(() => undefined);
     if (!status) return { ...closedPair, pairId, fault: { code: 'pair/not-open', hint: 'the pair has just stopped' } };
-    const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, fault } = status;
+    const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, stays, fault } = status;
     return {
-      pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views,
+      pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views, stays,
       bytesPerSecond: this.#rateOf(pairId, status.appliedBytesTotal),
       ...(coveredTime > 0 && { coveredTime: isoFromMicros(coveredTime) }),
       ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }),

@@ -9,7 +9,7 @@ import { Signal } from '../signal';
 import type { EpochQueue, SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
 import { isAfter, type StreamPlace } from '../spool/pair-state';
-import { type ForwardClient, type PairCompression, type PassingSet, sendContent, sendSet, type SendSetOptions } from './send-set';
+import { type ForwardClient, type PairCompression, type PassingSet, sendContent, sendSet, type SendSetOptions, type SentSet } from './send-set';
 
 /** Why a pair does not advance, in words for an operator. */
 export interface ForwardFault {
@@ -17,9 +17,13 @@ export interface ForwardFault {
   readonly hint: string;
 }
 
+export interface SendingResult extends Pick<SentSet, 'wireBytes' | 'transferMicros'> {
+  readonly kind: PutOutcome['kind'] | 'unreadable';
+}
+
 export interface ForwardObserver {
   /** Sent for the first time or again; call the result with the outcome when it is there. */
-  sending(set: Pick<SpooledSet, 'epoch' | 'sequence' | 'traceparent' | 'durableAt'>): (result: { readonly kind: PutOutcome['kind'] | 'unreadable'; readonly wireBytes: number }) => void;
+  sending(set: Pick<SpooledSet, 'epoch' | 'sequence' | 'traceparent' | 'durableAt' | 'bytes'>): (result: SendingResult) => void;
   /** The target has it durably; the spool may forget it. */
   forwarded(set: StreamPlace): void;
   /** The target refused it for good. */
@@ -229,9 +233,9 @@ export class PairForwarder {
   }
 
   async #passOnce(set: PassingSet): Promise<boolean> {
-    const settle = this.#options.observer.sending({ ...set, durableAt: undefined });
-    const { outcome, wireBytes } = await sendContent(set, { ...this.#options, signal: this.#stop.signal });
-    settle({ kind: outcome.kind, wireBytes });
+    const settle = this.#options.observer.sending({ ...set, durableAt: undefined, bytes: set.content.length });
+    const { outcome, ...sent } = await sendContent(set, { ...this.#options, signal: this.#stop.signal });
+    settle({ kind: outcome.kind, ...sent });
     if (outcome.kind === 'stored') this.#confirmed(set, outcome);
     else this.#knowsTarget = false;
     if (outcome.kind === 'refused' && !notReady.has(outcome.code)) this.#options.observer.refused(set, outcome);
@@ -266,11 +270,11 @@ export class PairForwarder {
 
   async #sendOnce(set: SpooledSet, options: SendSetOptions, settle: ReturnType<ForwardObserver['sending']>): Promise<void> {
     try {
-      const { outcome, wireBytes } = await sendSet(set, options);
-      settle({ kind: outcome.kind, wireBytes });
+      const { outcome, ...sent } = await sendSet(set, options);
+      settle({ kind: outcome.kind, ...sent });
       this.#settled(set, outcome);
     } catch (error) {
-      settle({ kind: 'unreadable', wireBytes: 0 });
+      settle({ kind: 'unreadable', wireBytes: 0, transferMicros: 0 });
       if (!isOperationError(error)) throw error;
       this.#unreadable(set, error);
     }

@@ -32,6 +32,8 @@ export interface SentSet {
   readonly outcome: PutOutcome;
   /** Bytes put on the wire. */
   readonly wireBytes: number;
+  /** From handing over to the wire until the outcome. */
+  readonly transferMicros: number;
 }
 
 /** Compressing takes threads of the pool that syncs files as well; two at a time leave it room. */
@@ -55,8 +57,10 @@ export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise
 export async function sendContent(set: PassingSet, { client, pairId, compression, signal }: SendSetOptions): Promise<SentSet> {
   const { epoch, sequence, traceparent, content } = set;
   const parts = compression === 'process-server' ? await compressed(content) : [content];
+  const startedMillis = performance.now();
   const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal });
-  return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0) };
+  const transferMicros = Math.round((performance.now() - startedMillis) * 1000);
+  return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0), transferMicros };
 }
 
 /** The set as it travels: compressed if that makes it smaller and the source did not do it already. */
