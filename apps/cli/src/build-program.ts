@@ -6,7 +6,7 @@ import { addClusterCommands } from './commands/cluster-commands';
 import { addPlanCommands } from './commands/plan-commands';
 import { addPointCommands, addViewCommands } from './commands/recovery-commands';
 import { addRestoreCommands } from './commands/restore-commands';
-import { addAdminCommands, addStatusCommands, addTraceCommand } from './commands/status-commands';
+import { addAdminCommands, addAlertsCommand, addRpoCommand, addStatusCommands, addTraceCommand } from './commands/status-commands';
 import { addVolumeCommands } from './commands/volume-commands';
 
 const examples = `
@@ -37,6 +37,8 @@ export function buildProgram(context: CliContext): Command {
   addViewCommands(program, context);
   addRestoreCommands(program, context);
   addStatusCommands(program, context);
+  addAlertsCommand(program, context);
+  addRpoCommand(program, context);
   addTraceCommand(program, context);
   addAdminCommands(program, context);
   return program;

@@ -2,6 +2,7 @@
 import {
   type Address, addressSchema, type Environment, listSchema, nameSchema, observabilityVariables, parseEnvironment, switchSchema,
 } from '@secondsite/component';
+import { GIB } from '@secondsite/units';
 import { z } from 'zod';
 
 const schema = z.object({
@@ -21,6 +22,10 @@ const schema = z.object({
   SECONDSITE_INSECURE: switchSchema.default('0'),
   SECONDSITE_CERTIFICATE_SECONDS: z.coerce.number().int().min(5).default(30 * 86_400),
   SECONDSITE_STALL_SECONDS: z.coerce.number().positive().default(30),
+  /** A component that was not heard for so long raises an alert. */
+  SECONDSITE_SILENT_SECONDS: z.coerce.number().min(6).default(30),
+  /** Less free space than this where a component keeps its data raises an alert. */
+  SECONDSITE_ALERT_FREE_BYTES: z.coerce.number().int().min(0).default(2 * GIB),
   ...observabilityVariables,
 });
 
@@ -38,6 +43,8 @@ export interface ConfigServerConfig {
   readonly insecure: boolean;
   readonly certificateSeconds: number;
   readonly stallSeconds: number;
+  readonly silentSeconds: number;
+  readonly freeBytesMin: number;
   readonly otlpEndpoint: string | undefined;
   readonly logLevel: z.output<typeof schema>['LOG_LEVEL'];
   readonly traceRatio: number | undefined;
@@ -54,6 +61,7 @@ export function readConfig(environment: Environment): ConfigServerConfig {
     ...initPart(values), databaseUrl: values.DATABASE_URL, natsUrls: values.NATS_URL,
     componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, natsPidFile: values.SECONDSITE_NATS_PID_FILE, listen: values.SECONDSITE_LISTEN,
     metricsListen: values.SECONDSITE_METRICS_LISTEN, insecure: values.SECONDSITE_INSECURE === '1', stallSeconds: values.SECONDSITE_STALL_SECONDS,
+    silentSeconds: values.SECONDSITE_SILENT_SECONDS, freeBytesMin: values.SECONDSITE_ALERT_FREE_BYTES,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, logLevel: values.LOG_LEVEL, traceRatio: values.SECONDSITE_TRACE_RATIO,
   });
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
-import { type Alarm, type ClusterStatus, restRoutes } from '@secondsite/contracts';
+import { type Alert, type ClusterStatus, type PairStatus, restRoutes, type VolumeRpo } from '@secondsite/contracts';
 import { worstRpoSeconds } from '@secondsite/protection';
 import { Call, Handles, type RouteCall } from '@secondsite/service-kit';
 import { InventoryService } from '../inventory/inventory';
 import { PairStatuses } from '../live/pair-statuses';
-import type { Directory } from '../read-models/directory';
+import type { AlertRow } from '../read-models/directory';
 import { DirectoryCache } from '../read-models/directory-cache';
-import { livePairs } from '../read-models/find';
+import { findVolume, livePairs, pairOfVolume } from '../read-models/find';
 import { ServerClock } from '../server-clock';
 import { History } from './history';
 import { Tenant } from './tenant';
@@ -32,8 +32,21 @@ export class StatusController {
       const own = pairs.filter((pair) => pair.planId === planId);
       return { planId, name, state, pairCount: own.length, rpoSeconds: worstRpoSeconds(own.map((pair) => pair.rpoSeconds)) };
     });
-    const alarms = [...pairAlarms(directory), ...silenceAlarms(components, this.clock.iso())];
-    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, alarms };
+    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, alarms: directory.alerts.map(alertOf) };
+  }
+
+  @Handles(restRoutes.listAlerts)
+  async alerts(@Call() _call: RouteCall<typeof restRoutes.listAlerts>): Promise<{ alerts: Alert[] }> {
+    return { alerts: (await this.directories.load()).alerts.map(alertOf) };
+  }
+
+  @Handles(restRoutes.explainRpo)
+  async explainRpo(@Call() call: RouteCall<typeof restRoutes.explainRpo>): Promise<VolumeRpo> {
+    const directory = await this.directories.load();
+    const pair = pairOfVolume(directory, findVolume(directory, call.params.volume ?? ''));
+    const [status] = this.statuses.of([pair], directory);
+    const { volumeId, volumeName, planName, pairId, stage, rpoSeconds, rpoExplained, measuredAt } = status as PairStatus;
+    return { volumeId, volumeName, planName, pairId, stage, rpoSeconds, ...rpoExplained, ...(measuredAt === undefined ? {} : { measuredAt }) };
   }
 
   @Handles(restRoutes.listEvents)
@@ -42,19 +55,6 @@ export class StatusController {
   }
 }
 
-function pairAlarms(directory: Directory): Alarm[] {
-  return livePairs(directory).flatMap((pair): Alarm[] => {
-    const paused = directory.plans.find((plan) => plan.planId === pair.planId)?.state === 'paused';
-    const stalled: Alarm[] =
-      pair.stalledSince === undefined || paused
-        ? [] : [{ kind: 'stalled', subject: pair.volumeName, since: pair.stalledSince, words: pair.stallReason ?? 'it does not move on' }];
-    const { volumeName: subject, resyncRequiredSince: since, resyncReason } = pair;
-    return since === undefined ? stalled : [...stalled, { kind: 'resync-required', subject, since, words: resyncReason ?? 'it needs a resynchronisation' }];
-  });
-}
-
-function silenceAlarms(components: ClusterStatus['components'], now: string): Alarm[] {
-  return components
-    .filter((component) => component.state === 'silent')
-    .map(({ role, name, lastSeenAt }) => ({ kind: 'component-silent', subject: name, since: lastSeenAt ?? now, words: `the ${role.replace('-', ' ')} is not heard` }));
+function alertOf({ kind, severity, subjectKind, subjectId, subjectName, since, words, hint }: AlertRow): Alert {
+  return { kind, severity, subjectKind, subjectId, subject: subjectName, since, words, hint };
 }

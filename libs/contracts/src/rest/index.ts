@@ -11,6 +11,8 @@ export * from './plans';
 export * from './points';
 export * from './views';
 export * from './traces';
+export * from './rpo';
+export * from './alerts';
 export * from './status';
 export * from './admin';
 export * from './routes';

@@ -10,6 +10,8 @@ export const retentionPolicySchema = z.object({
 });
 export type RetentionPolicy = z.infer<typeof retentionPolicySchema>;
 
+const rpoThresholdSchema = z.number().int().min(1).max(366 * 86_400);
+
 export const planSchema = z
   .object({
     planId: z.string(),
@@ -18,6 +20,7 @@ export const planSchema = z
     createdAt: timeSchema,
     retention: retentionPolicySchema,
     consistencyIntervalSeconds: z.number().int().optional(),
+    rpoThresholdSeconds: z.number().int().describe('an alert is raised above it'),
     compression: z.enum(['none', 'source', 'process-server']),
     folding: z.boolean(),
     volumes: z.array(z.object({ volumeId: z.string(), name: z.string(), pairId: z.string() })),
@@ -52,6 +55,7 @@ export const createPlan = defineRoute({
     volumes: z.array(referenceSchema).min(1).max(256),
     retention: retentionPolicySchema.prefault({}),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).optional(),
+    rpoThresholdSeconds: rpoThresholdSchema.optional().describe('default 900'),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
     folding: z.boolean().default(false),
   }),
@@ -78,8 +82,12 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention or consistency interval (null: no periodic bookmarks).',
-  body: z.object({ retention: retentionPolicySchema.optional(), consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional() }),
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks) or RPO threshold.',
+  body: z.object({
+    retention: retentionPolicySchema.optional(),
+    consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
+    rpoThresholdSeconds: rpoThresholdSchema.optional(),
+  }),
   response: planSchema,
 });
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getOpenApi, rebuildReadModels } from './admin';
+import { listAlerts } from './alerts';
 import { listComponents } from './components';
 import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } from './enrolment';
 import { addHost, listHosts } from './hosts';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, resumePlan } from './plans';
 import { createBookmark, listPoints } from './points';
+import { explainRpo } from './rpo';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
@@ -16,6 +18,6 @@ export const restRoutes = {
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan,
   listPoints, createBookmark, openViews, listViews, closeView,
-  traceVolume, getStatus, listEvents, rebuildReadModels, getOpenApi,
+  traceVolume, explainRpo, listAlerts, getStatus, listEvents, rebuildReadModels, getOpenApi,
 } as const;
 export type RestRoutes = typeof restRoutes;

@@ -20,6 +20,7 @@ export type PlanFact = Fact<
   | 'protection.volume-unprotected.v1'
   | 'protection.retention-changed.v1'
   | 'protection.consistency-interval-changed.v1'
+  | 'protection.rpo-threshold-changed.v1'
 >;
 
 export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name'>;
@@ -31,7 +32,8 @@ export type PlanCommand =
   | { readonly kind: 'resume' }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'change-retention'; readonly retention: Retention }
-  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined };
+  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
+  | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number };
 
 export interface PlanAggregate {
   readonly state: PlanState;
@@ -39,10 +41,16 @@ export interface PlanAggregate {
   readonly name: string;
   readonly retention: Retention | undefined;
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly rpoThresholdSeconds: number;
   readonly volumes: readonly PlanVolume[];
 }
 
-const initial: PlanAggregate = { state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, volumes: [] };
+/** Above it a plan raises an alert, unless it has a threshold of its own. */
+export const rpoThresholdSecondsDefault = 900;
+
+const initial: PlanAggregate = {
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, rpoThresholdSeconds: rpoThresholdSecondsDefault, volumes: [],
+};
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
 export const planDecider: Decider<PlanCommand, PlanAggregate, PlanFact> = { initial, decide, evolve };
@@ -64,6 +72,10 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
       return sameRetention(plan.retention, command.retention) ? accept() : accept(fact('protection.retention-changed.v1', { planId, retention: command.retention }));
     case 'change-consistency-interval':
       return changeInterval(plan, command.consistencyIntervalSeconds);
+    case 'change-rpo-threshold': {
+      const { rpoThresholdSeconds } = command;
+      return plan.rpoThresholdSeconds === rpoThresholdSeconds ? accept() : accept(fact('protection.rpo-threshold-changed.v1', { planId, rpoThresholdSeconds }));
+    }
   }
 }
 
@@ -134,5 +146,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, retention: data.retention };
     case 'secondsite.protection.consistency-interval-changed.v1':
       return { ...plan, consistencyIntervalSeconds: data.consistencyIntervalSeconds };
+    case 'secondsite.protection.rpo-threshold-changed.v1':
+      return { ...plan, rpoThresholdSeconds: data.rpoThresholdSeconds };
   }
 }
