@@ -158,6 +158,7 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   const statuses = new PairStatuses(live, clock);
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
+    alerts: async () => (await directories.load()).alerts,
     relayLag: () => feedLag(store.dataSource.manager, { name: relayName, events: 'to-relay' }),
   });
   busAccess.trigger();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-export { type AlertCommand, alertDecider, type AlertFact, type AlertJudgement, type AlertKind, type AlertSubject, type SubjectAlerts } from './alerts/alert';
+export { type AlertCommand, alertDecider, type AlertFact, type AlertJudgement, type AlertKind, alertSeverities, type AlertSubject, type SubjectAlerts } from './alerts/alert';
 export { type AlertLimits, judgeComponent, type JudgedComponent, type JudgedPair, type JudgedPlan, judgePair, judgePlan } from './alerts/judge-alerts';
 export { accept, type Decider, type Decision, refuse, type Rejection, replay } from './decider';
 export { type Fact, fact } from './fact';

@@ -25,7 +25,7 @@ const cleared = fact('monitoring.alert-cleared.v1', { subjectId: 'p', subjectKin
 
 describe('an alert', () => {
   const about = { subjectId: 'p', subjectKind: 'pair', subjectName: 'data', kind: 'rpo-exceeded' } as const;
-  const on = { kind: 'judge', judgement: { ...about, on: true, severity: 'critical', words: 'w', hint: 'h' } } as const;
+  const on = { kind: 'judge', judgement: { ...about, on: true, words: 'w', hint: 'h' } } as const;
   const off = { kind: 'judge', judgement: { ...about, on: false } } as const;
 
   it('is raised once and cleared once, however often it is judged, and after a restart knows that from its history', () => {

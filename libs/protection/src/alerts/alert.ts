@@ -4,16 +4,19 @@ import { type Fact, fact } from '../fact';
 
 export type AlertFact = Fact<'monitoring.alert-raised.v1' | 'monitoring.alert-cleared.v1'>;
 
-/** What alerts are about. */
-export type AlertKind =
-  | 'stalled' | 'resync-required' | 'bitmap-mode' | 'flow-control' | 'rpo-exceeded' | 'retention-window-low' | 'component-silent' | 'disk-space-low' | 'bookmark-failed';
+/** What alerts are about, and how bad that is. */
+export const alertSeverities = {
+  stalled: 'critical', 'resync-required': 'critical', 'rpo-exceeded': 'critical', 'component-silent': 'critical', 'disk-space-low': 'critical',
+  'bitmap-mode': 'warning', 'flow-control': 'warning', 'retention-window-low': 'warning', 'bookmark-failed': 'warning',
+} as const;
+export type AlertKind = keyof typeof alertSeverities;
 
 export type AlertSubject = Pick<Fact<'monitoring.alert-raised.v1'>['data'], 'subjectId' | 'subjectKind' | 'subjectName'>;
 
 /** Whether something is wrong with a subject now. What is not known is not judged. */
 export type AlertJudgement = AlertSubject & { readonly kind: AlertKind } & (
     | { readonly on: false }
-    | { readonly on: true; readonly severity: 'warning' | 'critical'; readonly words: string; readonly hint: string }
+    | { readonly on: true; readonly words: string; readonly hint: string }
   );
 
 export interface AlertCommand {
@@ -32,8 +35,8 @@ function decide({ judgement }: AlertCommand, raised: SubjectAlerts): Decision<Al
   const { subjectId, subjectKind, subjectName, kind } = judgement;
   const about = { subjectId, subjectKind, subjectName, kind };
   if (!judgement.on) return accept(fact('monitoring.alert-cleared.v1', about));
-  const { severity, words, hint } = judgement;
-  return accept(fact('monitoring.alert-raised.v1', { ...about, severity, words: words.slice(0, textCharactersMax), hint: hint.slice(0, textCharactersMax) }));
+  const { words, hint } = judgement;
+  return accept(fact('monitoring.alert-raised.v1', { ...about, severity: alertSeverities[kind], words: words.slice(0, textCharactersMax), hint: hint.slice(0, textCharactersMax) }));
 }
 
 const textCharactersMax = 500;

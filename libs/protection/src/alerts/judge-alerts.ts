@@ -45,7 +45,6 @@ export interface JudgedPlan {
 }
 
 interface Trouble {
-  readonly severity: 'warning' | 'critical';
   readonly words: string;
   readonly hint: string;
 }
@@ -78,7 +77,7 @@ export function judgeComponent(component: JudgedComponent, limits: AlertLimits, 
 
 export function judgePlan({ planId, name, bookmarkFailure }: JudgedPlan): AlertJudgement[] {
   const failed: Finding = bookmarkFailure === undefined ? undefined : {
-    severity: 'warning', words: `the last bookmark of plan ${name} failed: ${bookmarkFailure}`,
+    words: `the last bookmark of plan ${name} failed: ${bookmarkFailure}`,
     hint: 'Volumes that are being resynchronised cannot have bookmarks; the alert ends with the next bookmark that succeeds.',
   };
   return judgements({ subjectId: planId, subjectKind: 'plan', subjectName: name }, { 'bookmark-failed': failed });
@@ -98,21 +97,21 @@ function rpoExceeded({ readings, rpoThresholdSeconds: limit, volumeName }: Judge
   if (rpo === null || rpo <= limit * rpoClearPart) return undefined;
   if (rpo <= limit) return 'unknown';
   return {
-    severity: 'critical', words: `the RPO of ${volumeName} is above ${limit} s`,
+    words: `the RPO of ${volumeName} is above ${limit} s`,
     hint: `Run "secondsite rpo ${volumeName}": it says where the seconds are spent and what to look at.`,
   };
 }
 
 function stalled({ recorded: { stallReason }, volumeName }: JudgedPair): Finding {
   if (stallReason === undefined) return undefined;
-  return { severity: 'critical', words: stallReason, hint: `Start or reach what is named; "secondsite status" shows which components are heard, "secondsite rpo ${volumeName}" where data waits.` };
+  return { words: stallReason, hint: `Start or reach what is named; "secondsite status" shows which components are heard, "secondsite rpo ${volumeName}" where data waits.` };
 }
 
 function bitmapMode({ readings: { agent }, recorded, volumeName }: JudgedPair, now: TimeMicros): Finding {
   const on = isSilent(agent, now) ? recorded.bitmapMode : agent?.mode === 'bitmap';
   if (!on) return undefined;
   return {
-    severity: 'warning', words: `${volumeName} is in bitmap mode: only which regions change is kept, no new recovery points are made`,
+    words: `${volumeName} is in bitmap mode: only which regions change is kept, no new recovery points are made`,
     hint: 'It ends by itself when what is written fits the way again; if it does not, look at the process server and the link, or give the agent more memory (SECONDSITE_BUFFER_BYTES_MAX).',
   };
 }
@@ -121,14 +120,14 @@ function flowControl({ readings: { agent }, recorded, volumeName }: JudgedPair, 
   const on = isSilent(agent, now) ? recorded.flowControlled : agent?.flowControlled;
   if (!on) return undefined;
   return {
-    severity: 'warning', words: `the process server holds the agent of ${volumeName} off: the spool of the pair is full`,
+    words: `the process server holds the agent of ${volumeName} off: the spool of the pair is full`,
     hint: `Look at the link to the master target and at its disks ("secondsite rpo ${volumeName}"); more bandwidth or a larger spool bridges longer outages.`,
   };
 }
 
 function resyncRequired({ recorded: { resyncReason }, volumeName }: JudgedPair): Finding {
   if (resyncReason === undefined) return undefined;
-  return { severity: 'critical', words: `${volumeName} has to be resynchronised: ${resyncReason}`, hint: 'It begins by itself when agent, process server and master target are reached; older recovery points stay.' };
+  return { words: `${volumeName} has to be resynchronised: ${resyncReason}`, hint: 'It begins by itself when agent, process server and master target are reached; older recovery points stay.' };
 }
 
 /** The space of the journal is used up before its window is reached. */
@@ -140,7 +139,6 @@ function windowLow({ readings: { masterTarget }, retention, volumeName }: Judged
   if (masterTarget.journalBytes < spaceBytes / 2) return undefined;
   if (masterTarget.journalBytes < spaceBytes * windowLowPart) return 'unknown';
   return {
-    severity: 'warning',
     words: `${volumeName} can be recovered ${Math.floor(availableSeconds)} s back, ${windowSeconds} s are promised: the journal has used up its ${formatBytes(spaceBytes)}`,
     hint: 'Give the plan more retention space, or promise a shorter window.',
   };
@@ -149,7 +147,7 @@ function windowLow({ readings: { masterTarget }, retention, volumeName }: Judged
 function silent({ role, name, seenAt, watchedSince }: JudgedComponent, { silentSeconds }: AlertLimits, now: TimeMicros): Finding {
   if (now - (seenAt ?? watchedSince) > silentSeconds * 1e6) {
     const words = `the ${role.replace('-', ' ')} ${name} has not been heard for ${silentSeconds} s`;
-    return { severity: 'critical', words, hint: 'Check that it runs and that it reaches NATS; its log says why it does not.' };
+    return { words, hint: 'Check that it runs and that it reaches NATS; its log says why it does not.' };
   }
   return isSilent(seenAt === undefined ? undefined : { seenAt }, now) ? 'unknown' : undefined;
 }
@@ -159,7 +157,7 @@ function spaceLow({ role, name, freeBytes }: JudgedComponent, { freeBytesMin }: 
   if (freeBytes >= freeBytesMin * freeClearPart) return undefined;
   if (freeBytes >= freeBytesMin) return 'unknown';
   return {
-    severity: 'critical', words: `the ${role.replace('-', ' ')} ${name} has less than ${formatBytes(freeBytesMin)} free where it keeps its data`,
+    words: `the ${role.replace('-', ' ')} ${name} has less than ${formatBytes(freeBytesMin)} free where it keeps its data`,
     hint: role === 'master-target' ? 'Add space, or shorten the retention of its plans.' : 'Free or add space; it stops accepting change sets before the disk is full.',
   };
 }

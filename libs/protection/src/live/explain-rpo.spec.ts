@@ -67,6 +67,11 @@ describe('an RPO explained', () => {
     expect(judgementOf({ processServer: spooled, masterTarget: { bytesPerSecond: 8 * MIB, stays: { answerSeconds: 3, queueSeconds: 3, applySeconds: 1 } } })).toEqual(['master-target', words]);
   });
 
+  it('tells how long the target takes when it keeps up with the writes', () => {
+    const words = 'a change set takes 4.0 s from its arrival at the master target until it is applied';
+    expect(judgementOf({ masterTarget: { stays: { answerSeconds: 0.02, queueSeconds: 3, applySeconds: 1 } } })).toEqual(['master-target', words]);
+  });
+
   it('calls an overloaded agent in bitmap mode', () => {
     const agent = { mode: 'bitmap', dirtyBytes: 2 * GIB, bytesPerSecond: 400 * MIB, shippedBytesPerSecond: 80 * MIB } as const;
     expect(judgementOf({ agent })).toEqual([

@@ -170,7 +170,10 @@ function linkWords(between: string, { carried, readings, seconds }: { readonly c
 }
 
 function appliesSlowly({ agent, masterTarget }: PairReadings): string {
-  return `the disks of the master target take ${rate(masterTarget?.bytesPerSecond ?? 0)}, ${rate(agent?.bytesPerSecond ?? 0)} are written`;
+  const { queueSeconds = 0, applySeconds = 0 } = masterTarget?.stays ?? {};
+  const [taken, written] = [masterTarget?.bytesPerSecond ?? 0, agent?.bytesPerSecond ?? 0];
+  if (taken >= written) return `a change set takes ${formatSeconds(queueSeconds + applySeconds)} from its arrival at the master target until it is applied`;
+  return `the disks of the master target take ${rate(taken)}, ${rate(written)} are written`;
 }
 
 function isFine(rpoSeconds: number | null): boolean {
