@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator sees of a running cluster: the RPO explained, alerts, and metrics, of which dashboard and rules may use only what is there.
+// What an operator sees of a running cluster: the RPO explained, alerts, the traces of what was slow, and metrics, of which dashboard and rules may
+// use only what is there.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { VolumeRpo } from '@secondsite/contracts';
 import { NbdClient } from '@secondsite/nbd';
+import { OtlpReceiver } from '@secondsite/telemetry/testing';
+import { clockMicros } from '@secondsite/disk-files';
 import { MIB } from '@secondsite/units';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -23,11 +26,15 @@ interface Dashboard {
 }
 
 describe('what an operator sees', () => {
+  let receiver: OtlpReceiver;
   let cluster: TestCluster;
   let disk: TestDisk;
+  /** Nanoseconds. */
+  let stoppedAt: bigint;
 
   beforeAll(async () => {
-    cluster = await TestCluster.start();
+    receiver = await OtlpReceiver.start();
+    cluster = await TestCluster.start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, SECONDSITE_TRACE_RATIO: '0', SECONDSITE_TRACE_SLOW_MILLIS: '3000' });
     disk = await cluster.addDisk('disk', 16 * MIB);
     await cluster.cli('plan', 'create', 'plan', '--volume', 'disk', '--rpo-threshold', '3s');
     const application = await NbdClient.connect(disk.uri);
@@ -38,6 +45,7 @@ describe('what an operator sees', () => {
 
   afterAll(async () => {
     await cluster?.stop();
+    await receiver?.close();
   }, 60_000);
 
   it('finds every metric of dashboard and rules at the processes', async () => {
@@ -82,6 +90,7 @@ describe('what an operator sees', () => {
 
   it('is told that the target is away, and what to do', async () => {
     const [target] = (await cluster.processes()).filter(({ name }) => name === 'master-target');
+    stoppedAt = BigInt(clockMicros()) * 1000n;
     process.kill(target?.pid as number, 'SIGSTOP');
     try {
       await waitFor('the alert', 30, async () => (await cluster.status()).alarms.some(({ kind, subject }) => kind === 'rpo-exceeded' && subject === 'disk'));
@@ -96,6 +105,22 @@ describe('what an operator sees', () => {
     }
     await waitFor('the alert to be cleared', 30, async () => (await cluster.status()).alarms.length === 0);
   }, 90_000);
+
+  it('finds the trace of a change set that was slow, whole, with the waiting times, although nothing is sampled', async () => {
+    const slow = await receiver.waitFor(({ name, attributes, startNanos }) => name === 'change set' && attributes['secondsite.traced_because'] === 'slow' && startNanos > stoppedAt, 20_000);
+    const ofTrace = () => receiver.spans.filter(({ traceId }) => traceId === slow.traceId);
+    const wanted = ['agent gather change set', 'agent send change set', 'process-server forward', 'master-target wait to be applied', 'master-target apply', 'master-target wait for checkpoint'];
+    await waitFor('the other parts of the trace', 20, async () => {
+      const there = ofTrace().map(({ serviceName, name }) => `${serviceName} ${name}`);
+      const missing = wanted.filter((span) => !there.includes(span));
+      if (missing.length > 0) throw new Error(`${missing.join(', ')} are missing beside ${there.join(', ')}`);
+      return true;
+    });
+    const waited = ofTrace().map(({ serviceName, name, startNanos, endNanos }) => [`${serviceName} ${name}`, Number(endNanos - startNanos) / 1e9] as const);
+    process.stdout.write(`${waited.map(([span, seconds]) => `${span} ${seconds.toFixed(1)} s`).join('\n')}\n`);
+    expect(waited.filter(([, seconds]) => seconds > 2).map(([span]) => span)).toEqual(expect.arrayContaining([expect.stringMatching(/^process-server (forward|wait)/)]));
+    expect(ofTrace().filter(({ parentSpanId }) => parentSpanId !== undefined && parentSpanId !== slow.spanId).map(({ name }) => name)).toEqual([]);
+  }, 60_000);
 });
 
 function metricsIn(text: string): string[] {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
-import { startSpan } from '@secondsite/telemetry';
-import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
+import { type ChangeSetPlace, type HeldOff, LateTraceQueue, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
 import { type ByteCount, type Epoch, isoFromMicros, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ByteBudget } from './byte-budget';
 import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
+import { recordHopSpans } from './control/hop-spans';
 import { counters } from './control/counters';
 import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
@@ -36,6 +36,7 @@ export class Pair {
   readonly #spool: PairSpool;
   readonly #flow: FlowControl;
   readonly #reported = new Map<string, number>();
+  readonly #lateTraces = new LateTraceQueue();
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
   readonly #openedAt: TimeMicros;
@@ -47,7 +48,7 @@ export class Pair {
     this.#spool = options.spool;
     this.#services = options.services;
     const { reporter, now } = options.services;
-    this.hops = new HopRecorder(now);
+    this.hops = new HopRecorder(now, (passage) => recordHopSpans(pairId, passage));
     this.#openedAt = now();
     const pairId = options.config.pairId;
     this.#flow = new FlowControl(
@@ -92,17 +93,18 @@ export class Pair {
       this.hops.answered(set.header);
       return { kind: 'stored', ...this.#progress() };
     }
-    const span = startSpan({ name: 'spool', traceparent: set.header.traceparent, attributes: this.#attributes(set.header) });
-    try {
-      const { firstTime, traceparent } = set.header;
-      const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
-      if (result === 'old-epoch') return await this.#refuseOldEpoch(set, content);
-      if (result === 'stored') this.#stored(set.header, content.length, stage);
-      this.hops.answered(set.header);
-      return { kind: 'stored', ...this.#progress() };
-    } finally {
-      span.end();
-    }
+    const { firstTime, traceparent } = set.header;
+    const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
+    if (result === 'old-epoch') return this.#refuseOldEpoch(set, content);
+    if (result === 'stored') this.#stored(set.header, content.length, stage);
+    this.hops.answered(set.header);
+    return { kind: 'stored', ...this.#progress() };
+  }
+
+  /** These sets are to be traced although they were not sampled; the master target is told with the next sets. */
+  traceLate(places: readonly ChangeSetPlace[]): void {
+    for (const place of places) this.hops.traceLate(place);
+    this.#lateTraces.add(places);
   }
 
   position(): PairPosition {
@@ -151,6 +153,7 @@ export class Pair {
     const { connect, forwardBudget } = this.#services;
     const forwarder = new PairForwarder({
       pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, paused, observer: this.#observer(),
+      lateTraces: this.#lateTraces,
     });
     forwarder.start();
     return forwarder;
@@ -158,28 +161,25 @@ export class Pair {
 
   #observer(): ForwardObserver {
     return {
-      sending: (set) => this.#traceForwarding(set),
+      sending: (set) => this.#sending(set),
       forwarded: () => {
         counters.forwardedSets.add(1);
         if (this.#flow.active) this.#credit();
       },
       refused: (set, refusal) => {
         this.reportRefused(set, refusal);
+        this.hops.refused(set);
         if (refusal.code === oldEpoch) this.#ended = { epoch: set.epoch, code: oldEpoch, reason: refusal.detail };
       },
       broken: (epoch, reason) => this.#break(epoch, reason),
     };
   }
 
-  #traceForwarding(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
-    const about = { traceparent: set.traceparent, attributes: this.#attributes(set) };
-    if (set.durableAt !== undefined) startSpan({ name: 'wait in spool', startTime: set.durableAt, ...about }).end();
-    const span = startSpan({ name: 'forward', ...about });
+  #sending(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
     this.hops.sending(set);
     return ({ kind, wireBytes, transferMicros }) => {
       counters.wireBytes.add(wireBytes);
       this.hops.sent(set, { forwarded: kind === 'stored', transferMicros, bytes: set.bytes, wireBytes });
-      span.setAttributes({ outcome: kind, 'wire.bytes': wireBytes }).end();
     };
   }
 
@@ -282,9 +282,5 @@ export class Pair {
   #break(epoch: Epoch, reason: string): void {
     this.#ended = { epoch, code: streamBroken, reason };
     this.#services.reporter.report({ kind: 'resync-required', pairId: this.pairId, reason });
-  }
-
-  #attributes({ epoch, sequence }: { readonly epoch: number; readonly sequence: number }) {
-    return { 'pair.id': this.pairId, 'change_set.epoch': epoch, 'change_set.sequence': sequence };
   }
 }

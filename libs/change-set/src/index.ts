@@ -11,4 +11,5 @@ export { foldChangeSet } from './fold-change-set';
 export { PassageMeter, type PassageReading } from './passage-meter';
 export type { ChangeSetFault, Refusal } from './refusal';
 export { decodeMarker, encodeMarker } from './stream-marker';
+export { isSampled, sampledTraceparent } from './trace-sampling';
 export { bytesOf, type StoredChangeSet, type VerifiedChangeSet, verifyChangeSet, verifyContent, verifyStored, markersOf } from './verify-change-set';

@@ -3,7 +3,7 @@
 // when the process server has it durably (I2) or its epoch was given up; the oldest waiting set always goes first; bytes on their way
 // never exceed the process server's credit by more than one set.
 import type { ByteCount, SequenceNumber } from '@secondsite/units';
-import type { HeldOff, PositionAnswer, Progress, PutOptions, PutOutcome } from '@secondsite/transport';
+import type { HeldOff, LateTraceQueue, PositionAnswer, Progress, PutOptions, PutOutcome } from '@secondsite/transport';
 import { PassageMeter, type SealedChangeSet } from '@secondsite/change-set';
 import { Backoff } from './backoff';
 import type { HeldChangeSet } from './change-buffer';
@@ -35,6 +35,8 @@ export interface ShipperOptions {
   readonly millis: () => number;
   /** Folds or compresses a set before it is sent. */
   readonly prepare?: (set: SealedChangeSet) => Promise<SealedChangeSet>;
+  /** Goes along with the sets until it was told. */
+  readonly lateTraces?: LateTraceQueue;
   /** Sets on their way at once; default 6. */
   readonly windowSets?: number;
 }
@@ -171,13 +173,16 @@ export class ChangeSetShipper {
   }
 
   async #put({ set }: Item, signal: AbortSignal): Promise<PutOutcome> {
-    const { pairId, prepare, sender, listener } = this.#options;
+    const { pairId, prepare, sender, listener, lateTraces } = this.#options;
     const ready = prepare ? await prepare(set) : set;
     if (signal.aborted) return { kind: 'held-off', retryAfterMillis: 0, code: 'transport/cancelled', detail: 'the epoch was given up' };
     const { epoch, sequence, traceparent } = set.header;
     listener.sent(set);
     const oldestPending = this.#items[0]?.set.header.sequence;
-    return sender.put(ready.parts, { pairId, epoch, sequence, traceparent, oldestPending, signal });
+    const late = lateTraces?.next() ?? [];
+    const outcome = await sender.put(ready.parts, { pairId, epoch, sequence, traceparent, oldestPending, lateTraces: late, signal });
+    if (outcome.kind === 'stored') lateTraces?.told(late);
+    return outcome;
   }
 
   #take(item: Item, outcome: PutOutcome): void {

@@ -10,11 +10,11 @@ import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import { Backoff } from './backoff';
 import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
-import { ChangeSetHopLog } from './change-set-hop-log';
 import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
 import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
 import { OverloadPause } from './overload-pause';
 import type { PairReplicationOptions } from './pair-replication-options';
+import { PairTracing } from './pair-tracing';
 import { RegionLedger } from './region-ledger';
 import type { BitmapModeReason } from './replication-fact';
 import { type Fault, faultOf, notInDataMode, type ReplicationStatus } from './replication-status';
@@ -32,7 +32,7 @@ const READ_AHEAD_BYTES_MAX = 96 * 1024 * 1024;
 
 export class PairReplication {
   readonly pairId: string;
-  readonly hops = new ChangeSetHopLog();
+  readonly tracing: PairTracing;
   readonly #options: PairReplicationOptions;
   readonly #buffer: ChangeBuffer;
   readonly #stream: ChangeStream;
@@ -60,7 +60,8 @@ export class PairReplication {
     this.#epochBackoff = new Backoff(options.millis);
     this.#overload = new OverloadPause({ ...options, calmBytesPerSecond: options.budget.bytesMax / 10 });
     this.#buffer = new ChangeBuffer({ budget: options.budget, ...(options.segmentDataBytes === undefined ? {} : { dataBytes: options.segmentDataBytes }) });
-    this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
+    this.tracing = new PairTracing(options);
+    this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener(), lateTraces: this.tracing.lateTraces });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#ledger = new RegionLedger(options.bitmap);
     this.#ledger.beginEpoch();
@@ -84,7 +85,7 @@ export class PairReplication {
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#openBytes,
       dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resyncProgress(), flowControlled: this.#shipper.flowControlled,
-      fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.hops.gatherSeconds, ...this.#shipper.stays },
+      fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
       shippedBytesPerSecond: this.#shipper.bytesPerSecond,
     };
   }
@@ -164,6 +165,7 @@ export class PairReplication {
     if (!this.#interruption) this.#sealByTime();
     this.#endResync();
     this.#sweeper.tick(() => this.#streamPosition);
+    if (!this.#shipper.paused) this.tracing.tick();
   }
 
   /**
@@ -232,6 +234,7 @@ export class PairReplication {
     this.#reader.stop();
     if (interruption.kind !== 'new-epoch') return this.#stream.seal();
     this.#shipper.abandon();
+    this.tracing.gaveUp();
     this.#stream.begin(this.#stream.epoch);
     this.#options.onFact({ kind: 'resync-required', pairId: this.pairId, epoch: this.#stream.epoch, reason: interruption.reason });
   }
@@ -335,28 +338,29 @@ export class PairReplication {
 
   #ship(set: HeldChangeSet): void {
     this.#sealedMillis = this.#options.millis();
-    this.hops.cut(set.header, this.#options.clock.last);
+    this.tracing.sealed(set.header, this.#options.clock.last);
     this.#shipper.offer(set);
   }
 
   #shipperListener(): ShipperListener {
     return {
-      sent: (set) => this.hops.sent(set.header, this.#options.clock.now()),
+      sent: (set) => void this.tracing.hops.note(set.header, { sentAt: this.#options.clock.now() }),
       stored: (set) => {
         this.#overload.shipped(set.header.contentBytes);
-        const hops = this.hops.answered(set.header, this.#options.clock.now());
-        if (hops) this.#options.onPassed?.(hops);
+        this.tracing.answered(set.header, this.#options.clock.now());
       },
       progress: (progress) => this.#progress(progress),
       flowControl: ({ on, heldBytes }) => this.#flowControl(on, heldBytes),
       refused: ({ code, detail, sequence }) => {
         this.#options.onFact({ kind: 'change-set-refused', pairId: this.pairId, epoch: this.#stream.epoch, sequence, code, reason: detail });
+        this.tracing.failed({ epoch: this.#stream.epoch, sequence });
         if (!this.#stopped) this.#interrupt({ kind: 'new-epoch', reason: 'target-request', step: 'to-raise' });
       },
     };
   }
 
   #progress({ appliedEpoch, appliedSequence }: Progress): void {
+    this.tracing.applied({ epoch: appliedEpoch, sequence: appliedSequence });
     if (appliedEpoch === this.#stream.epoch) this.#appliedSequence = Math.max(this.#appliedSequence, appliedSequence);
   }
 

@@ -8,7 +8,7 @@ import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
 import type { CheckpointFile } from './checkpoint-file';
-import type { PairEvent, SetHops } from './pair-types';
+import type { PairEvent } from './pair-types';
 import type { RecentHops } from './recent-hops';
 import type { CachedSet, SetCache } from './set-cache';
 import type { LoadedSet, SetApplier } from './set-applier';
@@ -29,7 +29,6 @@ export interface ApplyLoopParts {
   readonly delay: (millis: number) => Promise<void>;
   readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
   readonly emit: (event: PairEvent) => void;
-  readonly onApplied: (hops: SetHops) => void;
   /** Sets that had been durable in the cache are lost. */
   readonly cacheIsDamaged: boolean;
 }
@@ -196,8 +195,6 @@ export class ApplyLoop {
     this.#parts.watch.applied(set.content, facts, this.#parts.replica.size());
     this.appliedBytes += set.content.data.length;
     this.#covered(set.cached);
-    const hops = this.#parts.hops.find(set);
-    if (hops) this.#parts.onApplied(hops);
   }
 
   #covered(set: CachedSet): void {
@@ -235,6 +232,7 @@ export class ApplyLoop {
     await Promise.all([replica.sync(), journal.sync()]);
     await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
     for (const set of sets) cache.release(set);
+    hops.covered(sets);
     const { epoch, sequence, lastTime } = applied;
     this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
   }

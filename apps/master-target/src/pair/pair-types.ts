@@ -35,6 +35,8 @@ export interface SetHops extends StreamPlace {
   readonly applyBeganAt?: TimeMicros;
   readonly undoDurableAt?: TimeMicros;
   readonly appliedAt?: TimeMicros;
+  /** Durable in the replica, by a checkpoint. */
+  readonly coveredAt?: TimeMicros;
 }
 
 export interface PairStatus extends StreamPlace {

@@ -29,8 +29,8 @@ export interface TargetPairOptions {
   /** Resolves after about so many milliseconds. */
   readonly delay: (millis: number) => Promise<void>;
   readonly onEvent?: (event: PairEvent) => void;
-  /** Called once for each set that was applied, with its times. */
-  readonly onApplied?: (hops: SetHops) => void;
+  /** Called once for each traced set, with its times, when it is durable in the replica. */
+  readonly onTraced?: (hops: SetHops) => void;
   readonly limits?: Partial<PairLimits>;
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
   readonly recycle?: (memory: ArrayBufferLike) => void;
@@ -86,7 +86,7 @@ export class TargetPair {
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#hops = new RecentHops(options.clock);
+    this.#hops = new RecentHops(options.clock, options.onTraced);
     this.#openedAt = options.clock();
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
     this.#loop = new ApplyLoop({
@@ -99,7 +99,6 @@ export class TargetPair {
       delay: options.delay,
       load: async (set) => set.decoded ?? this.#readBack(set),
       emit: (event) => this.#emit(event),
-      onApplied: options.onApplied ?? (() => undefined),
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
   }
@@ -265,6 +264,11 @@ export class TargetPair {
   closeReader(reader: ViewReader): void {
     this.#views--;
     this.#parts.journal.closeView(reader.map);
+  }
+
+  /** See StoreRequest.lateTraces. */
+  traceLate(places: readonly StreamPlace[]): void {
+    for (const place of places) this.#hops.traceLate(place);
   }
 
   hops(place?: StreamPlace): SetHops | undefined {

@@ -2,7 +2,7 @@
 // Sends the sets of one pair to its master target: in order, up to eight on their way, for ever.
 // Invariants: a set leaves the spool only after the target's 200; a set of epoch e+1 is not sent before everything of epoch e that can be
 // sent is confirmed; whatever fails is tried again, slower and slower up to five seconds.
-import type { Progress, PutOutcome, Refusal } from '@secondsite/transport';
+import type { LateTraceQueue, Progress, PutOutcome, Refusal } from '@secondsite/transport';
 import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
 import { Signal } from '../signal';
@@ -40,6 +40,8 @@ export interface PairForwarderOptions {
   readonly compression: PairCompression;
   readonly paused: boolean;
   readonly observer: ForwardObserver;
+  /** Goes along with the sets until the master target was told. */
+  readonly lateTraces: LateTraceQueue;
   /** First and longest pause after a failure; defaults 100 ms and 5 s. */
   readonly backOffMillis?: { readonly min: number; readonly max: number };
   readonly windowSets?: number;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
-import type { ChangeSetClient, PutOutcome } from '@secondsite/transport';
+import type { ChangeSetClient, LateTraceQueue, PutOutcome } from '@secondsite/transport';
 import { compressZstd } from '@secondsite/zstd';
 import { ByteBudget } from '../byte-budget';
 import type { SpooledSet } from '../spool/epoch-queue';
@@ -19,6 +19,7 @@ export interface SendSetOptions {
   /** Room for sets read back from disk, shared by all pairs. */
   readonly budget: ByteBudget;
   readonly compression: PairCompression;
+  readonly lateTraces: LateTraceQueue;
   readonly signal: AbortSignal;
 }
 
@@ -54,11 +55,13 @@ export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise
 }
 
 /** The same for a set whose content is at hand. */
-export async function sendContent(set: PassingSet, { client, pairId, compression, signal }: SendSetOptions): Promise<SentSet> {
+export async function sendContent(set: PassingSet, { client, pairId, compression, lateTraces, signal }: SendSetOptions): Promise<SentSet> {
   const { epoch, sequence, traceparent, content } = set;
   const parts = compression === 'process-server' ? await compressed(content) : [content];
   const startedMillis = performance.now();
-  const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal });
+  const late = lateTraces.next();
+  const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, lateTraces: late, signal });
+  if (outcome.kind === 'stored') lateTraces.told(late);
   const transferMicros = Math.round((performance.now() - startedMillis) * 1000);
   return { outcome, wireBytes: parts.reduce((sum, part) => sum + part.length, 0), transferMicros };
 }

@@ -52,7 +52,7 @@ describe('an RPO explained', () => {
 
   it('tells a long link from a narrow one', () => {
     const long = { stays: { answerSeconds: 1.7, holdSeconds: 0, transferSeconds: 1.62 } };
-    expect(judgementOf({ rpoSeconds: 2, processServer: long })).toEqual(['wan', 'a change set takes 1.6 s over the link between process server and master target']);
+    expect(judgementOf({ rpoSeconds: 3, processServer: long })).toEqual(['wan', 'a change set takes 1.6 s over the link between process server and master target']);
   });
 
   it('calls the link between agent and process server when the agent waits longer than the process server needs', () => {

@@ -28,7 +28,7 @@ interface Scene extends RpoQuestion {
 }
 
 /** A change set is gathered for a moment and an idle volume speaks once a second: nobody has to look for anything below this. */
-const fineSeconds = 1.5;
+const fineSeconds = 2;
 
 export function explainRpo(question: RpoQuestion): RpoExplained {
   const seconds = secondsByPlace(question.readings);
