@@ -84,7 +84,7 @@ export class SimulatedClient {
     this.#life = life;
   }
 
-  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, signal }: PutOptions): Promise<PutOutcome> {
+  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, lateTraces = [], signal }: PutOptions): Promise<PutOutcome> {
     const { onSent, onStored } = this.#link.options;
     const sent = Buffer.concat(parts);
     onSent?.(sent);
@@ -92,7 +92,7 @@ export class SimulatedClient {
     let pending = true;
     const handle = (handler: ChangeSetHandler): Promise<PutOutcome> => {
       if (pending && !this.#life.isOver && !Buffer.concat(parts).equals(sent)) this.#link.options.onFault(new Error(`the memory of ${what} changed while it was on its way`));
-      return putOutcomeOf(handler.store({ pairId, epoch, sequence, body: this.#arriving(sent), traceparent, oldestPending, peer: undefined }));
+      return putOutcomeOf(handler.store({ pairId, epoch, sequence, body: this.#arriving(sent), traceparent, oldestPending, lateTraces, peer: undefined }));
     };
     const outcome = await this.#exchange<PutOutcome>({ what, signal, handle });
     pending = false;

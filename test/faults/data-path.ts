@@ -203,7 +203,7 @@ export class DataPath {
   async #startAgent(): Promise<void> {
     const budget = { shared: BufferBudget.createShared(), bytesMax: this.#options.bufferBytes ?? 64 * MIB };
     this.#host = await AgentHost.open({
-      environment: { dataDir: await this.#folderOf('agent'), budget, segmentDataBytes: 2 * MIB, nbdTcp: undefined, traceRatio: 0 },
+      environment: { dataDir: await this.#folderOf('agent'), budget, segmentDataBytes: 2 * MIB, nbdTcp: undefined, traceRatio: 0, traceSlowMillis: 60_000 },
       credentials: undefined,
       onFact: (fact) => void this.reports.push(`agent ${fact.kind}`),
       onBookmark: () => undefined,

@@ -18,11 +18,11 @@ const ways = [
   ['master-target cache-durable', 'master-target undo-durable', 'master-target applied'],
 ];
 
-/** What each service says about a change set in its trace, in the order of the write path. The target answers in time, so the spool has no part in it. */
+/** What each service says about a change set in its trace, waiting times included, in the order of the write path. The target answers in time, so the spool has no part in it. */
 const spansOfServices = {
-  agent: ['change set', 'gather change set', 'send change set'],
-  'process-server': ['forward'],
-  'master-target': ['cache', 'undo', 'apply'],
+  agent: ['change set', 'gather change set', 'wait at agent', 'send change set'],
+  'process-server': ['wait in process server', 'forward'],
+  'master-target': ['cache', 'wait to be applied', 'undo', 'apply', 'wait for checkpoint'],
 };
 
 describe('one block on its way', () => {

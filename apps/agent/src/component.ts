@@ -38,6 +38,7 @@ function openHost(config: AgentConfig, member: ClusterMember): Promise<AgentHost
       segmentDataBytes: Math.min(SEGMENT_DATA_BYTES, Math.floor(bufferBytesMax / 16)),
       nbdTcp: nbdHost === undefined ? undefined : { host: nbdHost, advertiseHost },
       traceRatio: config.otlpEndpoint === undefined ? 0 : config.traceRatio,
+      traceSlowMillis: config.otlpEndpoint === undefined ? undefined : config.traceSlowMillis,
     },
     credentials: member.identity,
     onFact: (fact) => reporter.replication(fact),

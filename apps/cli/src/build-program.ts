@@ -9,7 +9,7 @@ import { addPointCommands, addViewCommands } from './commands/recovery-commands'
 import { addQuarantineCommands } from './commands/quarantine-commands';
 import { addResyncCommands } from './commands/resync-commands';
 import { addRestoreCommands } from './commands/restore-commands';
-import { addAdminCommands, addStatusCommands, addTraceCommand } from './commands/status-commands';
+import { addAdminCommands, addAlertsCommand, addRpoCommand, addStatusCommands, addTraceCommand } from './commands/status-commands';
 import { addVolumeCommands } from './commands/volume-commands';
 
 const examples = `
@@ -42,6 +42,8 @@ export function buildProgram(context: CliContext): Command {
   addViewCommands(program, context);
   addRestoreCommands(program, context);
   addStatusCommands(program, context);
+  addAlertsCommand(program, context);
+  addRpoCommand(program, context);
   addTraceCommand(program, context);
   addQuarantineCommands(program, context);
   addAdminCommands(program, context);

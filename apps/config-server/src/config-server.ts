@@ -20,12 +20,15 @@ import { AddBandwidth1764180000000 } from './database/bandwidth.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { AddResyncColumns1764180000000 } from './database/resync.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
+import { AlertWatch } from './live/alert-watch';
 import { LiveStatus } from './live/live-status';
 import { observePairs } from './live/observe-pairs';
 import { PairStatuses } from './live/pair-statuses';
 import { PairWatch } from './live/pair-watch';
+import { Rounds } from './live/rounds';
 import { problemRules } from './problem-rules';
 import { providers } from './providers';
+import { AddAlerts1763780000000 } from './read-models/alerts';
 import { readModels } from './read-models/apply-event';
 import { DirectoryCache } from './read-models/directory-cache';
 import { livePairs } from './read-models/find';
@@ -50,7 +53,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });
@@ -153,10 +156,13 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   });
   const relay = startEventRelay({ url: config.databaseUrl, publisher: bus, log: logger });
   const addresses = new ComponentAddresses(commands, live);
-  const watch = new PairWatch({ commands, directories, live, addresses, clock, logger, queue, stallSeconds: config.stallSeconds });
+  const pairs = new PairWatch({ commands, directories, live, addresses, clock, queue, stallSeconds: config.stallSeconds });
+  const alerts = new AlertWatch({ commands, directories, live, clock, limits: { silentSeconds: config.silentSeconds, freeBytesMin: config.freeBytesMin } });
+  const rounds = new Rounds({ logger, looks: [{ name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }] });
   const statuses = new PairStatuses(live, clock, queue);
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
+    alerts: async () => (await directories.load()).alerts,
     relayLag: () => feedLag(store.dataSource.manager, { name: relayName, events: 'to-relay' }),
   });
   busAccess.trigger();
@@ -166,7 +172,7 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
       stopTrigger();
       stopObserving();
       await streams.close();
-      await watch.close();
+      await rounds.close();
       await publisher.close();
       await busAccess.close();
       await relay.close();

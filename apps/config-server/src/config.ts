@@ -2,6 +2,7 @@
 import {
   type Address, addressSchema, type Environment, listSchema, nameSchema, observabilityVariables, parseEnvironment, switchSchema,
 } from '@secondsite/component';
+import { GIB } from '@secondsite/units';
 import { z } from 'zod';
 
 const schema = z.object({
@@ -23,6 +24,10 @@ const schema = z.object({
   SECONDSITE_STALL_SECONDS: z.coerce.number().positive().default(30),
   /** So many pairs at once may read their whole volume. */
   SECONDSITE_RESYNCS_AT_ONCE: z.coerce.number().int().min(1).default(3),
+  /** A component that was not heard for so long raises an alert. */
+  SECONDSITE_SILENT_SECONDS: z.coerce.number().min(6).default(30),
+  /** Less free space than this where a component keeps its data raises an alert. */
+  SECONDSITE_ALERT_FREE_BYTES: z.coerce.number().int().min(0).default(2 * GIB),
   ...observabilityVariables,
 });
 
@@ -41,6 +46,8 @@ export interface ConfigServerConfig {
   readonly certificateSeconds: number;
   readonly stallSeconds: number;
   readonly resyncsAtOnce: number;
+  readonly silentSeconds: number;
+  readonly freeBytesMin: number;
   readonly otlpEndpoint: string | undefined;
   readonly logLevel: z.output<typeof schema>['LOG_LEVEL'];
   readonly traceRatio: number | undefined;
@@ -58,6 +65,7 @@ export function readConfig(environment: Environment): ConfigServerConfig {
     componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, natsPidFile: values.SECONDSITE_NATS_PID_FILE, listen: values.SECONDSITE_LISTEN,
     metricsListen: values.SECONDSITE_METRICS_LISTEN, insecure: values.SECONDSITE_INSECURE === '1', stallSeconds: values.SECONDSITE_STALL_SECONDS,
     resyncsAtOnce: values.SECONDSITE_RESYNCS_AT_ONCE,
+    silentSeconds: values.SECONDSITE_SILENT_SECONDS, freeBytesMin: values.SECONDSITE_ALERT_FREE_BYTES,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, logLevel: values.LOG_LEVEL, traceRatio: values.SECONDSITE_TRACE_RATIO,
   });
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Compress, KeptSet, StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
-import { startSpan } from '@secondsite/telemetry';
-import { endsEpoch, type HeldOff, OLD_EPOCH, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
+import { type ChangeSetPlace, endsEpoch, type HeldOff, LateTraceQueue, OLD_EPOCH, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
 import { type ByteCount, type Epoch, isoFromMicros, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ByteBudget } from './byte-budget';
 import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
+import { recordHopSpans } from './control/hop-spans';
 import { counters } from './control/counters';
 import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
@@ -35,14 +35,16 @@ const passMillisMax = 2500;
 
 /** One replication pair on this process server: receives, keeps and forwards its change sets. */
 export class Pair {
-  readonly hops = new HopRecorder();
+  readonly hops: HopRecorder;
   readonly #services: PairServices;
   readonly #spool: PairSpool;
   readonly #flow: FlowControl;
   readonly #reported = new Map<string, number>();
   #sent = { contentBytes: 0, wireBytes: 0 };
+  readonly #lateTraces = new LateTraceQueue();
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
+  readonly #openedAt: TimeMicros;
   /** Epochs up to this one lead nowhere any more; the agent is told so and begins a new one. */
   #ended: { readonly epoch: Epoch; readonly code: string; readonly reason: string } | undefined;
 
@@ -51,6 +53,8 @@ export class Pair {
     this.#spool = options.spool;
     this.#services = options.services;
     const { reporter, now } = options.services;
+    this.hops = new HopRecorder(now, (passage) => recordHopSpans(pairId, passage));
+    this.#openedAt = now();
     const pairId = options.config.pairId;
     this.#flow = new FlowControl(
       {
@@ -85,23 +89,27 @@ export class Pair {
     const heldOff = this.#heldOff(set, content.length);
     if (heldOff) return heldOff;
     if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
+    this.hops.received({ epoch, sequence, storedBytes: content.length, traceparent: set.header.traceparent });
     const stage = stageOfSet(set);
     const passed = await this.#passOn(set, content);
     if (passed === 'passed') {
       this.#received(content.length, stage);
       this.#spool.giveBack(content);
+      this.hops.answered(set.header);
       return { kind: 'stored', ...this.#progress() };
     }
-    const span = startSpan({ name: 'spool', traceparent: set.header.traceparent, attributes: this.#attributes(set.header) });
-    try {
-      const { firstTime, traceparent } = set.header;
-      const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
-      if (result === 'old-epoch') return await this.#refuseOldEpoch(set, content);
-      if (result === 'stored') this.#stored(set.header, content.length, stage);
-      return { kind: 'stored', ...this.#progress() };
-    } finally {
-      span.end();
-    }
+    const { firstTime, traceparent } = set.header;
+    const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
+    if (result === 'old-epoch') return this.#refuseOldEpoch(set, content);
+    if (result === 'stored') this.#stored(set.header, content.length, stage);
+    this.hops.answered(set.header);
+    return { kind: 'stored', ...this.#progress() };
+  }
+
+  /** These sets are to be traced although they were not sampled; the master target is told with the next sets. */
+  traceLate(places: readonly ChangeSetPlace[]): void {
+    for (const place of places) this.hops.traceLate(place);
+    this.#lateTraces.add(places);
   }
 
   quarantined(): KeptSet[] {
@@ -127,6 +135,8 @@ export class Pair {
       spoolSets: this.#spool.spoolSets,
       sent: this.#sent,
       ...(oldestTime === undefined ? {} : { oldestTime: isoFromMicros(oldestTime) }),
+      flowControlled: this.#flow.active,
+      ...this.hops.telemetry(this.#oldestSince),
       ...(fault ? { fault: { code: fault.code, hint: fault.hint } } : {}),
     };
   }
@@ -154,6 +164,7 @@ export class Pair {
     const forwarder = new PairForwarder({
       pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, turn: shaper.turnsOf(this.#config),
       observer: this.#observer(),
+      lateTraces: this.#lateTraces,
     });
     forwarder.start();
     return forwarder;
@@ -161,28 +172,26 @@ export class Pair {
 
   #observer(): ForwardObserver {
     return {
-      sending: (set) => this.#traceForwarding(set),
-      forwarded: ({ epoch, sequence }) => {
+      sending: (set) => this.#sending(set),
+      forwarded: () => {
         counters.forwardedSets.add(1);
-        this.hops.forwarded({ epoch, sequence, at: this.#services.now() });
         if (this.#flow.active) this.#credit();
       },
       refused: (set, refusal) => {
         this.reportRefused(set, refusal);
+        this.hops.refused(set);
         if (endsEpoch(refusal.code)) this.#ended = { epoch: set.epoch, code: refusal.code, reason: refusal.detail };
       },
       broken: (epoch, reason) => this.#break(epoch, reason),
     };
   }
 
-  #traceForwarding(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
-    const about = { traceparent: set.traceparent, attributes: this.#attributes(set) };
-    if (set.durableAt !== undefined) startSpan({ name: 'wait in spool', startTime: set.durableAt, ...about }).end();
-    const span = startSpan({ name: 'forward', ...about });
-    return ({ kind, wireBytes, contentBytes }) => {
+  #sending(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
+    this.hops.sending(set);
+    return ({ kind, wireBytes, contentBytes, transferMicros }) => {
       counters.wireBytes.add(wireBytes);
       if (kind === 'stored') this.#sent = { contentBytes: this.#sent.contentBytes + contentBytes, wireBytes: this.#sent.wireBytes + wireBytes };
-      span.setAttributes({ outcome: kind, 'wire.bytes': wireBytes }).end();
+      this.hops.sent(set, { forwarded: kind === 'stored', transferMicros, bytes: set.bytes, wireBytes });
     };
   }
 
@@ -196,7 +205,6 @@ export class Pair {
     const forwarder = this.#forwarder;
     const passing = forwarder.passOn({ epoch, sequence, traceparent, content });
     if (!passing) return 'not-passed';
-    this.hops.spooled({ epoch, sequence, storedBytes: content.length, traceparent, spoolDurableAt: undefined });
     const slow = Promise.withResolvers<'slow'>();
     const cancel = this.#services.timers.after(passMillisMax, () => slow.resolve('slow'));
     const outcome = await Promise.race([passing, slow.promise]);
@@ -208,9 +216,9 @@ export class Pair {
   }
 
   /** The set's content is the spool's now. */
-  #stored({ epoch, sequence, traceparent }: StoredChangeSet['header'], bytes: ByteCount, stage: ReturnType<typeof stageOfSet>): void {
+  #stored(place: StoredChangeSet['header'], bytes: ByteCount, stage: ReturnType<typeof stageOfSet>): void {
     this.#services.freeSpace.count(bytes);
-    this.hops.spooled({ epoch, sequence, storedBytes: bytes, traceparent, spoolDurableAt: this.#services.now() });
+    this.hops.spooled(place);
     this.#received(bytes, stage);
     this.#forwarder.wake();
   }
@@ -263,6 +271,12 @@ export class Pair {
     return this.#flow.credit(this.#spool.spoolBytes, this.#config.spoolBytesMax[this.#spool.stage]);
   }
 
+  /** Since when the next set to be sent waits in the spool; one of before a restart counts from then on. */
+  get #oldestSince(): TimeMicros | undefined {
+    const oldest = this.#spool.oldestSet;
+    return oldest && (oldest.durableAt ?? this.#openedAt);
+  }
+
   #fault(): ForwardFault | undefined {
     if (this.#ended?.code === streamBroken && this.#ended.epoch === this.#spool.epoch) {
       return { code: streamBroken, hint: `${this.#ended.reason}. Check the disk; the agent begins a new epoch and resynchronises.` };
@@ -281,9 +295,5 @@ export class Pair {
     if (this.#ended && epoch <= this.#ended.epoch) return;
     this.#ended = { epoch, code: streamBroken, reason };
     this.#services.reporter.report({ kind: 'resync-required', pairId: this.pairId, reason });
-  }
-
-  #attributes({ epoch, sequence }: { readonly epoch: number; readonly sequence: number }) {
-    return { 'pair.id': this.pairId, 'change_set.epoch': epoch, 'change_set.sequence': sequence };
   }
 }

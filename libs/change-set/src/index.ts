@@ -8,7 +8,9 @@ export { type Compress, compressSealed, compressStored, type Decompress, decompr
 export { type ChangeSetIdentity, encodeChangeSet, type LooseEntry, type SealedChangeSet } from './encode-change-set';
 export { carriesData } from './entry-table';
 export { foldChangeSet } from './fold-change-set';
+export { PassageMeter, type PassageReading } from './passage-meter';
 export { type KeptSet, Quarantine, type QuarantineLimits } from './quarantine';
 export type { ChangeSetFault, Refusal } from './refusal';
 export { decodeMarker, encodeMarker } from './stream-marker';
+export { isSampled, sampledTraceparent } from './trace-sampling';
 export { bytesOf, type StoredChangeSet, type VerifiedChangeSet, verifyChangeSet, verifyContent, verifyStored, markersOf } from './verify-change-set';

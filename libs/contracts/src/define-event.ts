@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { CloudEvent } from './cloud-event';
 
-export const eventContexts = ['inventory', 'security', 'protection', 'replication', 'recovery'] as const;
+export const eventContexts = ['inventory', 'security', 'protection', 'replication', 'recovery', 'monitoring'] as const;
 export type EventContext = (typeof eventContexts)[number];
 
 /** One released version of one fact. Its schema never changes afterwards; a change is a new version and an upcaster. */

@@ -4,6 +4,9 @@ import { z } from 'zod';
 /** An id that is also one token of a subject: letters, digits, dash and underscore. */
 export const idSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'an id has 1 to 64 letters, digits, dashes or underscores');
 
+/** What an alert is about, e.g. `rpo-exceeded`. A pattern and no list, so that a released event can carry new ones. */
+export const alertKindSchema = z.string().regex(/^[a-z]+(-[a-z]+)*$/).max(64);
+
 /** 16 bytes as lower-case text; pairs have one because it is part of the change-set header. */
 export const pairIdSchema = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'a pair id is a UUID in lower case');
 

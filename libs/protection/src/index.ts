@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+export { type AlertCommand, alertDecider, type AlertFact, type AlertJudgement, type AlertKind, alertSeverities, type AlertSubject, type SubjectAlerts } from './alerts/alert';
+export { type AlertLimits, judgeComponent, type JudgedComponent, type JudgedPair, type JudgedPlan, judgePair, judgePlan } from './alerts/judge-alerts';
 export { accept, type Decider, type Decision, refuse, type Rejection, replay } from './decider';
 export { type Fact, fact } from './fact';
 export { findHost, type Inventory, type InventoryCommand, inventoryDecider, type InventoryFact, type NewVolume } from './inventory/inventory';
 export { type DataInTransit, dataInTransit, formatBytes } from './live/data-in-transit';
-export { type AgentReading, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
+export { explainRpo, type RpoQuestion } from './live/explain-rpo';
+export { type AgentReading, type Fault, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
 export { rpoSeconds, worstRpoSeconds } from './live/rpo';
 export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
 export {
@@ -15,7 +18,7 @@ export {
   type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
 } from './placement/desired-state';
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
-export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
+export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault } from './plan/plan';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
 export { type ResyncCandidate, type ResyncTurn, resyncTurns } from './resync/resync-turns';
 export { resyncWords } from './resync/resync-words';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { createLogger, type LoggerOptions } from './create-logger';
 export { endProcessGracefully, type ProcessEndOptions } from './end-process-gracefully';
+export { type LatestGauge, LatestGauges, type LatestGaugesOptions, spaceGauge } from './latest-gauges';
 export { Readiness, type ReadinessCheck, type ReadinessReport } from './readiness';
 export { startRootSpan } from './root-span';
 export { startTelemetry, type Telemetry, type TelemetryOptions } from './start-telemetry';

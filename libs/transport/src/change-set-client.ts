@@ -8,6 +8,7 @@ import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { type ChangeSetKey, changeSetPath, oldestPendingHeader, type PositionAnswer, positionPath, type PutOutcome, type Unreachable } from './change-set-protocol';
+import { type ChangeSetPlace, lateTracesHeader, lateTracesText } from './late-traces';
 import { type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
 
 export interface ChangeSetClientOptions {
@@ -29,6 +30,8 @@ export interface PutOptions extends ChangeSetKey {
   readonly oldestPending?: SequenceNumber | undefined;
   /** The body's turn on a limited link, which sets its pace and is ended when the body is sent. Undefined: as fast as it goes. */
   readonly transfer?: Transfer | undefined;
+  /** See StoreRequest; at most 16. */
+  readonly lateTraces?: readonly ChangeSetPlace[] | undefined;
   /** Gives the request up: the outcome is `unreachable` with `transport/cancelled`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -68,13 +71,14 @@ export class ChangeSetClient {
    * oldest is not held up by the ones behind it.
    * Repeating is harmless. A kept connection that the receiver just closed is replaced once without the caller noticing.
    */
-  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, transfer, signal }: PutOptions): Promise<PutOutcome> {
+  async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, transfer, lateTraces = [], signal }: PutOptions): Promise<PutOutcome> {
     const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
     const headers = {
       'content-type': 'application/octet-stream',
       'content-length': length,
       ...(traceparent === undefined ? {} : { traceparent }),
       ...(oldestPending === undefined ? {} : { [oldestPendingHeader]: oldestPending }),
+      ...(lateTraces.length === 0 ? {} : { [lateTracesHeader]: lateTracesText(lateTraces) }),
     };
     const before = this.sending;
     const { promise: sent, resolve } = Promise.withResolvers<void>();

@@ -2,6 +2,7 @@
 // The data plane's protocol, agent → process server → master target: HTTP/1.1, one PUT per change set, repeatable without harm.
 import type { PeerIdentity } from '@secondsite/certificates';
 import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
+import type { ChangeSetPlace } from './late-traces';
 
 /** Names one change set. */
 export interface ChangeSetKey {
@@ -68,6 +69,8 @@ export interface StoreRequest extends ChangeSetKey {
   readonly traceparent: string | undefined;
   /** The sender has none of the epoch's sets before this one any more: all of them were answered. Undefined: it did not say. */
   readonly oldestPending: SequenceNumber | undefined;
+  /** Sets of the pair whose traces are recorded although their own headers do not say so; mostly others than this one. */
+  readonly lateTraces: readonly ChangeSetPlace[];
   /** Undefined only without TLS (development switch). */
   readonly peer: PeerIdentity | undefined;
 }

@@ -14,6 +14,7 @@ import { type ChangeSetHandler, type ChangeSetKey, oldestPendingHeader, parseRou
 import { answerFromError, answerFromOutcome, type HttpAnswer, type Problem, problemAnswer } from './http-answer';
 import { BodyPool } from './body-pool';
 import { type ConnectionPeer, HttpConnection, type HttpConnectionHost, type HttpRequest } from './http-connection';
+import { lateTracesFromHeader, lateTracesHeader } from './late-traces';
 import { ReceiveBudget } from './receive-budget';
 
 export interface ChangeSetServerOptions {
@@ -210,7 +211,8 @@ export class ChangeSetServer {
       const { pairId, epoch, sequence } = key;
       const traceparent = validTraceparent(headers.get('traceparent'));
       const oldestPending = sequenceFromHeader(headers.get(oldestPendingHeader));
-      return answerFromOutcome(await this.options.handler.store({ pairId, epoch, sequence, body, traceparent, oldestPending, peer }));
+      const lateTraces = lateTracesFromHeader(headers.get(lateTracesHeader));
+      return answerFromOutcome(await this.options.handler.store({ pairId, epoch, sequence, body, traceparent, oldestPending, lateTraces, peer }));
     } finally {
       giveBack();
     }

@@ -66,6 +66,14 @@ describe('sending change sets', () => {
     }
   });
 
+  it('carries which sets are to be traced late', async () => {
+    const { receiver, client } = await start();
+    for (const lateTraces of [[], [{ epoch: 1, sequence: 5 }, { epoch: 2, sequence: 1 }]]) {
+      await client.put(parts(10), { ...key, lateTraces });
+      expect(receiver.requests.at(-1)?.lateTraces).toEqual(lateTraces);
+    }
+  });
+
   it.each(['', '0', '-1', '+5', '05', '5.0', '1e3', '0x10', '5, 6', 'five', '9007199254740992', '99999999999999999999'])(
     'takes the set and ignores %j as the oldest one of the sender',
     async (value) => {

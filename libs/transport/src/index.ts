@@ -20,4 +20,5 @@ export {
   type StoreRequest,
   type Unreachable,
 } from './change-set-protocol';
+export { type ChangeSetPlace, LateTraceQueue } from './late-traces';
 export { ChangeSetServer, type ChangeSetServerOptions, type RefusedPeer, type ServerLimits } from './change-set-server';

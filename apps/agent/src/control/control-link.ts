@@ -3,11 +3,12 @@ import { type ClusterMember, TelemetryReporter } from '@secondsite/component';
 import { type AgentTelemetry, type ChangeSetHop, createBookmarkOperation, traceAtAgentOperation } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
 import type { MessageBus } from '@secondsite/messaging';
+import { spaceGauge } from '@secondsite/telemetry';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import { statfs } from 'node:fs/promises';
 import type { AgentHost } from '../host/agent-host';
 import type { ChangeSetHops } from '../volume/change-set-hop-log';
-import { VolumeGauges } from './volume-gauges';
+import { volumeGauges } from './volume-gauges';
 
 /** Ties an agent to the control plane: obeys its desired state, says every second how it is, answers requests. */
 export class ControlLink {
@@ -15,7 +16,8 @@ export class ControlLink {
   readonly #host: AgentHost;
   readonly #dataDir: string;
   readonly #telemetry: TelemetryReporter;
-  readonly #gauges = new VolumeGauges();
+  readonly #gauges = volumeGauges();
+  readonly #space = spaceGauge('agent');
 
   constructor(options: { readonly member: ClusterMember; readonly host: AgentHost; readonly dataDir: string }) {
     const { bus, log, componentId } = options.member;
@@ -39,6 +41,7 @@ export class ControlLink {
     const { bavail, bsize } = await statfs(this.#dataDir);
     const volumes = await this.#host.telemetry();
     this.#gauges.update(volumes);
+    this.#space.update([bavail * bsize]);
     return { role: 'agent', componentId, tenantId, at: isoFromMicros(clockMicros()), rssBytes: process.memoryUsage.rss(), freeBytes: bavail * bsize, volumes };
   }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { SpanStatusCode } from '@opentelemetry/api';
+import { sampledTraceparent } from '@secondsite/change-set';
 import { startRootSpan, startSpan } from '@secondsite/telemetry';
+import type { TimeMicros } from '@secondsite/units';
 import type { ChangeSetHops } from '../volume/change-set-hop-log';
 
 /**
@@ -7,13 +10,17 @@ import type { ChangeSetHops } from '../volume/change-set-hop-log';
  * own span is the first one here. Everybody's spans of the set are its children, also those that come after it has ended.
  */
 export function recordHopSpans(pairId: string, hops: ChangeSetHops): void {
-  const { traceparent, epoch, sequence, storedBytes, entryCount, firstWriteAt, cutAt, sentAt = cutAt, answeredAt = sentAt } = hops;
+  const { epoch, sequence, storedBytes, entryCount, firstWriteAt, cutAt, sentAt, answeredAt, late } = hops;
+  if (hops.traceparent === undefined) return;
+  const traceparent = sampledTraceparent(hops.traceparent);
   const attributes = { 'secondsite.pair_id': pairId, 'secondsite.epoch': epoch, 'secondsite.sequence': sequence };
-  if (traceparent === undefined) return;
-  const whole = startRootSpan({ name: 'change set', traceparent, startTime: firstWriteAt, attributes });
-  whole.end(new Date(answeredAt / 1000));
-  const gather = startSpan({ name: 'gather change set', traceparent, startTime: firstWriteAt, attributes: { ...attributes, 'secondsite.entries': entryCount } });
-  gather.end(new Date(cutAt / 1000));
-  const send = startSpan({ name: 'send change set', traceparent, startTime: sentAt, attributes: { ...attributes, 'secondsite.stored_bytes': storedBytes } });
-  send.end(new Date(answeredAt / 1000));
+  const child = (name: string, start: TimeMicros, { end, more = {} }: { readonly end: TimeMicros | undefined; readonly more?: Record<string, number> }): void => {
+    if (end !== undefined) startSpan({ name, traceparent, startTime: start, attributes: { ...attributes, ...more } }).end(new Date(end / 1000));
+  };
+  const whole = startRootSpan({ name: 'change set', traceparent, startTime: firstWriteAt, attributes: { ...attributes, ...(late ? { 'secondsite.traced_because': late } : {}) } });
+  if (late === 'failed') whole.setStatus({ code: SpanStatusCode.ERROR, message: 'its epoch ended before it was applied' });
+  whole.end(new Date((answeredAt ?? sentAt ?? cutAt) / 1000));
+  child('gather change set', firstWriteAt, { end: cutAt, more: { 'secondsite.entries': entryCount } });
+  child('wait at agent', cutAt, { end: sentAt });
+  if (sentAt !== undefined) child('send change set', sentAt, { end: answeredAt, more: { 'secondsite.stored_bytes': storedBytes } });
 }

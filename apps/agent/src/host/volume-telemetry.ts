@@ -28,6 +28,7 @@ export function volumeTelemetry({ volumeId, pair }: VolumeSettings, { status, fa
     ...(replication?.resync ? { resync: replication.resync } : {}),
     ...rates,
     flowControlled: replication?.flowControlled ?? false,
+    ...(replication ? { stays: replication.stays, shippedBytesPerSecond: replication.shippedBytesPerSecond } : {}),
     ...(fault ? { fault: { code: fault.code, hint: fault.hint } } : {}),
   };
 }

@@ -63,7 +63,7 @@ export class GuestBench {
   async openHost(): Promise<AgentHost> {
     this.host = await AgentHost.open({
       environment: {
-        dataDir: this.dataDir, budget: { shared: BufferBudget.createShared(), bytesMax: 64 * MIB }, segmentDataBytes: 2 * MIB, nbdTcp: undefined, traceRatio: 0,
+        dataDir: this.dataDir, budget: { shared: BufferBudget.createShared(), bytesMax: 64 * MIB }, segmentDataBytes: 2 * MIB, nbdTcp: undefined, traceRatio: 0, traceSlowMillis: undefined,
       },
       credentials: undefined,
       onFact: (fact) => this.facts.push(fact),

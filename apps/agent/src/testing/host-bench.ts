@@ -60,7 +60,7 @@ export class HostBench {
     this.host = await AgentHost.open({
       environment: {
         dataDir: join(this.folder.path, 'agent'), budget: { shared: BufferBudget.createShared(), bytesMax: 64 * MIB }, segmentDataBytes: 2 * MIB,
-        nbdTcp: credentials ? { host: '127.0.0.1', advertiseHost: '127.0.0.1' } : undefined, traceRatio: 0,
+        nbdTcp: credentials ? { host: '127.0.0.1', advertiseHost: '127.0.0.1' } : undefined, traceRatio: 0, traceSlowMillis: undefined,
       },
       credentials,
       onFact: (fact) => this.facts.push(fact),

@@ -37,7 +37,7 @@ export class VolumeInProcess {
     const volume = await ProtectedVolume.open(
       { ...desired, sizeBytes: bench.sizeBytes, pair: desired.pair },
       {
-        dataDir: bench.dataDir, budget: { shared: BufferBudget.createShared(), bytesMax: 64 * MIB }, segmentDataBytes: 2 * MIB, credentials: undefined, nbdTcp: undefined, traceRatio: 0,
+        dataDir: bench.dataDir, budget: { shared: BufferBudget.createShared(), bytesMax: 64 * MIB }, segmentDataBytes: 2 * MIB, credentials: undefined, nbdTcp: undefined, traceRatio: 0, traceSlowMillis: undefined,
       },
       { fact: () => undefined, passed: () => undefined, tapLost: (reason) => listeners.forEach((listen) => listen(reason)) },
     );

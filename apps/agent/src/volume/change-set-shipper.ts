@@ -3,8 +3,8 @@
 // when the process server has it durably (I2) or its epoch was given up; the oldest waiting set always goes first; bytes on their way
 // never exceed the process server's credit by more than one set.
 import type { ByteCount, SequenceNumber } from '@secondsite/units';
-import { endsEpoch, type HeldOff, type PositionAnswer, type Progress, type PutOptions, type PutOutcome } from '@secondsite/transport';
-import type { SealedChangeSet } from '@secondsite/change-set';
+import { endsEpoch, type HeldOff, type LateTraceQueue, type PositionAnswer, type Progress, type PutOptions, type PutOutcome } from '@secondsite/transport';
+import { PassageMeter, type SealedChangeSet } from '@secondsite/change-set';
 import { Backoff } from './backoff';
 import type { HeldChangeSet } from './change-buffer';
 
@@ -35,6 +35,8 @@ export interface ShipperOptions {
   readonly millis: () => number;
   /** Folds or compresses a set before it is sent. */
   readonly prepare?: (set: SealedChangeSet) => Promise<SealedChangeSet>;
+  /** Goes along with the sets until it was told. */
+  readonly lateTraces?: LateTraceQueue;
   /** Sets on their way at once; default 6. */
   readonly windowSets?: number;
 }
@@ -42,7 +44,10 @@ export interface ShipperOptions {
 interface Item {
   readonly set: HeldChangeSet;
   readonly bytes: ByteCount;
+  readonly offeredMicros: number;
   sending: boolean;
+  /** Of the last time. */
+  sentMicros: number | undefined;
 }
 
 /** Answers that pass by themselves, e.g. while the process server has not heard of the pair yet. */
@@ -56,6 +61,8 @@ export class ChangeSetShipper {
   readonly #options: ShipperOptions;
   readonly #windowSets: number;
   readonly #backoff: Backoff;
+  readonly #queue: PassageMeter;
+  readonly #answers: PassageMeter;
   #items: Item[] = [];
   #abort = new AbortController();
   #heldBytes: ByteCount = 0;
@@ -69,6 +76,8 @@ export class ChangeSetShipper {
     this.#options = options;
     this.#windowSets = options.windowSets ?? 6;
     this.#backoff = new Backoff(options.millis);
+    this.#queue = new PassageMeter(this.#micros);
+    this.#answers = new PassageMeter(this.#micros);
   }
 
   /** Memory of sets that the process server does not have yet. */
@@ -90,9 +99,24 @@ export class ChangeSetShipper {
     return this.#heldOff;
   }
 
+  /** How long sets wait until they are sent for the last time, and from then on for the answer. */
+  get stays(): { readonly queueSeconds: number; readonly sendSeconds: number } {
+    const waiting = this.#items.find((item) => !item.sending);
+    const sending = this.#items.find((item) => item.sending);
+    return {
+      queueSeconds: this.#queue.reading(this.#micros, waiting?.offeredMicros).seconds,
+      sendSeconds: this.#answers.reading(this.#micros, sending?.sentMicros).seconds,
+    };
+  }
+
+  /** Of sets that were answered, as they lie in memory. */
+  get bytesPerSecond(): number {
+    return this.#answers.reading(this.#micros).bytesPerSecond;
+  }
+
   /** Takes a set over, in order of sequence. */
   offer(set: HeldChangeSet): void {
-    this.#items.push({ set, bytes: set.heldBytes, sending: false });
+    this.#items.push({ set, bytes: set.heldBytes, offeredMicros: this.#micros, sending: false, sentMicros: undefined });
     this.#heldBytes += set.heldBytes;
     this.pump();
   }
@@ -124,6 +148,10 @@ export class ChangeSetShipper {
     this.#options.sender.close();
   }
 
+  get #micros(): number {
+    return this.#options.millis() * 1000;
+  }
+
   #hasCredit(bytes: ByteCount): boolean {
     if (this.#onTheWay === 0) return true;
     return this.#onTheWayBytes + bytes <= this.#creditBytes;
@@ -132,6 +160,7 @@ export class ChangeSetShipper {
   async #send(item: Item): Promise<void> {
     const { signal } = this.#abort;
     item.sending = true;
+    item.sentMicros = this.#micros;
     this.#onTheWay += 1;
     this.#onTheWayBytes += item.bytes;
     const outcome = await this.#put(item, signal);
@@ -144,13 +173,16 @@ export class ChangeSetShipper {
   }
 
   async #put({ set }: Item, signal: AbortSignal): Promise<PutOutcome> {
-    const { pairId, prepare, sender, listener } = this.#options;
+    const { pairId, prepare, sender, listener, lateTraces } = this.#options;
     const ready = prepare ? await prepare(set) : set;
     if (signal.aborted) return { kind: 'held-off', retryAfterMillis: 0, code: 'transport/cancelled', detail: 'the epoch was given up' };
     const { epoch, sequence, traceparent } = set.header;
     listener.sent(set);
     const oldestPending = this.#items[0]?.set.header.sequence;
-    return sender.put(ready.parts, { pairId, epoch, sequence, traceparent, oldestPending, signal });
+    const late = lateTraces?.next() ?? [];
+    const outcome = await sender.put(ready.parts, { pairId, epoch, sequence, traceparent, oldestPending, lateTraces: late, signal });
+    if (outcome.kind === 'stored') lateTraces?.told(late);
+    return outcome;
   }
 
   #take(item: Item, outcome: PutOutcome): void {
@@ -171,6 +203,7 @@ export class ChangeSetShipper {
   #stored(item: Item, progress: Progress): void {
     const index = this.#items.indexOf(item);
     if (index >= 0) this.#items.splice(index, 1);
+    this.#measure(item);
     this.#free(item);
     this.#backoff.reset();
     this.#refusals = 0;
@@ -180,6 +213,12 @@ export class ChangeSetShipper {
     if (progress.creditBytes === 0) this.#backoff.until(progress.retryAfterMillis ?? 200);
     this.#options.listener.stored(item.set);
     this.#options.listener.progress(progress);
+  }
+
+  #measure({ set, offeredMicros, sentMicros = offeredMicros }: Item): void {
+    const now = this.#micros;
+    this.#queue.left(now, { micros: sentMicros - offeredMicros });
+    this.#answers.left(now, { micros: now - sentMicros, bytes: set.header.storedBytes });
   }
 
   #holdOff({ retryAfterMillis, code, detail }: HeldOff): void {

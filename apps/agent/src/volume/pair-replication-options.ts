@@ -28,7 +28,9 @@ export interface PairReplicationOptions {
   /** Aborts after so many milliseconds; default `AbortSignal.timeout`. */
   readonly timeLimit?: (millis: number) => AbortSignal;
   readonly onFact: (fact: ReplicationFact) => void;
-  /** A change set passed all hops of the agent. */
+  /** From its first write until it is known to be applied a change set that is not sampled may take so long untraced; undefined: for ever. */
+  readonly traceSlowMillis?: number | undefined;
+  /** A traced change set passed all hops of the agent, or failed. */
   readonly onPassed?: (hops: ChangeSetHops) => void;
   readonly newTraceparent: () => string | undefined;
   readonly prepare?: (set: SealedChangeSet) => Promise<SealedChangeSet>;

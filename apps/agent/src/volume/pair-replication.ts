@@ -10,13 +10,13 @@ import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import { Backoff } from './backoff';
 import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
-import { ChangeSetHopLog } from './change-set-hop-log';
 import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
 import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
 import { firstEpoch, type Interruption, markerReason, type NewEpoch, type WhyResync } from './interruption';
 import { OverloadPause } from './overload-pause';
 import { PairFacts } from './pair-facts';
 import type { PairReplicationOptions } from './pair-replication-options';
+import { PairTracing } from './pair-tracing';
 import { RegionLedger } from './region-ledger';
 import type { BitmapModeReason } from './replication-fact';
 import { type Fault, faultOf, notInDataMode, type ReplicationStatus } from './replication-status';
@@ -32,7 +32,7 @@ const READ_AHEAD_BYTES_MAX = 96 * 1024 * 1024;
 
 export class PairReplication {
   readonly pairId: string;
-  readonly hops = new ChangeSetHopLog();
+  readonly tracing: PairTracing;
   readonly #options: PairReplicationOptions;
   readonly #buffer: ChangeBuffer;
   readonly #stream: ChangeStream;
@@ -61,7 +61,8 @@ export class PairReplication {
     this.#epochBackoff = new Backoff(options.millis);
     this.#overload = new OverloadPause({ ...options, calmBytesPerSecond: options.budget.bytesMax / 10 });
     this.#buffer = new ChangeBuffer({ budget: options.budget, dataBytes: options.segmentDataBytes, entriesMax: options.segmentEntriesMax });
-    this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener() });
+    this.tracing = new PairTracing(options);
+    this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener(), lateTraces: this.tracing.lateTraces });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#sealer = new SetSealer({ ...options, stream: this.#stream, shipper: this.#shipper });
     this.#facts = new PairFacts({ ...options, epoch: () => this.#stream.epoch });
@@ -89,7 +90,8 @@ export class PairReplication {
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#openBytes,
       dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resync?.reading(this.#ledger.toResyncBytes), flowControlled: this.#shipper.flowControlled,
-      fault: this.#fault ?? this.#shipper.fault,
+      fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
+      shippedBytesPerSecond: this.#shipper.bytesPerSecond,
     };
   }
 
@@ -170,6 +172,7 @@ export class PairReplication {
     if (!this.#interruption) this.#sealer.tick();
     this.#endResync();
     this.#sweeper.tick(() => this.#streamPosition);
+    if (!this.#shipper.paused) this.tracing.tick();
   }
 
   /**
@@ -238,6 +241,7 @@ export class PairReplication {
     this.#reader.stop();
     if (interruption.kind !== 'new-epoch') return this.#stream.seal();
     this.#shipper.abandon();
+    this.tracing.gaveUp();
     this.#stream.begin(this.#stream.epoch);
     this.#facts.required(interruption, { isWhole: this.#whole.cause !== undefined });
   }
@@ -363,22 +367,22 @@ export class PairReplication {
 
   #ship(set: HeldChangeSet): void {
     this.#sealer.sealed();
-    this.hops.cut(set.header, this.#options.clock.last);
+    this.tracing.sealed(set.header, this.#options.clock.last);
     this.#shipper.offer(set);
   }
 
   #shipperListener(): ShipperListener {
     return {
-      sent: (set) => this.hops.sent(set.header, this.#options.clock.now()),
+      sent: (set) => void this.tracing.hops.note(set.header, { sentAt: this.#options.clock.now() }),
       stored: (set) => {
         this.#overload.shipped(set.header.contentBytes);
-        const hops = this.hops.answered(set.header, this.#options.clock.now());
-        if (hops) this.#options.onPassed?.(hops);
+        this.tracing.answered(set.header, this.#options.clock.now());
       },
       progress: (progress) => this.#progress(progress),
       flowControl: (change) => this.#facts.flowControl(change),
       refused: (refusal) => {
         this.#facts.refused(refusal);
+        this.tracing.failed({ epoch: this.#stream.epoch, sequence: refusal.sequence });
         if (!this.#stopped) this.#endEpoch(refusal);
       },
     };
@@ -392,6 +396,7 @@ export class PairReplication {
 
   #progress({ appliedEpoch, appliedSequence }: Progress): void {
     this.#ledger.learnHeld({ epoch: appliedEpoch, sequence: appliedSequence });
+    this.tracing.applied({ epoch: appliedEpoch, sequence: appliedSequence });
     if (appliedEpoch === this.#stream.epoch) this.#appliedSequence = Math.max(this.#appliedSequence, appliedSequence);
   }
 

@@ -132,7 +132,7 @@ export class ProtectedVolume {
   }
 
   hops(key: { readonly epoch: number; readonly sequence: number } | undefined): ChangeSetHops | undefined {
-    return this.#protection?.replication.hops.find(key);
+    return this.#protection?.replication.tracing.hops.find(key);
   }
 
   /** New connections use a renewed certificate. */
@@ -276,7 +276,8 @@ export class ProtectedVolume {
       segmentDataBytes: this.#environment.segmentDataBytes,
       ...(this.#tap.watch ? { tap: this.#tap.watch } : {}),
       onFact: (fact) => this.#listener.fact(fact),
-      onPassed: (hops) => this.#passed(pairId, hops),
+      onPassed: (hops) => this.#listener.passed({ pairId, hops }),
+      traceSlowMillis: this.#environment.traceSlowMillis,
       newTraceparent: () => newTraceparent(this.#environment.traceRatio),
       prepare: (set) => prepareChangeSet(set, this.#pair ?? { compression: 'none', folding: false }),
       wholeCause,
@@ -320,9 +321,6 @@ export class ProtectedVolume {
     }
   }
 
-  #passed(pairId: string, hops: ChangeSetHops): void {
-    if (hops.traceparent?.endsWith('-01') === true) this.#listener.passed({ pairId, hops });
-  }
 }
 
 function openTap(settings: VolumeSettings, environment: VolumeEnvironment, listener: VolumeListener): Promise<VolumeTap> {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { AgentVolumeTelemetry } from '@secondsite/contracts';
 import { type ByteCount, type Epoch, isOperationError, OperationError, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ResyncReading } from './resync-progress';
 
@@ -12,6 +13,8 @@ export interface ReplicationStatus {
   readonly resync: ResyncReading | undefined;
   readonly flowControlled: boolean;
   readonly fault: Fault | undefined;
+  readonly stays: NonNullable<AgentVolumeTelemetry['stays']>;
+  readonly shippedBytesPerSecond: number;
 }
 
 /** The last thing that went wrong and still does. */

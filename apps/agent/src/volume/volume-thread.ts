@@ -43,6 +43,8 @@ export interface VolumeEnvironment {
   readonly nbdTcp: { readonly host: string; readonly advertiseHost: string } | undefined;
   /** Part of the change sets that are traced, 0 … 1. */
   readonly traceRatio: number;
+  /** Others are traced when they are slower than this, or fail; undefined: they are not. */
+  readonly traceSlowMillis: number | undefined;
 }
 
 export interface VolumeStatus {

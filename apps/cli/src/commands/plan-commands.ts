@@ -12,6 +12,7 @@ interface CreateOptions {
   readonly consistencyInterval?: string;
   readonly compression?: 'none' | 'source' | 'process-server';
   readonly folding?: boolean;
+  readonly rpoThreshold?: string;
 }
 
 function required<Value>(value: Value | undefined, hint: string): Value {
@@ -23,6 +24,7 @@ function createBody(name: string, options: CreateOptions) {
   const windowSeconds = options.retention === undefined ? undefined : required(parseSeconds(options.retention), '--retention is a duration such as 24h or 7d.');
   const spaceBytes = options.retentionSpace === undefined ? undefined : required(parseBytes(options.retentionSpace), '--retention-space is a size such as 50GiB.');
   const interval = options.consistencyInterval === undefined ? undefined : required(parseSeconds(options.consistencyInterval), '--consistency-interval is a duration such as 15m.');
+  const rpoThreshold = options.rpoThreshold === undefined ? undefined : required(parseSeconds(options.rpoThreshold), '--rpo-threshold is a duration such as 15m.');
   return {
     name,
     volumes: options.volume,
@@ -30,6 +32,7 @@ function createBody(name: string, options: CreateOptions) {
     ...(interval === undefined ? {} : { consistencyIntervalSeconds: interval }),
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(options.folding === undefined ? {} : { folding: options.folding }),
+    ...(rpoThreshold === undefined ? {} : { rpoThresholdSeconds: rpoThreshold }),
   };
 }
 
@@ -47,6 +50,7 @@ function addCreate(plan: Command, context: CliContext): void {
     .option('--retention-space <size>', 'also bound the journal by space, whichever comes first')
     .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
     .option('--compression <where>', 'none, source or process-server')
+    .option('--rpo-threshold <duration>', 'raise an alert when the RPO is above this (default 15m)')
     .option('--folding', 'last write wins inside a change set: fewer bytes, coarser points')
     .addHelpText('after', '\nExample:\n  secondsite plan create web --volume web1-disk web1-data --retention 24h --retention-space 50GiB --consistency-interval 15m')
     .action(async (name: string, options: CreateOptions, command: Command) => {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { restRoutes } from '@secondsite/contracts';
 import type { Command } from 'commander';
 import { type CliContext, connect, show, usageError } from '../cli-context';
-import { humanBytes, table } from '../output';
+import { humanBytes, humanSeconds, table } from '../output';
 import { statusScreen } from './status-view';
 
 const clearScreen = '\u001b[H\u001b[2J';
@@ -28,6 +28,29 @@ export function addStatusCommands(program: Command, context: CliContext): void {
     .action(async (options: { limit: number }, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.listEvents, { query: { limit: options.limit } });
       show(context, command, { value, human: ({ entries }) => table(['TIME', 'ACTOR', 'FACT'], entries.map((entry) => [entry.occurredAt, entry.actor, entry.summary])) });
+    });
+}
+
+export function addAlertsCommand(program: Command, context: CliContext): void {
+  program
+    .command('alerts')
+    .description('what is wrong now, and what to do about it')
+    .action(async (_options: object, command: Command) => {
+      const value = await (await connect(context, command)).call(restRoutes.listAlerts);
+      const shown = value.alerts.map(({ severity, kind, subject, since, words, hint }) => `${severity.toUpperCase()} ${kind} of ${subject} since ${since}: ${words}\n  ${hint}`);
+      show(context, command, { value, human: () => (shown.length === 0 ? 'no alerts' : shown.join('\n')) });
+    });
+}
+
+export function addRpoCommand(program: Command, context: CliContext): void {
+  program
+    .command('rpo <volume>')
+    .description('where the seconds of the RPO are spent, and what the bottleneck is')
+    .action(async (volume: string, _options: object, command: Command) => {
+      const value = await (await connect(context, command)).call(restRoutes.explainRpo, { path: { volume } });
+      const rows = [...value.spent, { place: 'other', seconds: value.otherSeconds }].map(({ place, seconds }) => [place, humanSeconds(seconds)]);
+      const head = `RPO of ${value.volumeName}: ${humanSeconds(value.rpoSeconds)}; ${value.words}`;
+      show(context, command, { value, human: () => `${head}\n${table(['SPENT IN', 'TIME'], rows)}` });
     });
 }
 

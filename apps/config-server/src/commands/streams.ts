@@ -5,6 +5,7 @@ export const streams = {
   security: 'security',
   plan: (planId: string): string => `plan-${planId}`,
   pair: (pairId: string): string => `pair-${pairId}`,
+  alerts: (subjectId: string): string => `alerts-${subjectId}`,
   /** Bookmarks, views and refused points. */
   recovery: 'recovery',
 } as const;

@@ -33,10 +33,10 @@ export class LiveStatus {
   readonly #progress = new Map<string, Progress>();
   /** By pair: newer than telemetry while its epoch goes on. */
   readonly #applied = new Map<string, ChangeSetApplied>();
-  readonly #startedAt: TimeMicros;
+  readonly startedAt: TimeMicros;
 
   constructor(private readonly now: () => TimeMicros) {
-    this.#startedAt = now();
+    this.startedAt = now();
   }
 
   /** Returns whether the component said an address that is new. */
@@ -62,6 +62,11 @@ export class LiveStatus {
     return this.#heard.get(componentId)?.message.url;
   }
 
+  /** Where it keeps its data. */
+  freeBytes(componentId: string): number | undefined {
+    return this.#heard.get(componentId)?.message.freeBytes;
+  }
+
   version(componentId: string): string | undefined {
     return this.#heard.get(componentId)?.message.version;
   }
@@ -80,7 +85,7 @@ export class LiveStatus {
 
   /** When the pair last moved on at the target; when watching began if it did not since. */
   progressAt(pairId: string, watchedSince: TimeMicros): TimeMicros {
-    return this.#progress.get(pairId)?.at ?? Math.max(this.#startedAt, watchedSince);
+    return this.#progress.get(pairId)?.at ?? Math.max(this.startedAt, watchedSince);
   }
 
   #noteProgress(pair: MasterTargetPairTelemetry): void {
@@ -119,8 +124,10 @@ function isNewer(one: ChangeSetApplied, other: ChangeSetApplied): boolean {
 }
 
 function agentReading(volume: AgentVolumeTelemetry, seenAt: TimeMicros): AgentReading {
-  const { mode, epoch, sequence, heldBytes, dirtyBytes, resync, writesPerSecond, bytesPerSecond, flowControlled } = volume;
-  const reading = { seenAt, mode, epoch, sequence, heldBytes, dirtyBytes, writesPerSecond, bytesPerSecond, flowControlled };
+  const { mode, epoch, sequence, heldBytes, dirtyBytes, resync, writesPerSecond, bytesPerSecond, flowControlled, stays, shippedBytesPerSecond, fault } = volume;
+  const reading = {
+    seenAt, mode, epoch, sequence, heldBytes, dirtyBytes, writesPerSecond, bytesPerSecond, flowControlled, ...known({ stays, shippedBytesPerSecond, fault }),
+  };
   if (!resync) return reading;
   const { doneBytes, totalBytes, bytesPerSecond: rate, finishSeconds } = resync;
   return {
@@ -130,16 +137,21 @@ function agentReading(volume: AgentVolumeTelemetry, seenAt: TimeMicros): AgentRe
 }
 
 function processServerReading(pair: ProcessServerPairTelemetry, seenAt: TimeMicros): ProcessServerReading {
-  const { spoolBytes, forwardedSequence, sent } = pair;
-  return { seenAt, spoolBytes, forwardedSequence, ...(sent ? { sent } : {}) };
+  const { spoolBytes, forwardedSequence, flowControlled, bytesPerSecond, stays, fault, sent } = pair;
+  return { seenAt, spoolBytes, forwardedSequence, ...known({ flowControlled, bytesPerSecond, stays, fault, sent }) };
 }
 
 function masterTargetReading(pair: MasterTargetPairTelemetry, seenAt: TimeMicros): MasterTargetReading {
-  const { epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views } = pair;
+  const { epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views, bytesPerSecond, stays, fault } = pair;
   return {
-    seenAt, epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views,
+    seenAt, epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views, ...known({ bytesPerSecond, stays, fault }),
     ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
   };
+}
+
+/** The fields that were said. */
+function known<Fields extends object>(fields: Fields): { readonly [K in keyof Fields]?: Exclude<Fields[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { readonly [K in keyof Fields]?: Exclude<Fields[K], undefined> };
 }
 
 function time<Name extends string>(name: Name, text: string | undefined): { readonly [K in Name]?: TimeMicros } {

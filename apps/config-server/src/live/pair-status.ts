@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PairStatus } from '@secondsite/contracts';
 import {
-  dataInTransit, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, rpoSeconds,
+  dataInTransit, explainRpo, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, rpoSeconds,
 } from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { PairRow } from '../read-models/directory';
@@ -21,11 +21,12 @@ export interface PairScene {
 export function pairStatus(scene: PairScene): PairStatus {
   const { pair, readings, now } = scene;
   const { agent, processServer, masterTarget } = readings;
+  const rpo = rpoSeconds(masterTarget, now);
   return {
     pairId: pair.pairId, planId: pair.planId, planName: scene.planName, volumeId: pair.volumeId, volumeName: pair.volumeName, hostId: pair.hostId,
     hostName: scene.hostName, processServerId: pair.processServerId, masterTargetId: pair.masterTargetId,
     stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene), ...resyncWait(scene), ...lastResync(scene),
-    rpoSeconds: rpoSeconds(masterTarget, now), green: masterTarget?.green ?? false, dataInTransit: dataInTransit(readings, now),
+    rpoSeconds: rpo, rpoExplained: explainRpo({ readings, paused: scene.paused, rpoSeconds: rpo, now }), green: masterTarget?.green ?? false, dataInTransit: dataInTransit(readings, now),
     writesPerSecond: agent?.writesPerSecond ?? 0, bytesPerSecond: agent?.bytesPerSecond ?? 0,
     epoch: Math.max(pair.epoch, agent?.epoch ?? 0, masterTarget?.epoch ?? 0),
     sequences: {

@@ -5,7 +5,6 @@
  */
 import { detectStall, isSilent, pairDecider, type PairReadings, type ResyncTurn, type StallPlace } from '@secondsite/protection';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
-import type { Logger } from 'pino';
 import type { CommandRunner } from '../commands/command-runner';
 import { streams } from '../commands/streams';
 import type { ComponentAddresses } from '../component-events/component-addresses';
@@ -22,7 +21,6 @@ export interface PairWatchParts {
   readonly live: LiveStatus;
   readonly addresses: ComponentAddresses;
   readonly clock: ServerClock;
-  readonly logger: Logger;
   readonly stallSeconds: number;
   readonly queue: ResyncQueue;
 }
@@ -34,23 +32,8 @@ export class PairWatch {
   readonly #differsSince = new Map<string, TimeMicros>();
   /** Since when pairs that have to read their whole volume may do so, as far as was seen here. */
   readonly #goingSince = new Map<string, TimeMicros>();
-  readonly #timer: NodeJS.Timeout;
-  #looking: Promise<void> | undefined;
 
-  constructor(private readonly parts: PairWatchParts, intervalMillis = 1_000) {
-    this.#timer = setInterval(() => {
-      this.#looking ??= this.look()
-        .catch((error: unknown) => this.parts.logger.warn({ err: error }, 'pairs not watched; trying again'))
-        .finally(() => {
-          this.#looking = undefined;
-        });
-    }, intervalMillis);
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#looking;
-  }
+  constructor(private readonly parts: PairWatchParts) {}
 
   /** One round. Throws what the database throws. */
   async look(): Promise<void> {

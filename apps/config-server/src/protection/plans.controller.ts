@@ -13,8 +13,8 @@ export class PlansController {
 
   @Handles(restRoutes.createPlan)
   create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
-    const { name, volumes, ...options } = call.body;
-    return this.plans.create({ name, volumes, options }, adminOrigin(call));
+    const { name, volumes, rpoThresholdSeconds, ...options } = call.body;
+    return this.plans.create({ name, volumes, options, rpoThresholdSeconds }, adminOrigin(call));
   }
 
   @Handles(restRoutes.listPlans)
@@ -34,11 +34,12 @@ export class PlansController {
 
   @Handles(restRoutes.changePlan)
   change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
-    const { retention, consistencyIntervalSeconds: seconds, bandwidth } = call.body;
+    const { retention, consistencyIntervalSeconds: seconds, bandwidth, rpoThresholdSeconds } = call.body;
     const commands: PlanCommand[] = [];
     if (retention) commands.push({ kind: 'change-retention', retention });
     if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
     if (bandwidth !== undefined) commands.push({ kind: 'change-bandwidth', bandwidth: bandwidth ?? undefined });
+    if (rpoThresholdSeconds !== undefined) commands.push({ kind: 'change-rpo-threshold', rpoThresholdSeconds });
     return this.plans.change(call.params.plan ?? '', { commands, origin: adminOrigin(call) });
   }
 

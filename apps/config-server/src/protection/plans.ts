@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Plan, PlanStatus } from '@secondsite/contracts';
-import { type Candidate, pairDecider, placePair, planDecider, type PlanCommand, type PlanOptions, type PlanVolume, withPlacement, worstRpoSeconds } from '@secondsite/protection';
+import { type Candidate, pairDecider, placePair, planDecider, type PlanCommand, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault, withPlacement, worstRpoSeconds } from '@secondsite/protection';
 import { RefusedRequest } from '@secondsite/service-kit';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -23,6 +23,13 @@ export interface PlansParts {
   readonly patienceMillis?: number;
 }
 
+export interface PlanWish {
+  readonly name: string;
+  readonly options: PlanOptions;
+  readonly rpoThresholdSeconds: number | undefined;
+  readonly volumes: readonly string[];
+}
+
 interface PlacedPair {
   readonly pairId: string;
   readonly volumeId: string;
@@ -37,14 +44,16 @@ interface PlacedPair {
 export class PlanService {
   constructor(private readonly parts: PlansParts) {}
 
-  async create(wish: { readonly name: string; readonly options: PlanOptions; readonly volumes: readonly string[] }, origin: CommandOrigin): Promise<Plan> {
+  async create(wish: PlanWish, origin: CommandOrigin): Promise<Plan> {
     const directory = await this.parts.directories.load();
     if (directory.plans.some((plan) => plan.state !== 'removed' && plan.name === wish.name)) throw nameTaken(wish.name);
     const planId = `plan-${randomBytes(5).toString('hex')}`;
-    const { name, options } = wish;
+    const { name, options, rpoThresholdSeconds } = wish;
     const pairs = await this.#placeAll(wish.volumes);
     await this.parts.commands.run(origin, async (unit) => {
-      await unit.decide({ decider: planDecider, streamId: streams.plan(planId) }, { kind: 'create', planId, name, options, volumes: pairs.map(planVolume) });
+      const plan = { decider: planDecider, streamId: streams.plan(planId) };
+      await unit.decide(plan, { kind: 'create', planId, name, options, volumes: pairs.map(planVolume) });
+      if (rpoThresholdSeconds !== undefined) await unit.decide(plan, { kind: 'change-rpo-threshold', rpoThresholdSeconds });
       await createPairs(pairs, { planId, unit });
     });
     return this.get(planId);
@@ -157,7 +166,8 @@ function planOf(plan: PlanRow, directory: Directory): Plan {
   const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding, bandwidth } = plan;
   const volumes = pairsOfPlan(directory, planId).map(({ volumeId, volumeName, pairId }) => ({ volumeId, name: volumeName, pairId }));
   const interval = consistencyIntervalSeconds === undefined ? {} : { consistencyIntervalSeconds };
-  return { planId, name, state, createdAt, retention, compression, folding, volumes, ...interval, ...(bandwidth ? { bandwidth } : {}) };
+  const rpoThresholdSeconds = plan.rpoThresholdSeconds ?? rpoThresholdSecondsDefault;
+  return { planId, name, state, createdAt, retention, compression, folding, volumes, rpoThresholdSeconds, ...interval, ...(bandwidth ? { bandwidth } : {}) };
 }
 
 function refuseIfProtected(volume: VolumeRow, directory: Directory): void {

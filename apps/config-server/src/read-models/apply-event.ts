@@ -4,17 +4,20 @@ import type { Projection } from '@secondsite/event-store';
 import { nextState, pairGraph, type PairState, type PairStep } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 import { chooseResync, endRequirement, endWholeResync, requestResync, requireResync } from './apply-resync-event';
+import { applyAlertEvent } from './alerts';
 
 /** The read models, in the order in which they are built again. Each is brought forward inside the transaction that appends an event. */
 export const readModels: readonly Projection[] = [
   { name: 'inventory', tables: ['rm_hosts', 'rm_components', 'rm_volumes'], apply: applyInventoryEvent },
   { name: 'enrolment tokens', tables: ['rm_enrolment_tokens'], apply: applyTokenEvent },
   { name: 'protection', tables: ['rm_plans', 'rm_pairs'], apply: applyToPlansAndPairs },
+  { name: 'alerts', tables: ['rm_alerts'], apply: applyAlertEvent },
 ];
 
 async function applyToPlansAndPairs(event: CurrentEvent, manager: EntityManager): Promise<void> {
   if (event.type.startsWith('secondsite.protection.')) await applyProtectionEvent(event, manager);
   else if (event.type.startsWith('secondsite.replication.')) await applyReplicationEvent(event, manager);
+  else await applyBookmarkEvent(event, manager);
 }
 
 async function applyInventoryEvent(event: CurrentEvent, manager: EntityManager): Promise<void> {
@@ -99,6 +102,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
     case 'secondsite.protection.bandwidth-changed.v1':
       await manager.query('update rm_plans set bandwidth = $2 where plan_id = $1', [event.data.planId, jsonOrNull(event.data.bandwidth)]);
       break;
+    case 'secondsite.protection.rpo-threshold-changed.v1':
+      await manager.query('update rm_plans set rpo_threshold_seconds = $2 where plan_id = $1', [event.data.planId, event.data.rpoThresholdSeconds]);
+      break;
     case 'secondsite.protection.pair-created.v1':
       await createPair(event, manager);
       break;
@@ -176,6 +182,12 @@ async function applyReplicationEvent(event: CurrentEvent, manager: EntityManager
     case 'secondsite.replication.replication-recovered.v1':
       await manager.query('update rm_pairs set stalled_since = null, stall_reason = null where pair_id = $1', [event.data.pairId]);
   }
+}
+
+async function applyBookmarkEvent(event: CurrentEvent, manager: EntityManager): Promise<void> {
+  if (event.type !== 'secondsite.recovery.bookmark-created.v1' && event.type !== 'secondsite.recovery.bookmark-failed.v1') return;
+  const reason = event.type === 'secondsite.recovery.bookmark-failed.v1' ? event.data.reason : null;
+  await manager.query('update rm_plans set bookmark_failure = $2 where plan_id = $1', [event.data.planId ?? '', reason]);
 }
 
 interface PairFlagChange {

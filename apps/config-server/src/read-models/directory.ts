@@ -38,6 +38,9 @@ export interface PlanRow {
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
   readonly bandwidth: Bandwidth | undefined;
+  readonly rpoThresholdSeconds: number | undefined;
+  /** Of the last bookmark, if that failed. */
+  readonly bookmarkFailure: string | undefined;
 }
 
 /** How the pair went on after its last interruption. */
@@ -84,6 +87,9 @@ export interface TokenRow {
   readonly usedBy: string | undefined;
 }
 
+/** An alert that is raised now. */
+export type AlertRow = Fact<'monitoring.alert-raised.v1'>['data'] & { readonly since: string };
+
 /** All read models at one moment. Small: hundreds of hosts, thousands of volumes. */
 export interface Directory {
   readonly hosts: readonly HostRow[];
@@ -93,6 +99,7 @@ export interface Directory {
   readonly plans: readonly PlanRow[];
   readonly pairs: readonly PairRow[];
   readonly tokens: readonly TokenRow[];
+  readonly alerts: readonly AlertRow[];
 }
 
 const bySqlTable = {
@@ -101,15 +108,16 @@ const bySqlTable = {
   volumes: 'select * from rm_volumes order by name',
   plans: `select * from rm_plans order by (state = 'removed'), name, created_at desc`,
   pairs: `select * from rm_pairs order by (state = 'removed'), volume_name, created_at desc`,
+  alerts: 'select * from rm_alerts order by since, subject_name, kind',
   tokens: 'select * from rm_enrolment_tokens order by issued_at, token_id',
 } as const;
 
 export async function loadDirectory(manager: EntityManager): Promise<Directory> {
-  const [hosts, components, volumes, plans, pairs, tokens] = await Promise.all([
+  const [hosts, components, volumes, plans, pairs, tokens, alerts] = await Promise.all([
     rows<HostRow>(manager, bySqlTable.hosts), rows<ComponentRow>(manager, bySqlTable.components), rows<VolumeRow>(manager, bySqlTable.volumes),
-    rows<PlanRow>(manager, bySqlTable.plans), rows<PairRow>(manager, bySqlTable.pairs), rows<TokenRow>(manager, bySqlTable.tokens),
+    rows<PlanRow>(manager, bySqlTable.plans), rows<PairRow>(manager, bySqlTable.pairs), rows<TokenRow>(manager, bySqlTable.tokens), rows<AlertRow>(manager, bySqlTable.alerts),
   ]);
-  return { hosts, components, volumes, plans, pairs, tokens };
+  return { hosts, components, volumes, plans, pairs, tokens, alerts };
 }
 
 const bigintColumns = new Set(['size_bytes', 'shrunk_to', 'epoch']);

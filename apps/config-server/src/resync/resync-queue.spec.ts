@@ -5,7 +5,7 @@ import { ResyncQueue, waitInWords } from './resync-queue';
 
 const plan: PlanRow = {
   planId: 'plan', name: 'shop', state: 'active', createdAt: '2026-01-01T00:00:00.000000Z', retention: { windowSeconds: 60 }, consistencyIntervalSeconds: undefined,
-  compression: 'none', folding: false,
+  compression: 'none', folding: false, bandwidth: undefined, rpoThresholdSeconds: undefined, bookmarkFailure: undefined,
 };
 
 function pair(pairId: string, more: Partial<PairRow> = {}): PairRow {
@@ -17,7 +17,7 @@ function pair(pairId: string, more: Partial<PairRow> = {}): PairRow {
 }
 
 function turnsOf(pairs: readonly PairRow[], plans: readonly PlanRow[] = [plan]): Record<string, string> {
-  const directory: Directory = { hosts: [], components: [], volumes: [], tokens: [], plans, pairs };
+  const directory: Directory = { hosts: [], components: [], volumes: [], tokens: [], alerts: [], plans, pairs };
   return Object.fromEntries([...new ResyncQueue({ now: () => 0 }, 1).turns(directory)].map(([pairId, turn]) => [pairId, waitInWords(turn) ?? turn.kind]));
 }
 

@@ -37,6 +37,12 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
     case 'secondsite.security.enrolment-refused.v1':
     case 'secondsite.security.peer-refused.v1':
       return data.reason;
+    case 'secondsite.monitoring.alert-raised.v1':
+      return data.words;
+    case 'secondsite.monitoring.alert-cleared.v1':
+      return `${data.kind} of ${data.subjectName}`;
+    case 'secondsite.protection.rpo-threshold-changed.v1':
+      return `${data.rpoThresholdSeconds} s`;
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
     case 'secondsite.protection.retention-changed.v1':

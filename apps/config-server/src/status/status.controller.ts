@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
-import { type Alarm, type ClusterStatus, restRoutes } from '@secondsite/contracts';
-import { formatBytes, worstRpoSeconds } from '@secondsite/protection';
+import { type Alert, type ClusterStatus, type PairStatus, restRoutes, type VolumeRpo } from '@secondsite/contracts';
+import { worstRpoSeconds } from '@secondsite/protection';
 import { Call, Handles, type RouteCall } from '@secondsite/service-kit';
 import { InventoryService } from '../inventory/inventory';
 import { PairStatuses } from '../live/pair-statuses';
-import type { Directory, PairRow } from '../read-models/directory';
+import type { AlertRow } from '../read-models/directory';
 import { DirectoryCache } from '../read-models/directory-cache';
-import { livePairs } from '../read-models/find';
+import { findVolume, livePairs, pairOfVolume } from '../read-models/find';
 import { ResyncQueue } from '../resync/resync-queue';
 import { ServerClock } from '../server-clock';
 import { History } from './history';
@@ -36,8 +36,21 @@ export class StatusController {
     });
     const turns = [...this.queue.turns(directory).values()];
     const resyncs = { atOnce: this.queue.pairsAtOnce, going: turns.filter(({ kind }) => kind === 'go').length, waiting: turns.filter(({ kind }) => kind !== 'go').length };
-    const alarms = [...pairAlarms(directory), ...silenceAlarms(components, this.clock.iso())];
-    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, resyncs, alarms };
+    return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, resyncs, alarms: directory.alerts.map(alertOf) };
+  }
+
+  @Handles(restRoutes.listAlerts)
+  async alerts(@Call() _call: RouteCall<typeof restRoutes.listAlerts>): Promise<{ alerts: Alert[] }> {
+    return { alerts: (await this.directories.load()).alerts.map(alertOf) };
+  }
+
+  @Handles(restRoutes.explainRpo)
+  async explainRpo(@Call() call: RouteCall<typeof restRoutes.explainRpo>): Promise<VolumeRpo> {
+    const directory = await this.directories.load();
+    const pair = pairOfVolume(directory, findVolume(directory, call.params.volume ?? ''));
+    const [status] = this.statuses.of([pair], directory);
+    const { volumeId, volumeName, planName, pairId, stage, rpoSeconds, rpoExplained, measuredAt } = status as PairStatus;
+    return { volumeId, volumeName, planName, pairId, stage, rpoSeconds, ...rpoExplained, ...(measuredAt === undefined ? {} : { measuredAt }) };
   }
 
   @Handles(restRoutes.listEvents)
@@ -46,27 +59,6 @@ export class StatusController {
   }
 }
 
-function pairAlarms(directory: Directory): Alarm[] {
-  return livePairs(directory).flatMap((pair): Alarm[] => {
-    const paused = directory.plans.find((plan) => plan.planId === pair.planId)?.state === 'paused';
-    const stalled: Alarm[] =
-      pair.stalledSince === undefined || paused
-        ? [] : [{ kind: 'stalled', subject: pair.volumeName, since: pair.stalledSince, words: pair.stallReason ?? 'it does not move on' }];
-    const { volumeName: subject, resyncRequiredSince, resyncReason } = pair;
-    const required: Alarm[] =
-      resyncRequiredSince === undefined ? [] : [{ kind: 'resync-required', subject, since: resyncRequiredSince, words: resyncReason ?? 'it needs a resynchronisation' }];
-    return [...stalled, ...required, ...shrunkAlarm(pair)];
-  });
-}
-
-function shrunkAlarm({ volumeName: subject, shrunkSince: since, shrunkTo = 0, sizeBytes }: PairRow): Alarm[] {
-  if (since === undefined) return [];
-  const words = `the source of volume ${subject} has only ${formatBytes(shrunkTo)} of ${formatBytes(sizeBytes)}: the volume keeps its size, what is missing reads as zeros; enlarge the source again`;
-  return [{ kind: 'volume-shrunk', subject, since, words }];
-}
-
-function silenceAlarms(components: ClusterStatus['components'], now: string): Alarm[] {
-  return components
-    .filter((component) => component.state === 'silent')
-    .map(({ role, name, lastSeenAt }) => ({ kind: 'component-silent', subject: name, since: lastSeenAt ?? now, words: `the ${role.replace('-', ' ')} is not heard` }));
+function alertOf({ kind, severity, subjectKind, subjectId, subjectName, since, words, hint }: AlertRow): Alert {
+  return { kind, severity, subjectKind, subjectId, subject: subjectName, since, words, hint };
 }

@@ -3,14 +3,16 @@ import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@
 import { ClusterMember, TelemetryReporter } from '@secondsite/component';
 import type { Telemetry } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
+import { spaceGauge } from '@secondsite/telemetry';
 import { isoFromMicros } from '@secondsite/units';
 import { DataPlane } from '../data-plane/data-plane';
-import { PairGauges } from './pair-gauges';
+import { pairGauges } from './pair-gauges';
 
 /** Says every second how the master target is, while the application runs. */
 @Injectable()
 export class LiveTelemetry implements OnApplicationBootstrap, OnModuleDestroy {
-  readonly #gauges = new PairGauges();
+  readonly #gauges = pairGauges();
+  readonly #space = spaceGauge('master-target');
   #reporter: TelemetryReporter | undefined;
 
   constructor(private readonly member: ClusterMember, private readonly dataPlane: DataPlane) {}
@@ -27,11 +29,12 @@ export class LiveTelemetry implements OnApplicationBootstrap, OnModuleDestroy {
   async #gather(): Promise<Telemetry> {
     const { server, url } = this.dataPlane;
     const { componentId, tenantId } = this.member.bus.identity;
-    const pairs = await server.telemetry();
+    const [pairs, freeBytes] = await Promise.all([server.telemetry(), server.freeBytes()]);
     this.#gauges.update(pairs);
+    this.#space.update([freeBytes]);
     return {
       role: 'master-target', componentId, tenantId, at: isoFromMicros(clockMicros()), url, rssBytes: process.memoryUsage.rss(),
-      freeBytes: await server.freeBytes(), pairs,
+      freeBytes, pairs,
     };
   }
 }

@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import { metrics, type ObservableResult } from '@opentelemetry/api';
 import type { MasterTargetPairTelemetry } from '@secondsite/contracts';
+import { LatestGauges } from '@secondsite/telemetry';
 import { microsFromIso } from '@secondsite/units';
 
 /** The newest telemetry of each pair as Prometheus metrics: the only place to look at while the bus is away. */
-export class PairGauges {
-  #pairs: readonly MasterTargetPairTelemetry[] = [];
+export function pairGauges(): LatestGauges<MasterTargetPairTelemetry> {
+  return new LatestGauges<MasterTargetPairTelemetry>({
+    meter: 'master-target',
+    labels: ({ pairId }) => ({ pair_id: pairId }),
+    gauges: [
+      { name: 'secondsite_master_target_covered_time_seconds', description: 'Every write up to this time (since 1970) is in the replica', read: (pair) => secondsOf(pair.coveredTime) },
+      { name: 'secondsite_master_target_cache_bytes', description: 'Bytes received and not yet applied', read: (pair) => pair.cacheBytes },
+      { name: 'secondsite_master_target_journal_bytes', description: 'Bytes of the retention journal', read: (pair) => pair.journalBytes },
+      { name: 'secondsite_master_target_window_seconds', description: 'From the earliest recovery point to the latest', read: windowSeconds },
+      { name: 'secondsite_master_target_applied_sequence', description: 'Newest applied change set of the epoch', read: (pair) => pair.appliedSequence },
+      { name: 'secondsite_master_target_applied_bytes_rate', description: 'Bytes applied per second', read: (pair) => pair.bytesPerSecond },
+      { name: 'secondsite_master_target_queue_seconds', description: 'From the arrival of a change set until its turn to be applied', read: (pair) => pair.stays?.queueSeconds },
+      { name: 'secondsite_master_target_apply_seconds', description: 'From then until it is applied', read: (pair) => pair.stays?.applySeconds },
+      { name: 'secondsite_master_target_views', description: 'Open views', read: (pair) => pair.views },
+      { name: 'secondsite_master_target_fault', description: '1 while the pair does not advance', read: (pair) => (pair.fault ? 1 : 0) },
+    ],
+  });
+}
 
-  constructor() {
-    this.#gauge('secondsite_master_target_covered_time_seconds', 'Every write up to this time (since 1970) is in the replica', (pair) => secondsOf(pair.coveredTime));
-    this.#gauge('secondsite_master_target_cache_bytes', 'Bytes received and not yet applied', (pair) => pair.cacheBytes);
-    this.#gauge('secondsite_master_target_journal_bytes', 'Bytes of the retention journal', (pair) => pair.journalBytes);
-    this.#gauge('secondsite_master_target_applied_sequence', 'Newest applied change set of the epoch', (pair) => pair.appliedSequence);
-    this.#gauge('secondsite_master_target_views', 'Open views', (pair) => pair.views);
-  }
-
-  update(pairs: readonly MasterTargetPairTelemetry[]): void {
-    this.#pairs = pairs;
-  }
-
-  #gauge(name: string, description: string, read: (pair: MasterTargetPairTelemetry) => number | undefined): void {
-    metrics.getMeter('master-target').createObservableGauge(name, { description }).addCallback((result: ObservableResult) => {
-      for (const pair of this.#pairs) {
-        const value = read(pair);
-        if (value !== undefined) result.observe(value, { pair_id: pair.pairId });
-      }
-    });
-  }
+function windowSeconds({ earliestPoint, latestPoint }: MasterTargetPairTelemetry): number | undefined {
+  const [earliest, latest] = [secondsOf(earliestPoint), secondsOf(latestPoint)];
+  return earliest === undefined || latest === undefined ? undefined : latest - earliest;
 }
 
 function secondsOf(time: string | undefined): number | undefined {

@@ -8,7 +8,7 @@ import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
 import type { CheckpointFile } from './checkpoint-file';
-import type { PairEvent, SetHops } from './pair-types';
+import type { PairEvent } from './pair-types';
 import type { RecentHops } from './recent-hops';
 import type { CachedSet, SetCache } from './set-cache';
 import type { LoadedSet, SetApplier } from './set-applier';
@@ -29,7 +29,6 @@ export interface ApplyLoopParts {
   readonly delay: (millis: number) => Promise<void>;
   readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
   readonly emit: (event: PairEvent) => void;
-  readonly onApplied: (hops: SetHops) => void;
   /** Sets that had been durable in the cache are lost. */
   readonly cacheIsDamaged: boolean;
 }
@@ -179,16 +178,18 @@ export class ApplyLoop {
   }
 
   async #applyGroup(group: readonly CachedSet[]): Promise<void> {
-    const { applier, cache } = this.#parts;
+    const { applier, cache, hops } = this.#parts;
     const loaded: Loaded[] = [];
     try {
       if (group[0] && applier.isRecorded(group[0])) return await this.#rewriteGroup(group);
+      hops.applyBegan(group);
       for (const set of group) loaded.push(await this.#load(set));
-      const facts = await applier.apply(loaded, () => this.#noteAll(group, 'undoDurableAt'));
-      this.#noteAll(group, 'appliedAt');
+      const facts = await applier.apply(loaded, () => hops.undoDurable(group));
+      hops.applied(group);
       loaded.forEach((set, index) => this.#applied(set, facts[index] as SetFacts));
     } catch (error) {
       cache.putBack(group);
+      hops.applyFailed();
       throw error;
     }
   }
@@ -206,17 +207,10 @@ export class ApplyLoop {
     return { cached, epoch, sequence, continuityLost, content: await this.#parts.load(cached) };
   }
 
-  #noteAll(group: readonly CachedSet[], hop: 'undoDurableAt' | 'appliedAt'): void {
-    const now = this.#parts.clock();
-    for (const set of group) this.#parts.hops.note(set, { [hop]: now });
-  }
-
   #applied(set: Loaded, facts: SetFacts): void {
     this.#parts.watch.applied(set.content, facts, this.#parts.replica.size());
     this.appliedBytes += set.content.data.length;
     this.#covered(set.cached);
-    const hops = this.#parts.hops.find(set);
-    if (hops) this.#parts.onApplied(hops);
   }
 
   #covered(set: CachedSet): void {
@@ -256,6 +250,7 @@ export class ApplyLoop {
     }
     this.#covering = [];
     for (const set of sets) cache.release(set);
+    hops.covered(sets);
     const { epoch, sequence, lastTime } = applied;
     this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
   }

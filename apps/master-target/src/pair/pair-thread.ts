@@ -35,7 +35,7 @@ export type OpenViewAnswer = { readonly ok: true; readonly view: OpenView } | (R
 /** Requests, notices and events between the main thread and a pair's thread. */
 export interface PairThread {
   requests: {
-    store(input: StreamPlace & { readonly body: Uint8Array }): StoreOutcome;
+    store(input: StreamPlace & { readonly body: Uint8Array; readonly receivedAt: TimeMicros; readonly lateTraces: readonly StreamPlace[] }): StoreOutcome;
     position(): ReturnType<import('./target-pair').TargetPair['position']>;
     status(): PairStatus;
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;
@@ -48,7 +48,7 @@ export interface PairThread {
   };
   events: {
     pairEvent: PairEvent;
-    applied: SetHops;
+    traced: SetHops;
     failed: { readonly code: string };
     /** Memory of a set given to `store`, for the next one. */
     recycled: ArrayBufferLike;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResyncReason } from '@secondsite/change-set';
+import type { MasterTargetPairTelemetry } from '@secondsite/contracts';
 import type { Bookmark } from '@secondsite/retention-journal';
 import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 
@@ -30,8 +31,12 @@ export interface SetHops extends StreamPlace {
   readonly traceparent: string | undefined;
   readonly receivedAt: TimeMicros;
   readonly cacheDurableAt?: TimeMicros;
+  /** Its turn had come. */
+  readonly applyBeganAt?: TimeMicros;
   readonly undoDurableAt?: TimeMicros;
   readonly appliedAt?: TimeMicros;
+  /** Durable in the replica, by a checkpoint. */
+  readonly coveredAt?: TimeMicros;
 }
 
 export interface PairStatus extends StreamPlace {
@@ -50,5 +55,6 @@ export interface PairStatus extends StreamPlace {
   readonly views: number;
   readonly appliedBytesTotal: ByteCount;
   readonly refusedSets: number;
+  readonly stays: NonNullable<MasterTargetPairTelemetry['stays']>;
   readonly fault: { readonly code: string; readonly hint: string } | undefined;
 }

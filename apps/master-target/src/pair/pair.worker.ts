@@ -19,9 +19,7 @@ async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Pro
     clock: clockMicros,
     delay: (millis) => delay(millis),
     onEvent: (event) => side.emit('pairEvent', event),
-    onApplied: (hops) => {
-      if (hops.traceparent !== undefined) side.emit('applied', hops);
-    },
+    onTraced: (hops) => side.emit('traced', hops),
     recycle: (memory) => {
       if (memory instanceof SharedArrayBuffer) side.emit('recycled', memory);
     },
@@ -42,7 +40,10 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
   }, FREE_SPACE_MILLIS);
   return {
     requests: {
-      store: ({ body, epoch, sequence }) => pair.store(body, { epoch, sequence }),
+      store: ({ body, epoch, sequence, receivedAt, lateTraces }) => {
+        pair.traceLate(lateTraces);
+        return pair.store(body, { epoch, sequence }, receivedAt);
+      },
       position: () => pair.position(),
       status: () => pair.status(),
       points: (range) => {

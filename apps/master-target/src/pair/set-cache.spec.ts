@@ -14,6 +14,7 @@ const baseline = { kind: 'epoch-started', reason: 'baseline', volumeBytes: MIB, 
 interface SampleSet {
   readonly bytes: Uint8Array;
   readonly decoded: VerifiedChangeSet;
+  readonly receivedAt: number;
 }
 
 function sample(sequence: number, marker?: StreamMarker): SampleSet {
@@ -24,7 +25,7 @@ function sample(sequence: number, marker?: StreamMarker): SampleSet {
   const bytes = Buffer.concat(encodeChangeSet({ pairId, epoch: 1, sequence, traceparent: undefined }, [entry]).parts);
   const decoded = verifyChangeSet(bytes);
   if (!decoded.ok) throw new Error(decoded.detail);
-  return { bytes, decoded };
+  return { bytes, decoded, receivedAt: time };
 }
 
 describe('sets that pass the cache', () => {

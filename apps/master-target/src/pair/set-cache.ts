@@ -6,7 +6,7 @@
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
-import { type ByteCount, type Epoch, OperationError } from '@secondsite/units';
+import { type ByteCount, type Epoch, OperationError, type TimeMicros } from '@secondsite/units';
 import type { StreamPlace } from './pair-types';
 import { streamMarkersOf } from './stream-watch';
 
@@ -24,10 +24,19 @@ export interface CachedSet extends StreamPlace {
   /** Kept while memory allows. */
   decoded: VerifiedChangeSet | undefined;
   readonly turn: StreamTurn;
+  /** Undefined for one of before a restart. */
+  readonly receivedAt: TimeMicros | undefined;
   /** The bytes as received, which `decoded` may share; until they are written and `decoded` is forgotten. */
   received: Uint8Array | undefined;
   /** Resolves when the set is durable here. */
   durable: Promise<void>;
+}
+
+/** A set that arrived. Its memory is the cache's from then on. */
+export interface ReceivedSet {
+  readonly bytes: Uint8Array;
+  readonly decoded: VerifiedChangeSet;
+  readonly receivedAt: TimeMicros;
 }
 
 /** What to do with a set that arrives. */
@@ -100,6 +109,11 @@ export class SetCache {
     return this.#cachedSets;
   }
 
+  /** The set that waits longest. */
+  get oldestWaiting(): CachedSet | undefined {
+    return this.#ready[0] ?? this.#waiting.values().next().value;
+  }
+
   get creditBytes(): ByteCount {
     return Math.max(0, this.#options.cacheBytesMax - this.#cachedBytes);
   }
@@ -139,10 +153,10 @@ export class SetCache {
   }
 
   /** Takes a passable set without storing it; resolves when it is written to the replica. */
-  pass(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
+  pass(place: StreamPlace, { bytes, decoded, receivedAt }: ReceivedSet): Promise<void> {
     if (this.#passingEnd) return Promise.reject(this.#passingEnd);
     const passing = Promise.withResolvers<void>();
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing, decoded, turn: 'none', received: bytes, durable: passing.promise };
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing, decoded, turn: 'none', receivedAt, received: bytes, durable: passing.promise };
     this.#memoryBytes += decoded.header.contentBytes;
     this.#count(set, 1);
     this.#passing.add(set);
@@ -152,9 +166,9 @@ export class SetCache {
   }
 
   /** Stores an admitted set; resolves when it is durable. A set of a newer epoch ends the one before. Rejects with the log's error. */
-  take(place: StreamPlace, { bytes, decoded }: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
+  take(place: StreamPlace, { bytes, decoded, receivedAt }: ReceivedSet): Promise<void> {
     if (place.epoch > this.#received.epoch) this.#beginEpoch(place.epoch);
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, turn: turnOf(decoded), received: bytes, durable: Promise.resolve() };
+    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, turn: turnOf(decoded), receivedAt, received: bytes, durable: Promise.resolve() };
     this.#keepDecoded(set, decoded);
     this.#count(set, 1);
     this.#waiting.set(place.sequence, set);
@@ -291,7 +305,7 @@ export class SetCache {
         continue;
       }
       if (key.epoch > this.#received.epoch) this.#beginEpoch(key.epoch);
-      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, passing: undefined, decoded: undefined, turn: 'unknown', received: undefined, durable: Promise.resolve() };
+      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, passing: undefined, decoded: undefined, turn: 'unknown', receivedAt: undefined, received: undefined, durable: Promise.resolve() };
       this.#count(set, 1);
       this.#waiting.set(key.sequence, set);
       this.#advance();

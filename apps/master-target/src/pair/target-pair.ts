@@ -14,7 +14,7 @@ import { epochStartOf, missingBase } from './epoch-start';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
-import { type Admission, type CachedSet, SetCache } from './set-cache';
+import { type Admission, type CachedSet, type ReceivedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
 import { StreamWatch } from './stream-watch';
 import { faultOfRange } from './write-replica';
@@ -29,8 +29,8 @@ export interface TargetPairOptions {
   /** Resolves after about so many milliseconds. */
   readonly delay: (millis: number) => Promise<void>;
   readonly onEvent?: (event: PairEvent) => void;
-  /** Called once for each set that was applied, with its times. */
-  readonly onApplied?: (hops: SetHops) => void;
+  /** Called once for each traced set, with its times, when it is durable in the replica. */
+  readonly onTraced?: (hops: SetHops) => void;
   readonly limits?: Partial<PairLimits>;
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
   readonly recycle?: (memory: ArrayBufferLike) => void;
@@ -77,7 +77,8 @@ export class TargetPair {
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
   readonly #watch: StreamWatch;
-  readonly #hops = new RecentHops();
+  readonly #hops: RecentHops;
+  readonly #openedAt: TimeMicros;
   #freeBytes = Infinity;
   #refusedSets = 0;
   #views = 0;
@@ -85,6 +86,8 @@ export class TargetPair {
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#hops = new RecentHops(options.clock, options.onTraced);
+    this.#openedAt = options.clock();
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
     this.#loop = new ApplyLoop({
       ...parts,
@@ -96,7 +99,6 @@ export class TargetPair {
       delay: options.delay,
       load: async (set) => set.decoded ?? this.#readBack(set),
       emit: (event) => this.#emit(event),
-      onApplied: options.onApplied ?? (() => undefined),
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
   }
@@ -153,13 +155,12 @@ export class TargetPair {
   }
 
   /**
-   * Takes a set as received, and its memory with it. `stored` means durable in the cache; for blocks of a resynchronisation, that they are
+   * Takes a set as received (`receivedAt`: when all of it was there), and its memory with it. `stored` means durable in the cache; for blocks of a resynchronisation, that they are
    * written to the replica.
    * @writePath 6 The master target checks the set and appends it to its cache; it answers when the cache is durable. A crash loses no set that was answered; the process server sends the others again.
    */
-  async store(bytes: Uint8Array, place: StreamPlace): Promise<StoreOutcome> {
+  async store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
-    const receivedAt = this.#options.clock();
     const verified = verifyStored(bytes);
     if (!verified.ok) return corrupt(verified.code, verified.detail);
     const { header } = verified;
@@ -173,7 +174,8 @@ export class TargetPair {
     return this.#take(place, { bytes, decoded, receivedAt });
   }
 
-  async #take(place: StreamPlace, { bytes, decoded, receivedAt }: { bytes: Uint8Array; decoded: VerifiedChangeSet; receivedAt: TimeMicros }): Promise<StoreOutcome> {
+  async #take(place: StreamPlace, set: ReceivedSet): Promise<StoreOutcome> {
+    const { bytes, decoded, receivedAt } = set;
     // Others may have come in while this one was decompressed.
     const admission = this.#parts.cache.admission(place);
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
@@ -185,18 +187,19 @@ export class TargetPair {
     if (this.#freeBytes < this.#parts.limits.freeBytesMin + bytes.length) throw noSpace(this.#options.pairId);
     const { traceparent, entryCount } = decoded.header;
     this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
-    if (this.#mayPass(place, decoded)) return this.#pass(place, { bytes, decoded });
+    if (this.#mayPass(place, decoded)) return this.#pass(place, set);
     const storedBytes = bytes.length;
-    await this.#keep(place, { bytes, decoded });
+    await this.#keep(place, set);
     this.#freeBytes -= storedBytes;
-    this.#hops.note(place, { cacheDurableAt: this.#options.clock() });
+    this.#hops.cacheDurable(place);
     this.#watch.received(decoded, place);
     this.#loop.wake();
+    this.#hops.answered(place);
     return this.#stored();
   }
 
   /** After a failed sync the log takes nothing any more until it is opened anew, so the pair stops. */
-  async #keep(place: StreamPlace, set: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<void> {
+  async #keep(place: StreamPlace, set: ReceivedSet): Promise<void> {
     try {
       await this.#parts.cache.take(place, set);
     } catch (error) {
@@ -224,7 +227,7 @@ export class TargetPair {
     return decoded.entries().every(({ kind }) => kind === 'resync-write' || kind === 'resync-zero');
   }
 
-  async #pass(place: StreamPlace, set: { bytes: Uint8Array; decoded: VerifiedChangeSet }): Promise<StoreOutcome> {
+  async #pass(place: StreamPlace, set: ReceivedSet): Promise<StoreOutcome> {
     const written = this.#parts.cache.pass(place, set);
     this.#loop.wake();
     try {
@@ -233,6 +236,7 @@ export class TargetPair {
       if (isOperationError(error, OLD_EPOCH)) return this.#refuse(place, { code: error.code, detail: error.hint });
       throw error;
     }
+    this.#hops.answered(place);
     return this.#stored();
   }
 
@@ -289,6 +293,11 @@ export class TargetPair {
     this.#parts.journal.closeView(reader.map);
   }
 
+  /** See StoreRequest.lateTraces. */
+  traceLate(places: readonly StreamPlace[]): void {
+    for (const place of places) this.#hops.traceLate(place);
+  }
+
   hops(place?: StreamPlace): SetHops | undefined {
     return this.#hops.find(place);
   }
@@ -311,6 +320,7 @@ export class TargetPair {
     const { journal, cache, checkpoint } = this.#parts;
     const points = this.points();
     const { epoch, sequence, lastTime, green } = journal.applied;
+    const oldest = cache.oldestWaiting;
     return {
       epoch, sequence, green,
       receivedSequence: cache.received.sequence,
@@ -325,6 +335,7 @@ export class TargetPair {
       views: this.#views,
       appliedBytesTotal: this.#loop.appliedBytes,
       refusedSets: this.#refusedSets,
+      stays: this.#hops.stays(oldest && (oldest.receivedAt ?? this.#openedAt)),
       fault: this.#loop.fault,
     };
   }

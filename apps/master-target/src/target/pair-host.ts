@@ -14,7 +14,7 @@ export interface PairHostOptions {
   /** For each start of the thread, with the certificate of that time. */
   readonly threadData: () => Omit<PairThreadData, 'pairId' | 'sizeBytes' | 'retention'>;
   readonly reporter: TargetReporter;
-  readonly onApplied: (hops: SetHops) => void;
+  readonly onTraced: (hops: SetHops) => void;
   /** The pair's thread is done with the memory of a set. */
   readonly recycle: (memory: ArrayBufferLike) => void;
 }
@@ -102,7 +102,7 @@ export class PairHost {
         startMillisMax: 600_000,
         events: {
           pairEvent: (event) => this.#options.reporter.pairEvent(pairId, event),
-          applied: (hops) => this.#options.onApplied(hops),
+          traced: (hops) => this.#options.onTraced(hops),
           failed: () => ended.resolve(),
           recycled: (memory) => this.#options.recycle(memory),
         },

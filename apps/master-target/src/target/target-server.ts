@@ -3,15 +3,15 @@
 // last desired state is kept in the data folder. Invariant: data of a pair are removed only when `removedPairs` names it.
 import type { KeptSet } from '@secondsite/change-set';
 import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry } from '@secondsite/contracts';
-import { type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
+import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { type PointRequest, RecoveryPoints, type ResolvedPoint } from '@secondsite/retention-journal';
-import { startSpan } from '@secondsite/telemetry';
 import { type Authorize, BodyPool, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { TargetReporter } from '../control/control-plane';
+import { recordHopSpans } from '../control/hop-spans';
 import type { OpenViewAnswer, PairPoints } from '../pair/pair-thread';
 import type { PairStatus, SetHops, StreamPlace } from '../pair/pair-types';
 import type { PairLimits } from '../pair/target-pair';
@@ -149,17 +149,17 @@ export class TargetServer {
         socketFolder: join(dataDir, 'views'),
         tls: this.#tls && { options: threadTls(this.#tls.options), tenantId: this.#tls.tenantId },
       }),
-      onApplied: (hops) => traceHops(pair.pairId, hops),
+      onTraced: (hops) => recordHopSpans(pair.pairId, hops),
       recycle: (memory) => this.#pool.giveBack(memory),
     });
   }
 
   /** Step 6 of the write path, for the pair's thread. */
-  async store({ pairId, epoch, sequence, body }: StoreRequest): Promise<StoreOutcome> {
+  async store({ pairId, epoch, sequence, body, lateTraces }: StoreRequest): Promise<StoreOutcome> {
     const host = this.#hosts.get(pairId);
     if (!host) return unknownPair(pairId);
     if (!host.isOpen) return notOpen(host);
-    return host.thread.call('store', { epoch, sequence, body });
+    return host.thread.call('store', { epoch, sequence, body, receivedAt: clockMicros(), lateTraces });
   }
 
   async position(pairId: string): Promise<PositionOutcome> {
@@ -220,9 +220,9 @@ export class TargetServer {
     if (host.fault !== undefined) return { ...closedPair, pairId, fault: { code: 'pair/not-open', hint: host.fault } };
     const status = await host.thread.call('status', undefined).catch(() => undefined);
     if (!status) return { ...closedPair, pairId, fault: { code: 'pair/not-open', hint: 'the pair has just stopped' } };
-    const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, fault } = status;
+    const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, stays, fault } = status;
     return {
-      pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views,
+      pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views, stays,
       bytesPerSecond: this.#rateOf(pairId, status.appliedBytesTotal),
       ...(coveredTime > 0 && { coveredTime: isoFromMicros(coveredTime) }),
       ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }),
@@ -277,16 +277,4 @@ function servedView(pair: MasterTargetPair, view: OpenView): ServedView {
 /** What survives the way to a thread. */
 function threadTls({ key, cert, ca, minVersion, ciphers, secureOptions }: TlsOptions) {
   return { key, cert, ca, minVersion, ciphers, secureOptions };
-}
-
-/** The set's trace gets its last spans: received until durable in the cache, then until applied. */
-function traceHops(pairId: string, { epoch, sequence, traceparent, receivedAt, cacheDurableAt, undoDurableAt, appliedAt }: SetHops): void {
-  const attributes = { pairId, epoch, sequence };
-  const span = (name: string, start: TimeMicros | undefined, end: TimeMicros | undefined): void => {
-    if (start === undefined || end === undefined) return;
-    startSpan({ name, traceparent, attributes, startTime: start }).end(new Date(end / 1000));
-  };
-  span('cache', receivedAt, cacheDurableAt);
-  span('undo', cacheDurableAt, undoDurableAt);
-  span('apply', undoDurableAt, appliedAt);
 }

@@ -2,11 +2,11 @@
 // Counters of the process server's part of the write path.
 // Loading the telemetry library first makes its meter provider the one that is found here.
 import '@secondsite/telemetry';
-import { metrics } from '@opentelemetry/api';
+import { type Counter, metrics } from '@opentelemetry/api';
 
 const meter = metrics.getMeter('process-server');
 
-export const counters = Object.freeze({
+export const counters = started({
   receivedBytes: meter.createCounter('secondsite_process_server_received_bytes', { description: 'Bytes of change sets made durable in the spool or taken by the master target' }),
   receivedSets: meter.createCounter('secondsite_process_server_received_sets', { description: 'Change sets made durable in the spool or taken by the master target' }),
   refusedSets: meter.createCounter('secondsite_process_server_refused_sets', { description: 'Change sets refused, by code' }),
@@ -15,3 +15,9 @@ export const counters = Object.freeze({
   forwardedSets: meter.createCounter('secondsite_process_server_forwarded_sets', { description: 'Change sets confirmed by the master target' }),
   wireBytes: meter.createCounter('secondsite_process_server_wire_bytes', { description: 'Bytes sent to master targets, compressed, repeats included' }),
 });
+
+/** A counter that has not counted yet is shown as 0: who reads a rate sees the first step, too. */
+function started<Counters extends Readonly<Record<string, Counter>>>(made: Counters): Counters {
+  for (const counter of Object.values(made)) counter.add(0);
+  return Object.freeze(made);
+}

@@ -3,7 +3,7 @@
 // Invariants: a set leaves the spool only after the target's 200; a set of epoch e+1 is not sent before everything of epoch e that can be
 // sent is confirmed; whatever fails is tried again, slower and slower up to five seconds.
 import type { Compress } from '@secondsite/change-set';
-import { endsEpoch, type PairPosition, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
+import { endsEpoch, type LateTraceQueue, type PairPosition, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
 import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
 import { Signal } from '../signal';
@@ -20,13 +20,13 @@ export interface ForwardFault {
   readonly hint: string;
 }
 
-export interface SendResult extends Pick<SentSet, 'wireBytes' | 'contentBytes'> {
+export interface SendResult extends Pick<SentSet, 'wireBytes' | 'contentBytes' | 'transferMicros'> {
   readonly kind: PutOutcome['kind'] | 'unreadable';
 }
 
 export interface ForwardObserver {
   /** Sent for the first time or again; call the result with the outcome when it is there. */
-  sending(set: Pick<SpooledSet, 'epoch' | 'sequence' | 'traceparent' | 'durableAt'>): (result: SendResult) => void;
+  sending(set: Pick<SpooledSet, 'epoch' | 'sequence' | 'traceparent' | 'durableAt' | 'bytes'>): (result: SendResult) => void;
   /** The target has it durably; the spool may forget it. */
   forwarded(set: StreamPlace): void;
   /** The target refused it for good. */
@@ -46,6 +46,8 @@ export interface PairForwarderOptions {
   readonly timers: Timers;
   readonly paused: boolean;
   readonly observer: ForwardObserver;
+  /** Goes along with the sets until the master target was told. */
+  readonly lateTraces: LateTraceQueue;
   /** First and longest pause after a failure; defaults 100 ms and 5 s. */
   readonly backOffMillis?: { readonly min: number; readonly max: number };
   readonly windowSets?: number;
@@ -239,7 +241,7 @@ export class PairForwarder {
   }
 
   async #passOnce(set: PassingSet): Promise<boolean> {
-    const settle = this.#options.observer.sending({ ...set, durableAt: undefined });
+    const settle = this.#options.observer.sending({ ...set, durableAt: undefined, bytes: set.content.length });
     const { outcome, ...sent } = await sendContent(set, { ...this.#options, signal: this.#stop.signal });
     settle({ kind: outcome.kind, ...sent });
     if (outcome.kind === 'stored') this.#confirmed(set, outcome);
@@ -280,7 +282,7 @@ export class PairForwarder {
       settle({ kind: outcome.kind, ...sent });
       this.#settled(set, outcome);
     } catch (error) {
-      settle({ kind: 'unreadable', wireBytes: 0, contentBytes: 0 });
+      settle({ kind: 'unreadable', wireBytes: 0, contentBytes: 0, transferMicros: 0 });
       if (!isOperationError(error)) throw error;
       this.#unreadable(set, error);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Compress, compressStored, decodeHeader, HEADER_BYTES } from '@secondsite/change-set';
-import type { ChangeSetClient, PutOutcome } from '@secondsite/transport';
+import type { ChangeSetClient, LateTraceQueue, PutOutcome } from '@secondsite/transport';
 import type { Transfer } from '@secondsite/traffic-shaping';
 import type { ByteCount } from '@secondsite/units';
 import { ByteBudget } from '../byte-budget';
@@ -24,6 +24,7 @@ export interface SendSetOptions {
   /** Where the pair's way has a limit. */
   readonly turn?: BodyTurn;
   readonly compress: Compress;
+  readonly lateTraces: LateTraceQueue;
   readonly signal: AbortSignal;
 }
 
@@ -39,6 +40,8 @@ export interface SentSet {
   readonly wireBytes: ByteCount;
   /** What the set holds, uncompressed. */
   readonly contentBytes: ByteCount;
+  /** From handing over to the wire until the outcome. */
+  readonly transferMicros: number;
 }
 
 /** Compressing takes threads of the pool that syncs files as well; two at a time leave it room. */
@@ -71,13 +74,17 @@ export async function sendContent(set: PassingSet, options: SendSetOptions): Pro
 }
 
 /** Memory and processors are taken only in the set's turn: what waits for a busy link keeps nobody else from sending. */
-async function send(set: PassingSet, { client, pairId, compression, compress, signal, transfer }: SendSetOptions & { readonly transfer: Transfer | undefined }): Promise<SentSet> {
+async function send(set: PassingSet, { client, pairId, compression, compress, lateTraces, signal, transfer }: SendSetOptions & { readonly transfer: Transfer | undefined }): Promise<SentSet> {
   const { epoch, sequence, traceparent, content } = set;
   const parts = compression === 'process-server' ? await compressed(content, compress) : [content];
-  const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, signal, transfer });
+  const startedMillis = performance.now();
+  const late = lateTraces.next();
+  const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, lateTraces: late, signal, transfer });
+  if (outcome.kind === 'stored') lateTraces.told(late);
+  const transferMicros = Math.round((performance.now() - startedMillis) * 1000);
   const wireBytes = parts.reduce((sum, part) => sum + part.length, 0);
   const decoded = decodeHeader(content);
-  return { outcome, wireBytes, contentBytes: decoded.ok ? decoded.header.contentBytes : wireBytes };
+  return { outcome, wireBytes, contentBytes: decoded.ok ? decoded.header.contentBytes : wireBytes, transferMicros };
 }
 
 /** The set as it travels: compressed if that makes it smaller and the source did not do it already. */

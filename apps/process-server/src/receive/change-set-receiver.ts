@@ -43,6 +43,7 @@ export class ChangeSetReceiver implements ChangeSetHandler {
       return refusal;
     }
     try {
+      pair.traceLate(request.lateTraces);
       return await pair.store(set, content, request.oldestPending);
     } catch (error) {
       if (isOperationError(error, 'segment-log/failed')) this.#options.onFatal(error);

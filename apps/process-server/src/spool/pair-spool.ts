@@ -100,10 +100,15 @@ export class PairSpool {
     return count;
   }
 
+  /** The one that has to be forwarded next, if it is here. */
+  get oldestSet(): SpooledSet | undefined {
+    const queue = this.oldestQueue();
+    return queue?.get(queue.forwarded + 1);
+  }
+
   /** First write of the oldest set that waits, as far as known. */
   get oldestTime(): TimeMicros | undefined {
-    const queue = this.oldestQueue();
-    return queue?.get(queue.forwarded + 1)?.firstTime;
+    return this.oldestSet?.firstTime;
   }
 
   /** Ranges of the log that were durable and cannot be read; their sets are lost. */

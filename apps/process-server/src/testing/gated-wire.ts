@@ -4,12 +4,18 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /**
  * A connection that can be held: what the sender has not handed to the kernel by then (some megabytes fit in there) stays in the sender's
- * memory until the wire is released.
+ * memory until the wire is released. With `bytesPerSecond` it carries no more than that, all its connections together.
  */
 export class GatedWire {
   readonly #sockets = new Set<Socket>();
+  readonly #bytesPerSecond: number;
   #server: Server | undefined;
   #held = false;
+  #freeAtMillis = 0;
+
+  constructor({ bytesPerSecond = Infinity }: { readonly bytesPerSecond?: number } = {}) {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
 
   /** Leads to `url`; returns the address to use instead. */
   async start(url: string): Promise<string> {
@@ -37,9 +43,22 @@ export class GatedWire {
     await once(this.#server, 'close');
   }
 
+  #slowDown(socket: Socket, bytes: number): void {
+    if (this.#bytesPerSecond === Infinity) return;
+    const now = performance.now();
+    this.#freeAtMillis = Math.max(now, this.#freeAtMillis) + (bytes * 1000) / this.#bytesPerSecond;
+    socket.pause();
+    setTimeout(() => {
+      if (!this.#held) socket.resume();
+    }, this.#freeAtMillis - now);
+  }
+
   #join(near: Socket, far: Socket): void {
     this.#sockets.add(near);
-    near.on('data', (chunk) => far.write(chunk));
+    near.on('data', (chunk) => {
+      far.write(chunk);
+      this.#slowDown(near, chunk.length);
+    });
     if (this.#held) near.pause();
     far.pipe(near);
     const end = (): void => {

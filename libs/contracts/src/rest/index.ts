@@ -13,6 +13,8 @@ export * from './views';
 export * from './traces';
 export * from './quarantine';
 export * from './resyncs';
+export * from './rpo';
+export * from './alerts';
 export * from './status';
 export * from './admin';
 export * from './routes';

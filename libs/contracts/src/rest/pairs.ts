@@ -6,6 +6,19 @@ import { bytesSchema, timeSchema } from './fields';
 export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
 export const pairFlagSchema = z.enum(['paused', 'flow-controlled', 'bitmap-mode', 'resync-required', 'stalled']);
 
+/** Where the seconds of an RPO are spent. Each was measured by one component with its own clock. */
+export const rpoExplainedSchema = z
+  .object({
+    spent: z
+      .array(z.object({ place: z.enum(['capture', 'agent-queue', 'link-to-process-server', 'spool', 'wan', 'target-queue', 'apply']), seconds: z.number() }))
+      .describe('in the order of the way of a change set'),
+    otherSeconds: z.number().describe('what is left of the RPO, mostly the time until an idle volume says again that nothing was written'),
+    bottleneck: z.enum(['nowhere', 'paused', 'resynchronisation', 'agent', 'link-to-process-server', 'process-server', 'wan', 'master-target']),
+    words: z.string().describe('what to look at first'),
+  })
+  .meta({ id: 'RpoExplained' });
+export type RpoExplained = z.infer<typeof rpoExplainedSchema>;
+
 /** Live status of a replication pair, never older than 2 s while its components are heard. */
 export const pairStatusSchema = z
   .object({
@@ -36,6 +49,7 @@ export const pairStatusSchema = z
       .optional()
       .describe('what the pair chose to do after its last interruption, and why'),
     rpoSeconds: z.number().nullable().describe('now minus the time covered at the target; null before the first recovery point'),
+    rpoExplained: rpoExplainedSchema,
     coveredTime: timeSchema.optional(),
     green: z.boolean().describe('any write can be recovered now'),
     dataInTransit: z.object({

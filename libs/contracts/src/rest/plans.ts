@@ -11,6 +11,8 @@ export const retentionPolicySchema = z.object({
 });
 export type RetentionPolicy = z.infer<typeof retentionPolicySchema>;
 
+const rpoThresholdSchema = z.number().int().min(1).max(366 * 86_400);
+
 export const planSchema = z
   .object({
     planId: z.string(),
@@ -19,6 +21,7 @@ export const planSchema = z
     createdAt: timeSchema,
     retention: retentionPolicySchema,
     consistencyIntervalSeconds: z.number().int().optional(),
+    rpoThresholdSeconds: z.number().int().describe('an alert is raised above it'),
     compression: z.enum(['none', 'source', 'process-server']),
     folding: z.boolean(),
     bandwidth: bandwidthSchema.optional().describe('limit from the process servers to the master targets; absent: none'),
@@ -54,6 +57,7 @@ export const createPlan = defineRoute({
     volumes: z.array(referenceSchema).min(1).max(256),
     retention: retentionPolicySchema.prefault({}),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).optional(),
+    rpoThresholdSeconds: rpoThresholdSchema.optional().describe('default 900'),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
     folding: z.boolean().default(false),
   }),
@@ -80,11 +84,12 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention, consistency interval (null: no periodic bookmarks) or bandwidth (null: no limit).',
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks), bandwidth (null: no limit) or RPO threshold.',
   body: z.object({
     retention: retentionPolicySchema.optional(),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
     bandwidth: bandwidthWishSchema.nullable().optional(),
+    rpoThresholdSeconds: rpoThresholdSchema.optional(),
   }),
   response: planSchema,
 });

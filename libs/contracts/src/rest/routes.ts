@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getOpenApi, rebuildReadModels } from './admin';
+import { listAlerts } from './alerts';
 import { changeComponent, listComponents } from './components';
 import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } from './enrolment';
 import { addHost, changeHost, listHosts } from './hosts';
@@ -7,6 +8,7 @@ import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, 
 import { createBookmark, listPoints } from './points';
 import { listQuarantine } from './quarantine';
 import { requestResync } from './resyncs';
+import { explainRpo } from './rpo';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
@@ -18,6 +20,6 @@ export const restRoutes = {
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
   listPoints, createBookmark, openViews, listViews, closeView,
-  traceVolume, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,
+  traceVolume, explainRpo, listAlerts, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,
 } as const;
 export type RestRoutes = typeof restRoutes;

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { alertSchema } from './alerts';
 import { componentSchema } from './components';
 import { timeSchema } from './fields';
 import { pairStatusSchema } from './pairs';
 import { historyEntrySchema } from './plans';
 import { defineRoute } from './route';
-
-export const alarmSchema = z
-  .object({ kind: z.enum(['stalled', 'resync-required', 'volume-shrunk', 'component-silent']), subject: z.string(), since: timeSchema, words: z.string() })
-  .meta({ id: 'Alarm' });
-export type Alarm = z.infer<typeof alarmSchema>;
 
 export const clusterStatusSchema = z
   .object({
@@ -21,7 +17,7 @@ export const clusterStatusSchema = z
     resyncs: z
       .object({ atOnce: z.number().int(), going: z.number().int(), waiting: z.number().int() })
       .describe('pairs that read their whole volume or have to: so many may at once'),
-    alarms: z.array(alarmSchema),
+    alarms: z.array(alertSchema).describe('the alerts that are raised'),
   })
   .meta({ id: 'ClusterStatus' });
 export type ClusterStatus = z.infer<typeof clusterStatusSchema>;
@@ -36,7 +32,7 @@ export const listEvents = defineRoute({
   operationId: 'listEvents', method: 'GET', path: '/v1/events', tag: 'observability', access: 'admin', status: 200,
   summary: 'The newest facts of all kinds, newest first: the audit log.',
   query: z.object({
-    context: z.enum(['inventory', 'security', 'protection', 'replication', 'recovery']).optional(),
+    context: z.enum(['inventory', 'security', 'protection', 'replication', 'recovery', 'monitoring']).optional(),
     limit: z.coerce.number().int().min(1).max(1000).default(100),
   }),
   response: z.object({ entries: z.array(historyEntrySchema) }),

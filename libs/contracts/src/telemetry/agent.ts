@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { byteCountSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
-import { componentTelemetryShape } from './component';
+import { componentTelemetryShape, staySchema } from './component';
 
 export const agentVolumeTelemetrySchema = z.object({
   volumeId: idSchema,
@@ -18,6 +18,11 @@ export const agentVolumeTelemetrySchema = z.object({
   writesPerSecond: z.number().nonnegative(),
   bytesPerSecond: z.number().nonnegative(),
   flowControlled: z.boolean(),
+  stays: z
+    .object({ gatherSeconds: staySchema, queueSeconds: staySchema, sendSeconds: staySchema })
+    .optional()
+    .describe('of change sets: first write until sealed, until sent, until answered'),
+  shippedBytesPerSecond: z.number().nonnegative().optional(),
   /** Last thing that went wrong and still does; absent when all is well. */
   fault: z.object({ code: z.string(), hint: z.string() }).optional(),
 });

@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import { byteCountSchema, idSchema, isoTimeSchema } from '../scalars';
 
+/** How long change sets stay somewhere now, by the clock of the component: the mean of the last seconds, or the age of the one that waits longest. */
+export const staySchema = z.number().nonnegative();
+
 /** What every component says each second, whatever it does. */
 export const componentTelemetryShape = {
   componentId: idSchema,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { byteCountSchema, countSchema, epochSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
-import { componentTelemetryShape } from './component';
+import { componentTelemetryShape, staySchema } from './component';
 
 export const masterTargetPairTelemetrySchema = z.object({
   pairId: pairIdSchema,
@@ -17,6 +17,10 @@ export const masterTargetPairTelemetrySchema = z.object({
   latestPoint: isoTimeSchema.optional(),
   views: countSchema,
   bytesPerSecond: z.number().nonnegative().optional(),
+  stays: z
+    .object({ answerSeconds: staySchema, queueSeconds: staySchema, applySeconds: staySchema })
+    .optional()
+    .describe('of change sets: received until answered; received until its turn to be applied; until applied'),
   fault: z.object({ code: z.string(), hint: z.string() }).optional(),
 });
 export type MasterTargetPairTelemetry = z.infer<typeof masterTargetPairTelemetrySchema>;

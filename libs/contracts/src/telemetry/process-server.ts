@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { byteCountSchema, countSchema, epochSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
-import { componentTelemetryShape } from './component';
+import { componentTelemetryShape, staySchema } from './component';
 
 export const processServerPairTelemetrySchema = z.object({
   pairId: pairIdSchema,
@@ -11,7 +11,13 @@ export const processServerPairTelemetrySchema = z.object({
   spoolBytes: byteCountSchema,
   spoolSets: countSchema,
   oldestTime: isoTimeSchema.optional().describe('first write of the oldest set in the spool'),
-  bytesPerSecond: z.number().nonnegative().optional(),
+  bytesPerSecond: z.number().nonnegative().optional().describe('of change sets that the master target took, uncompressed'),
+  wireBytesPerSecond: z.number().nonnegative().optional().describe('of the same as they were sent'),
+  stays: z
+    .object({ answerSeconds: staySchema, holdSeconds: staySchema, transferSeconds: staySchema })
+    .optional()
+    .describe('of change sets: received until answered; received until sent; sent until answered by the master target'),
+  flowControlled: z.boolean().optional().describe('the spool is full and the agent is held off'),
   sent: z.object({ contentBytes: byteCountSchema, wireBytes: byteCountSchema }).optional().describe('since it started: what change sets hold, and what of it crossed the link'),
   fault: z.object({ code: z.string(), hint: z.string() }).optional(),
 });

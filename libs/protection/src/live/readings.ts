@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { AgentVolumeTelemetry, MasterTargetPairTelemetry, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
+
+/** Something that goes wrong at a component now. */
+export interface Fault {
+  readonly code: string;
+  readonly hint: string;
+}
 
 /** What the agent last said about a volume. `seenAt` is this server's clock when it arrived. */
 export interface AgentReading {
@@ -15,6 +22,9 @@ export interface AgentReading {
   readonly writesPerSecond: number;
   readonly bytesPerSecond: number;
   readonly flowControlled: boolean;
+  readonly shippedBytesPerSecond?: number;
+  readonly stays?: NonNullable<AgentVolumeTelemetry['stays']>;
+  readonly fault?: Fault;
 }
 
 export interface ProcessServerReading {
@@ -23,6 +33,11 @@ export interface ProcessServerReading {
   readonly forwardedSequence: number;
   /** Since the process server started: what change sets hold, and what of it crossed the link. */
   readonly sent?: { readonly contentBytes: ByteCount; readonly wireBytes: ByteCount };
+  readonly flowControlled?: boolean;
+  /** Of sets that the master target took, uncompressed. */
+  readonly bytesPerSecond?: number;
+  readonly stays?: NonNullable<ProcessServerPairTelemetry['stays']>;
+  readonly fault?: Fault;
 }
 
 export interface MasterTargetReading {
@@ -39,6 +54,10 @@ export interface MasterTargetReading {
   readonly earliestPoint?: TimeMicros;
   readonly latestPoint?: TimeMicros;
   readonly views: number;
+  /** Applied. */
+  readonly bytesPerSecond?: number;
+  readonly stays?: NonNullable<MasterTargetPairTelemetry['stays']>;
+  readonly fault?: Fault;
 }
 
 /** The newest readings of one pair from the three components on its way; any may be missing. */

@@ -21,6 +21,7 @@ export type PlanFact = Fact<
   | 'protection.retention-changed.v1'
   | 'protection.consistency-interval-changed.v1'
   | 'protection.bandwidth-changed.v1'
+  | 'protection.rpo-threshold-changed.v1'
 >;
 
 export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name'>;
@@ -33,7 +34,8 @@ export type PlanCommand =
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'change-retention'; readonly retention: Retention }
   | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
-  | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined };
+  | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined }
+  | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number };
 
 export interface PlanAggregate {
   readonly state: PlanState;
@@ -41,10 +43,16 @@ export interface PlanAggregate {
   readonly name: string;
   readonly retention: Retention | undefined;
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly rpoThresholdSeconds: number;
   readonly volumes: readonly PlanVolume[];
 }
 
-const initial: PlanAggregate = { state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, volumes: [] };
+/** Above it a plan raises an alert, unless it has a threshold of its own. */
+export const rpoThresholdSecondsDefault = 900;
+
+const initial: PlanAggregate = {
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, rpoThresholdSeconds: rpoThresholdSecondsDefault, volumes: [],
+};
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
 export const planDecider: Decider<PlanCommand, PlanAggregate, PlanFact> = { initial, decide, evolve };
@@ -68,6 +76,10 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
       return changeInterval(plan, command.consistencyIntervalSeconds);
     case 'change-bandwidth':
       return accept(fact('protection.bandwidth-changed.v1', { planId, ...(command.bandwidth ? { bandwidth: command.bandwidth } : {}) }));
+    case 'change-rpo-threshold': {
+      const { rpoThresholdSeconds } = command;
+      return plan.rpoThresholdSeconds === rpoThresholdSeconds ? accept() : accept(fact('protection.rpo-threshold-changed.v1', { planId, rpoThresholdSeconds }));
+    }
   }
 }
 
@@ -140,5 +152,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, consistencyIntervalSeconds: data.consistencyIntervalSeconds };
     case 'secondsite.protection.bandwidth-changed.v1':
       return plan;
+    case 'secondsite.protection.rpo-threshold-changed.v1':
+      return { ...plan, rpoThresholdSeconds: data.rpoThresholdSeconds };
   }
 }
