@@ -43,6 +43,15 @@ export class UndoEntries {
     return this.#count * UNDO_ENTRY_BYTES;
   }
 
+  /** Columns of entries `from` to `to` (exclusive); they share the memory, and hold as long as nothing is appended. */
+  columns({ from = 0, to = this.#count }: { readonly from?: number; readonly to?: number } = {}) {
+    return {
+      offsets: this.#offsets.subarray(from, to),
+      lengths: this.#lengths.subarray(from, to),
+      positions: this.#positions.subarray(from, to),
+    };
+  }
+
   at(index: number): UndoEntry {
     return {
       time: this.#times[index] as number,
