@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, randomBelow, type Random, seededRandom } from '@secondsite/durable-storage/testing';
 import { encodeChangeSet } from '@secondsite/change-set';
+import type { RetentionLimits } from '@secondsite/retention-journal';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
 import { PairDriver } from '../testing/pair-driver';
 import type { TargetPair } from './target-pair';
@@ -100,6 +101,37 @@ describe('a pair at the target', () => {
     });
     expect(cuts).toBeGreaterThan(50);
     expect(losses).toBeGreaterThan(0);
+  });
+
+  it('merges beside applying, and keeps every point of the ladder exact in any history of power cuts', async () => {
+    const ladder: RetentionLimits = {
+      windowMicros: 6000,
+      rules: [{ keep: 'all', untilMicros: 200 }, { keep: 'periodic', untilMicros: 6000, everyMicros: 100, bookmarks: 'every' }],
+    };
+    const limits = { segmentBytes: 6000 };
+    let merged = 0;
+    await crashHistories({
+      histories: Math.ceil(histories / 3),
+      rounds: 4,
+      model: (random) => new PairDriver(random),
+      run: async ({ storage, model, random }) => {
+        const pair = await model.open(storage.root, limits, ladder);
+        await model.send(pair, 8 + randomBelow(random, 12));
+        await pair.idle();
+        await pair.close();
+      },
+      check: async ({ storage, model, random }) => {
+        const pair = await model.open(storage.root, limits, ladder);
+        await model.send(pair, 2);
+        await pair.idle();
+        const { spans } = pair.points();
+        for (const { from, to } of spans) if (!model.history.at(from)?.green || !model.history.at(to)?.green) throw new Error(`${from} or ${to} is offered and not exact`);
+        for (let view = 0; view < 4 && spans.length > 0; view++) await expectView(model, pair, spans[randomBelow(random, spans.length)]?.from as number);
+        await pair.close();
+        merged += (await (await storage.root.directory('journal')).list()).filter((name) => name.endsWith('.merged')).length;
+      },
+    });
+    expect(merged).toBeGreaterThan(histories / 3);
   });
 
   it('refuses an older epoch for good, keeps it aside and reports it; answers repeats of what it has', async () => {

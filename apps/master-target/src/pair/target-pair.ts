@@ -9,6 +9,7 @@ import { SegmentLog } from '@secondsite/segment-log';
 import type { StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
+import { BackgroundMerge } from './background-merge';
 import { CheckpointFile } from './checkpoint-file';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { Quarantine } from './quarantine';
@@ -53,11 +54,13 @@ export interface PairLimits {
   readonly checkpointBytes: ByteCount;
   /** … and the time after which one is made; default 1 s. */
   readonly checkpointMicros: TimeMicros;
+  /** How often undo to merge is looked for; default 10 s. */
+  readonly mergeLookMicros: TimeMicros;
 }
 
 const defaultLimits: PairLimits = {
   cacheBytesMax: 2 * GIB, memoryBytesMax: 64 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
-  groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6,
+  groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6, mergeLookMicros: 10e6,
 };
 
 interface PairParts {
@@ -78,6 +81,7 @@ export class TargetPair {
   readonly #loop: ApplyLoop;
   readonly #watch: StreamWatch;
   readonly #hops = new RecentHops();
+  #retention: RetentionLimits;
   #freeBytes = Infinity;
   #refusedSets = 0;
   #views = 0;
@@ -85,13 +89,15 @@ export class TargetPair {
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#retention = options.retention;
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
     this.#loop = new ApplyLoop({
       ...parts,
       applier: new SetApplier(parts),
       watch: this.#watch,
       hops: this.#hops,
-      retention: options.retention,
+      retention: () => this.#retention,
+      merge: this.#makeMerge(),
       clock: options.clock,
       delay: options.delay,
       load: async (set) => set.decoded ?? this.#readBack(set),
@@ -247,7 +253,12 @@ export class TargetPair {
   }
 
   points(): RecoveryPoints {
-    return RecoveryPoints.ofVolume(this.#parts.journal.timelines);
+    return this.#parts.journal.points(this.#retention);
+  }
+
+  /** True when a view of the instant can be opened, also one that retention does not offer any more. */
+  holds(pointTime: TimeMicros): boolean {
+    return RecoveryPoints.ofVolume(this.#parts.journal.timelines).isOffered(pointTime);
   }
 
   /** Opens the disk as of `pointTime`, an instant that `points()` offers. Close the reader with `closeReader`. */
@@ -267,7 +278,7 @@ export class TargetPair {
   }
 
   setRetention(retention: RetentionLimits): void {
-    this.#loop.setRetention(retention);
+    this.#retention = retention;
   }
 
   /** Looks at the free space again; call it about once per second. */
@@ -326,6 +337,17 @@ export class TargetPair {
     throw new OperationError({
       code: 'cache/damaged-set', operation: 'read set from cache', context: { ...place, fault: decoded.code }, retryable: false,
       hint: 'The cache returned other bytes than were written. Check the disk; the pair must be resynchronised.',
+    });
+  }
+
+  #makeMerge(): BackgroundMerge {
+    const { journal, limits } = this.#parts;
+    const { clock, delay } = this.#options;
+    return new BackgroundMerge({
+      journal, clock, delay,
+      retention: () => this.#retention,
+      lookMicros: limits.mergeLookMicros,
+      onFailure: (failure) => this.#emit({ kind: 'fault', ...failure }),
     });
   }
 
