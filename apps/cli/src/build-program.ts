@@ -5,6 +5,7 @@ import { addEnrollCommands, addHostCommands } from './commands/host-commands';
 import { addClusterCommands } from './commands/cluster-commands';
 import { addPlanCommands } from './commands/plan-commands';
 import { addPointCommands, addViewCommands } from './commands/recovery-commands';
+import { addRetentionCommands } from './commands/retention-commands';
 import { addRestoreCommands } from './commands/restore-commands';
 import { addAdminCommands, addStatusCommands, addTraceCommand } from './commands/status-commands';
 import { addVolumeCommands } from './commands/volume-commands';
@@ -33,6 +34,7 @@ export function buildProgram(context: CliContext): Command {
   addEnrollCommands(program, context);
   addVolumeCommands(program, context);
   addPlanCommands(program, context);
+  addRetentionCommands(program, context);
   addPointCommands(program, context);
   addViewCommands(program, context);
   addRestoreCommands(program, context);

@@ -16,6 +16,7 @@ import { ComponentAddresses } from './component-events/component-addresses';
 import { ComponentEvents } from './component-events/component-events';
 import type { ConfigServerConfig } from './config';
 import { busControllers, restControllers } from './controllers';
+import { AddPlanPins1764180000000 } from './database/plan-pins.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { LiveStatus } from './live/live-status';
@@ -47,7 +48,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddPlanPins1764180000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });

@@ -6,10 +6,11 @@ import { InventoryController } from './inventory/inventory.controller';
 import { TelemetryController } from './live/telemetry.controller';
 import { PlansController } from './protection/plans.controller';
 import { RecoveryController } from './recovery/recovery.controller';
+import { RetentionController } from './recovery/retention.controller';
 import { StatusController } from './status/status.controller';
 
 /** Everything that answers REST requests. */
-export const restControllers = [InventoryController, EnrolmentController, PlansController, RecoveryController, StatusController, AdministrationController] as const;
+export const restControllers = [InventoryController, EnrolmentController, PlansController, RecoveryController, RetentionController, StatusController, AdministrationController] as const;
 
 /** Everything that hears from the bus. */
 export const busControllers = [ComponentEventsController, TelemetryController] as const;

@@ -14,6 +14,7 @@ import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
 import { DirectoryCache } from './read-models/directory-cache';
 import { BookmarkService } from './recovery/bookmarks';
+import { RetentionService } from './recovery/retention';
 import { TraceService } from './recovery/traces';
 import { ViewService } from './recovery/views';
 import type { AuditAllowance } from './security/audit-allowance';
@@ -36,6 +37,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
   const inventory = new InventoryService(commands, directories, live, clock);
   const statuses = new PairStatuses(live, clock);
   const recovery = { bus, commands, directories, clock };
+  const plans = new PlanService({ commands, directories, live, inventory, statuses });
   return [
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
@@ -47,7 +49,8 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: InventoryService, useValue: inventory },
     { provide: PairStatuses, useValue: statuses },
     { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
-    { provide: PlanService, useValue: new PlanService({ commands, directories, live, inventory, statuses }) },
+    { provide: PlanService, useValue: plans },
+    { provide: RetentionService, useValue: new RetentionService(recovery, plans) },
     { provide: ViewService, useValue: new ViewService(recovery) },
     { provide: BookmarkService, useValue: new BookmarkService(recovery) },
     { provide: TraceService, useValue: new TraceService(bus, directories) },

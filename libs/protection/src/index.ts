@@ -4,6 +4,7 @@ export { type Fact, fact } from './fact';
 export { findHost, type Inventory, type InventoryCommand, inventoryDecider, type InventoryFact, type NewVolume } from './inventory/inventory';
 export { type DataInTransit, dataInTransit, formatBytes } from './live/data-in-transit';
 export { type AgentReading, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
+export { formatSeconds, retentionWords } from './live/retention-words';
 export { rpoSeconds, worstRpoSeconds } from './live/rpo';
 export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
 export {
@@ -15,7 +16,8 @@ export {
   type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
 } from './placement/desired-state';
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
-export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
+export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type Pin, type PlanOptions, type PlanVolume } from './plan/plan';
+export { faultOfRules, invalidLadder, withWindowOfRules } from './plan/retention';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
 export { commonPoints, type Points } from './recovery/common-points';
 export { nextState, stateGraph, type StateGraph, type Transitions } from './state-graph';

@@ -5,8 +5,8 @@ export {
   type OfferedBookmark, type PointRange, type PointRefusalReason, type PointRequest, RecoveryPoints, type ResolvedPoint,
 } from './recovery-points';
 export type { OpenReport } from './open-chain';
-export { type JournalOptions, RetentionJournal } from './retention-journal';
-export { type BookmarkChoice, fullDetailMicros, keptPoints, type KeepRule, type RetentionLimits } from './retention-ladder';
+export { type JournalOptions, type PreviewedRetention, RetentionJournal } from './retention-journal';
+export { type BookmarkChoice, droppedTimes, fullDetailMicros, keptPoints, type KeepRule, type RetentionLimits, type Stretch } from './retention-ladder';
 export { type Bookmark, compareStreamPlaces, initialStreamState, type JournalSet, type SetFacts, type StreamState } from './stream-state';
 export type { GapReason, Span, TimelineRecord } from './timeline';
 export type { OldContent } from './undo-builder';

@@ -143,6 +143,19 @@ describe('merging undo between kept points', () => {
     expect((await directory.list()).length).toBeLessThan(files);
   });
 
+  it('keeps the instant of an open view, so that it can be opened again after a restart', async () => {
+    const bench = await makeSmallBench(13);
+    await applySome(bench, 8);
+    const [span] = bench.applier.journal.points({ windowMicros: 1e12 }).spans;
+    const time = (span?.from ?? 0) + 7;
+    expect(bench.applier.journal.points(limits).isOffered(time)).toBe(false);
+    await viewAt(bench, time);
+    expect(await mergeAll(bench)).toBeGreaterThan(0);
+    await reopen(bench, small);
+    expect(RecoveryPoints.ofVolume(bench.applier.journal.timelines).isOffered(time)).toBe(true);
+    expectImage(bench, await viewAt(bench, time), time);
+  });
+
   it('keeps a pinned point exact however old it becomes, and lets it go when it is unpinned', async () => {
     const bench = await makeSmallBench(11);
     // No segment takes in others, so that the one with the pin becomes older than the window.

@@ -36,6 +36,11 @@ export interface JournalOptions {
   readonly replicaState?: StreamState;
 }
 
+export interface PreviewedRetention {
+  readonly points: RecoveryPoints;
+  readonly freedBytes: ByteCount;
+}
+
 export class RetentionJournal {
   readonly #directory: StorageDirectory;
   readonly #segments: StoredSegment[];
@@ -46,6 +51,7 @@ export class RetentionJournal {
   #limits: Required<Omit<JournalOptions, 'replicaState'>>;
   #builder: { old: OldContent; builder: UndoBuilder } | undefined;
   #recorded: StreamState;
+  #spaceFloor: TimeMicros = 0;
   readonly report: OpenReport;
 
   private constructor(parts: { directory: StorageDirectory; segments: StoredSegment[]; files: SegmentFiles; options: JournalOptions; report: OpenReport }) {
@@ -93,6 +99,26 @@ export class RetentionJournal {
   /** The points that the limits keep of those that are there. */
   points(limits: RetentionLimits): RecoveryPoints {
     return keptPoints(RecoveryPoints.ofVolume(this.timelines), limits);
+  }
+
+  /** What other limits would keep, and how many bytes would go at once; nothing is changed. */
+  preview(limits: RetentionLimits): PreviewedRetention {
+    const kept = this.points(limits);
+    let [freedBytes, floor] = [0, 0];
+    for (const segment of this.#segments.slice(0, -1)) {
+      const outside = segment.lastTime <= (kept.earliest ?? 0);
+      const tooMuch = this.storedBytes - freedBytes > (limits.spaceBytes ?? Infinity);
+      if (!this.#isFree(segment, limits.pins ?? []) || (!outside && !tooMuch)) break;
+      freedBytes += segment.storedBytes;
+      floor = segment.lastTime;
+    }
+    const spans = kept.spans.filter(({ to }) => to >= floor).map((span) => ({ ...span, from: Math.max(floor, span.from) }));
+    return { points: RecoveryPoints.of({ spans, bookmarks: kept.bookmarks, coveredTime: kept.coveredTime }), freedBytes };
+  }
+
+  /** Up to here points of the window were dropped because space ran out; 0 while none were. */
+  get spaceFloor(): TimeMicros {
+    return this.#spaceFloor;
   }
 
   /** Bytes on disk, also of files that only open views still need. */
@@ -250,6 +276,7 @@ export class RetentionJournal {
       if (!oldest || !next || !this.#isFree(oldest, pins)) break;
       const outside = next.timeline.start.lastTime <= this.applied.lastTime - windowMicros && (this.applied.green || this.#hasPointsAfter(oldest));
       if (!outside && this.storedBytes <= spaceBytes) break;
+      if (!outside) this.#spaceFloor = oldest.lastTime;
       this.#segments.shift();
       this.#files.forget(oldest);
       await oldest.file.close();

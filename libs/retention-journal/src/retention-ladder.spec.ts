@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { RecoveryPoints } from './recovery-points';
-import { fullDetailMicros, type KeepRule, keptPoints, type RetentionLimits } from './retention-ladder';
+import { droppedTimes, fullDetailMicros, type KeepRule, keptPoints, type RetentionLimits } from './retention-ladder';
 import type { Bookmark } from './stream-state';
 import type { Span } from './timeline';
 
@@ -97,6 +97,18 @@ describe('a retention ladder', () => {
         }
       }),
       { numRuns: 400 },
+    );
+  });
+
+  it('drops, compared with another, exactly the instants that only the other keeps', () => {
+    fc.assert(
+      fc.property(stream, ladder, ladder, (shape, rules, others) => {
+        const points = pointsAt(streamOf(shape), END);
+        const [before, after] = [keptPoints(points, limitsOf(rules)), keptPoints(points, limitsOf(others))];
+        const dropped = droppedTimes(before, after).flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, index) => from + index));
+        expect(dropped).toEqual(instantsOf(before).filter((time) => !after.isOffered(time)));
+      }),
+      { numRuns: 100 },
     );
   });
 

@@ -4,7 +4,6 @@
 // calendar (UTC), not by the age at the moment: so the kept points do not depend on when somebody looked, and a kept point stays kept.
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { RecoveryPoints } from './recovery-points';
-import type { Bookmark } from './stream-state';
 import type { Span } from './timeline';
 
 export type KeepRule =
@@ -15,7 +14,8 @@ export type KeepRule =
   /** Bookmarks only. */
   | { readonly keep: 'bookmarks'; readonly untilMicros: TimeMicros; readonly bookmarks: BookmarkChoice };
 
-export type BookmarkChoice = 'every' | readonly Bookmark['level'][];
+/** All of them, or those of some levels. */
+export type BookmarkChoice = 'every' | readonly string[];
 
 export interface RetentionLimits {
   /** Points older than the newest by more than this are dropped, whatever the rules say. */
@@ -44,7 +44,23 @@ export function keptPoints(points: RecoveryPoints, limits: RetentionLimits): Rec
   return RecoveryPoints.of({ spans: withReasons(kept, points.spans), bookmarks: points.bookmarks, coveredTime: points.coveredTime });
 }
 
-interface Stretch {
+/** Times that `before` offers and `after` does not, in order. */
+export function droppedTimes(before: RecoveryPoints, after: RecoveryPoints): Stretch[] {
+  const dropped: Stretch[] = [];
+  for (const { from, to } of before.spans) {
+    let at = from;
+    for (const kept of after.spans.slice(Math.max(0, lastAtOrBefore(after.spans, from)))) {
+      if (kept.from > to) break;
+      if (kept.from > at) dropped.push({ from: at, to: kept.from - 1 });
+      at = Math.max(at, kept.to + 1);
+    }
+    if (at <= to) dropped.push({ from: at, to });
+  }
+  return dropped;
+}
+
+/** A run of instants, both ends included. */
+export interface Stretch {
   readonly from: TimeMicros;
   readonly to: TimeMicros;
 }

@@ -17,6 +17,11 @@ export function pairRows(pairs: readonly PairStatus[]): Cell[][] {
   ]);
 }
 
+/** Per volume: window promised and available, size, and when the journal is full. */
+export function retentionLines(pairs: readonly PairStatus[]): string {
+  return pairs.flatMap(({ volumeName, retention }) => (retention ? [`${volumeName}: ${retention.words}`] : [])).join('\n');
+}
+
 /** The whole cluster on one screen. */
 export function statusScreen(status: ClusterStatus): string {
   const components = table(['COMPONENT', 'ROLE', 'STATE', 'PAIRS'], status.components.map((row) => [row.name, row.role, row.state, row.pairCount]));

@@ -134,7 +134,7 @@ function masterTargetReading(pair: MasterTargetPairTelemetry, seenAt: TimeMicros
   const { epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views } = pair;
   return {
     seenAt, epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views,
-    ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
+    ...(pair.retention && { retention: pair.retention }), ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
   };
 }
 

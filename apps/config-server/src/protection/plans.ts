@@ -154,10 +154,10 @@ async function createPairs(pairs: readonly PlacedPair[], { planId, unit }: { rea
 }
 
 function planOf(plan: PlanRow, directory: Directory): Plan {
-  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding } = plan;
+  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding, pins } = plan;
   const volumes = pairsOfPlan(directory, planId).map(({ volumeId, volumeName, pairId }) => ({ volumeId, name: volumeName, pairId }));
   const interval = consistencyIntervalSeconds === undefined ? {} : { consistencyIntervalSeconds };
-  return { planId, name, state, createdAt, retention, compression, folding, volumes, ...interval };
+  return { planId, name, state, createdAt, retention, compression, folding, volumes, pins: [...pins], ...interval };
 }
 
 function refuseIfProtected(volume: VolumeRow, directory: Directory): void {

@@ -32,7 +32,7 @@ export class StatusController {
       const own = pairs.filter((pair) => pair.planId === planId);
       return { planId, name, state, pairCount: own.length, rpoSeconds: worstRpoSeconds(own.map((pair) => pair.rpoSeconds)) };
     });
-    const alarms = [...pairAlarms(directory), ...silenceAlarms(components, this.clock.iso())];
+    const alarms = [...pairAlarms(directory), ...retentionAlarms(pairs), ...silenceAlarms(components, this.clock.iso())];
     return { generatedAt: this.clock.iso(), tenantId: this.tenant.id, components, plans, pairs, alarms };
   }
 
@@ -51,6 +51,12 @@ function pairAlarms(directory: Directory): Alarm[] {
     const { volumeName: subject, resyncRequiredSince: since, resyncReason } = pair;
     return since === undefined ? stalled : [...stalled, { kind: 'resync-required', subject, since, words: resyncReason ?? 'it needs a resynchronisation' }];
   });
+}
+
+function retentionAlarms(pairs: ClusterStatus['pairs']): Alarm[] {
+  return pairs.flatMap(({ volumeName: subject, retention, earliestPoint, measuredAt }): Alarm[] =>
+    retention?.shortenedBy === undefined ? [] : [{ kind: 'retention-short', subject, since: earliestPoint ?? measuredAt ?? '', words: `${subject}: ${retention.words}` }],
+  );
 }
 
 function silenceAlarms(components: ClusterStatus['components'], now: string): Alarm[] {

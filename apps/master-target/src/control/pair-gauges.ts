@@ -11,6 +11,9 @@ export class PairGauges {
     this.#gauge('secondsite_master_target_covered_time_seconds', 'Every write up to this time (since 1970) is in the replica', (pair) => secondsOf(pair.coveredTime));
     this.#gauge('secondsite_master_target_cache_bytes', 'Bytes received and not yet applied', (pair) => pair.cacheBytes);
     this.#gauge('secondsite_master_target_journal_bytes', 'Bytes of the retention journal', (pair) => pair.journalBytes);
+    this.#gauge('secondsite_master_target_retention_promised_seconds', 'Retention window of the plan', (pair) => pair.retention?.promisedSeconds);
+    this.#gauge('secondsite_master_target_retention_available_seconds', 'Age of the oldest recovery point', (pair) => pair.retention?.availableSeconds);
+    this.#gauge('secondsite_master_target_journal_full_seconds', 'When the journal is full at its growth of the last minutes', (pair) => pair.retention?.fullSeconds);
     this.#gauge('secondsite_master_target_applied_sequence', 'Newest applied change set of the epoch', (pair) => pair.appliedSequence);
     this.#gauge('secondsite_master_target_views', 'Open views', (pair) => pair.views);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResyncReason } from '@secondsite/change-set';
 import type { Bookmark } from '@secondsite/retention-journal';
+import type { RetentionStanding, SpaceCause } from './retention-watch';
 import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 
 /** A place in a pair's stream. */
@@ -20,6 +21,7 @@ export type PairEvent =
   | ({ readonly kind: 'bookmark-applied'; readonly bookmark: Bookmark } & StreamPlace)
   | ({ readonly kind: 'refused'; readonly code: string; readonly reason: string } & StreamPlace)
   | { readonly kind: 'resync-required'; readonly reason: string }
+  | ({ readonly kind: 'retention-shortened'; readonly cause: SpaceCause; readonly journalBytes: ByteCount; readonly earliestPoint: TimeMicros | undefined } & Pick<RetentionStanding, 'promisedMicros' | 'availableMicros'>)
   | { readonly kind: 'fault'; readonly code: string; readonly hint: string }
   | { readonly kind: 'fault-ended'; readonly seconds: number; readonly coveredTime: TimeMicros };
 
@@ -45,6 +47,7 @@ export interface PairStatus extends StreamPlace {
   readonly cacheBytes: ByteCount;
   readonly cachedSets: number;
   readonly journalBytes: ByteCount;
+  readonly retention: RetentionStanding;
   readonly earliestPoint: TimeMicros | undefined;
   readonly latestPoint: TimeMicros | undefined;
   readonly views: number;

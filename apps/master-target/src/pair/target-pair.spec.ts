@@ -134,6 +134,50 @@ describe('a pair at the target', () => {
     expect(merged).toBeGreaterThan(histories / 3);
   });
 
+  it('lets the oldest points go when the disk runs out of space, tells so once, and keeps the newest and the replica', async () => {
+    const driver = new PairDriver(seededRandom(12));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root, { segmentBytes: 10_000, freeBytesMin: 40_000 });
+    await driver.send(pair, 40);
+    await pair.idle();
+    const before = { earliest: pair.points().earliest as number, stored: pair.journal.storedBytes };
+    storage.capacityBytes = storage.usedBytes + 45_000;
+    for (let second = 0; second < 6; second++) {
+      await pair.refreshFreeBytes();
+      await driver.send(pair, 1);
+      await pair.idle();
+    }
+    const points = pair.points();
+    expect(pair.journal.storedBytes).toBeLessThan(before.stored);
+    expect(points.earliest).toBeGreaterThan(before.earliest);
+    expect(points.latest).toBe(driver.history.time);
+    for (const time of [points.earliest, points.latest]) await expectView(driver, pair, time as number);
+    expect(pair.status()).toMatchObject({ fault: undefined, retention: { shortenedBy: 'disk-full', promisedMicros: 1e12 } });
+    const told = driver.events.filter(({ kind }) => kind === 'retention-shortened');
+    expect(told).toMatchObject([{ cause: 'disk-full', promisedMicros: 1e12 }]);
+    await pair.close();
+  });
+
+  it('says what another retention would drop, and drops nothing', async () => {
+    const driver = new PairDriver(seededRandom(31));
+    const pair = await driver.open(new CrashableStorage().root, { segmentBytes: 10_000 });
+    await driver.send(pair, 40);
+    await pair.idle();
+    const before = pair.points();
+    const limits: RetentionLimits = { windowMicros: 1000, rules: [{ keep: 'all', untilMicros: 200 }, { keep: 'bookmarks', untilMicros: 1000, bookmarks: 'every' }] };
+    const { dropped, droppedBookmarks, earliestThen, freedBytes } = pair.retention.preview(limits);
+    expect(pair.points().spans).toEqual(before.spans);
+    const stored = pair.journal.storedBytes;
+    pair.retention.setLimits(limits);
+    await pair.journal.maintain(limits);
+    expect(pair.points().earliest).toBe(earliestThen);
+    expect(stored - pair.journal.storedBytes).toBe(freedBytes);
+    for (const { from, to } of dropped) expect([from, to].map((time) => [before.isOffered(time), pair.points().isOffered(time)])).toEqual([[true, false], [true, false]]);
+    expect(droppedBookmarks.length).toBeGreaterThan(0);
+    for (const { time } of droppedBookmarks) expect(pair.points().isOffered(time)).toBe(false);
+    await pair.close();
+  });
+
   it('refuses an older epoch for good, keeps it aside and reports it; answers repeats of what it has', async () => {
     const driver = new PairDriver(seededRandom(3));
     const storage = new CrashableStorage();

@@ -4,7 +4,7 @@
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
 import { type Decompress, decompressChangeSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
-import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
+import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import type { StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
@@ -13,6 +13,7 @@ import { BackgroundMerge } from './background-merge';
 import { CheckpointFile } from './checkpoint-file';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { Quarantine } from './quarantine';
+import { PairRetention } from './pair-retention';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { type Admission, type CachedSet, SetCache } from './set-cache';
@@ -76,12 +77,12 @@ interface PairParts {
 }
 
 export class TargetPair {
+  readonly retention: PairRetention;
   readonly #options: TargetPairOptions;
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
   readonly #watch: StreamWatch;
   readonly #hops = new RecentHops();
-  #retention: RetentionLimits;
   #freeBytes = Infinity;
   #refusedSets = 0;
   #views = 0;
@@ -89,14 +90,16 @@ export class TargetPair {
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#retention = options.retention;
+    this.retention = new PairRetention({
+      journal: parts.journal, limits: options.retention, freeBytesMin: parts.limits.freeBytesMin, clock: options.clock, emit: (event) => this.#emit(event),
+    });
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
     this.#loop = new ApplyLoop({
       ...parts,
       applier: new SetApplier(parts),
       watch: this.#watch,
       hops: this.#hops,
-      retention: () => this.#retention,
+      retention: () => this.retention.effective,
       merge: this.#makeMerge(),
       clock: options.clock,
       delay: options.delay,
@@ -253,12 +256,7 @@ export class TargetPair {
   }
 
   points(): RecoveryPoints {
-    return this.#parts.journal.points(this.#retention);
-  }
-
-  /** True when a view of the instant can be opened, also one that retention does not offer any more. */
-  holds(pointTime: TimeMicros): boolean {
-    return RecoveryPoints.ofVolume(this.#parts.journal.timelines).isOffered(pointTime);
+    return this.retention.points();
   }
 
   /** Opens the disk as of `pointTime`, an instant that `points()` offers. Close the reader with `closeReader`. */
@@ -277,13 +275,10 @@ export class TargetPair {
     return this.#hops.find(place);
   }
 
-  setRetention(retention: RetentionLimits): void {
-    this.#retention = retention;
-  }
-
-  /** Looks at the free space again; call it about once per second. */
+  /** Looks at the free space again, and at what it means for retention; call it about once per second. */
   async refreshFreeBytes(): Promise<void> {
     this.#freeBytes = await this.#options.directory.freeBytes();
+    this.retention.observe(this.#freeBytes);
   }
 
   status(): PairStatus {
@@ -299,6 +294,7 @@ export class TargetPair {
       cacheBytes: cache.cachedBytes,
       cachedSets: cache.cachedSets,
       journalBytes: journal.storedBytes,
+      retention: this.retention.standing,
       earliestPoint: points.earliest,
       latestPoint: points.latest,
       views: this.#views,
@@ -345,7 +341,7 @@ export class TargetPair {
     const { clock, delay } = this.#options;
     return new BackgroundMerge({
       journal, clock, delay,
-      retention: () => this.#retention,
+      retention: () => this.retention.effective,
       lookMicros: limits.mergeLookMicros,
       onFailure: (failure) => this.#emit({ kind: 'fault', ...failure }),
     });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { retentionReportSchema } from '../retention';
 import { bytesSchema, timeSchema } from './fields';
 
 export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
@@ -39,6 +40,7 @@ export const pairStatusSchema = z
     epoch: z.number().int(),
     sequences: z.object({ agent: z.number().int(), forwarded: z.number().int(), received: z.number().int(), applied: z.number().int() }),
     journalBytes: bytesSchema,
+    retention: retentionReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('window promised and available, and when the journal is full'),
     earliestPoint: timeSchema.optional(),
     latestPoint: timeSchema.optional(),
     views: z.number().int(),

@@ -5,6 +5,7 @@ import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } fro
 import { addHost, listHosts } from './hosts';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, resumePlan } from './plans';
 import { createBookmark, listPoints } from './points';
+import { pinPoint, previewRetention, unpinPoint } from './retention';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
@@ -15,6 +16,7 @@ export const restRoutes = {
   addHost, listHosts, listComponents, addVolume, listVolumes, getVolume, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan,
+  previewRetention, pinPoint, unpinPoint,
   listPoints, createBookmark, openViews, listViews, closeView,
   traceVolume, getStatus, listEvents, rebuildReadModels, getOpenApi,
 } as const;

@@ -7,7 +7,7 @@ import { historyEntrySchema } from './plans';
 import { defineRoute } from './route';
 
 export const alarmSchema = z
-  .object({ kind: z.enum(['stalled', 'resync-required', 'component-silent']), subject: z.string(), since: timeSchema, words: z.string() })
+  .object({ kind: z.enum(['stalled', 'resync-required', 'retention-short', 'component-silent']), subject: z.string(), since: timeSchema, words: z.string() })
   .meta({ id: 'Alarm' });
 export type Alarm = z.infer<typeof alarmSchema>;
 

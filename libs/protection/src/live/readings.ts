@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { RetentionReport } from '@secondsite/contracts';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 
 /** What the agent last said about a volume. `seenAt` is this server's clock when it arrived. */
@@ -37,6 +38,7 @@ export interface MasterTargetReading {
   readonly earliestPoint?: TimeMicros;
   readonly latestPoint?: TimeMicros;
   readonly views: number;
+  readonly retention?: RetentionReport;
 }
 
 /** The newest readings of one pair from the three components on its way; any may be missing. */

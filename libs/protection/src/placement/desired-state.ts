@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentDesiredState, MasterTargetDesiredState, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
+import type { AgentDesiredState, MasterTargetDesiredState, MasterTargetPair, ProcessServerDesiredState, RetentionLadder, Tap } from '@secondsite/contracts';
 import { GIB } from '@secondsite/units';
+import type { Pin } from '../plan/plan';
 
 export interface DesiredVolume {
   readonly volumeId: string;
@@ -28,7 +29,8 @@ export interface RemovedPair extends DesiredPair {
 export interface DesiredPlan {
   readonly planId: string;
   readonly paused: boolean;
-  readonly retention: Retention;
+  readonly retention: RetentionLadder;
+  readonly pins: readonly Pin[];
   readonly consistencyIntervalSeconds: number | undefined;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
@@ -100,10 +102,15 @@ export function desiredMasterTargetState(masterTargetId: string, sources: Desire
     const plan = sources.plans.get(pair.planId);
     if (!plan) return [];
     const { pairId, volumeId, volumeName, sizeBytes } = pair;
-    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention }];
+    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, plan.pins) }];
   });
   const removed = sources.removedPairs.filter((pair) => pair.masterTargetId === masterTargetId && pair.deleteData);
   return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+}
+
+function pinsOf(pairId: string, pins: readonly Pin[]): Pick<MasterTargetPair, 'pins'> {
+  const own = pins.flatMap(({ pinId, points }) => points.filter((point) => point.pairId === pairId).map(({ time }) => ({ pinId, time })));
+  return own.length === 0 ? {} : { pins: own };
 }
 
 function sortedBy<Item>(items: readonly Item[], key: (item: Item) => string): Item[] {

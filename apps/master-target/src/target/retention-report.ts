@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { RetentionReport } from '@secondsite/contracts';
+import type { RetentionStanding } from '../pair/retention-watch';
+
+/** How a journal stands, as telemetry says it. */
+export function retentionReport(standing: RetentionStanding): RetentionReport {
+  const { promisedMicros, availableMicros, limitBytes, growthBytesPerSecond, fullSeconds, shortenedBy } = standing;
+  return {
+    promisedSeconds: promisedMicros / 1e6,
+    availableSeconds: availableMicros / 1e6,
+    ...(limitBytes !== undefined && { limitBytes }),
+    ...(growthBytesPerSecond !== undefined && { growthBytesPerSecond }),
+    ...(fullSeconds !== undefined && { fullSeconds }),
+    ...(shortenedBy !== undefined && { shortenedBy }),
+  };
+}
