@@ -2,7 +2,6 @@
 // An interval map from byte ranges of a volume to where their bytes are. Disjoint extents, sorted, in chunks of typed arrays: inserting
 // costs O(log n + chunk), an extent costs 24 bytes. Invariants: starts and ends strictly ascend over all chunks; no chunk is empty.
 import type { ByteCount, ByteOffset } from '@secondsite/units';
-import type { ExtentRun } from './extent-run';
 
 /** Value of an extent that reads as zeros and has no bytes anywhere. */
 export const ZEROS = -1;
@@ -10,9 +9,6 @@ export const ZEROS = -1;
 export const UNCOVERED = -2;
 
 const CHUNK_EXTENTS = 128;
-const CHUNK_NUMBERS = 3 * CHUNK_EXTENTS;
-/** How far a chunk is filled at first, so that what is inserted later finds room. */
-const FILLED_EXTENTS = 112;
 
 /**
  * Called for each piece in order. `value` is the place of the piece's first byte (values grow with the offset inside an extent),
@@ -22,16 +18,9 @@ export type PieceVisitor = (start: ByteOffset, end: ByteOffset, value: number) =
 
 class Chunk {
   count = 0;
-  readonly starts: Float64Array;
-  readonly ends: Float64Array;
-  readonly values: Float64Array;
-
-  /** Takes CHUNK_NUMBERS of `slab` from `at` on as its memory. */
-  constructor(slab = new Float64Array(CHUNK_NUMBERS), at = 0) {
-    this.starts = slab.subarray(at, at + CHUNK_EXTENTS);
-    this.ends = slab.subarray(at + CHUNK_EXTENTS, at + 2 * CHUNK_EXTENTS);
-    this.values = slab.subarray(at + 2 * CHUNK_EXTENTS, at + CHUNK_NUMBERS);
-  }
+  readonly starts = new Float64Array(CHUNK_EXTENTS);
+  readonly ends = new Float64Array(CHUNK_EXTENTS);
+  readonly values = new Float64Array(CHUNK_EXTENTS);
 
   insert(index: number, extent: { start: number; end: number; value: number }): void {
     if (index < this.count) this.#move(index + 1, index);
@@ -65,13 +54,6 @@ class Chunk {
     return low;
   }
 
-  fill(run: ExtentRun, { from, to }: { from: number; to: number }): void {
-    this.starts.set(run.starts.subarray(from, to));
-    this.ends.set(run.ends.subarray(from, to));
-    this.values.set(run.values.subarray(from, to));
-    this.count = to - from;
-  }
-
   splitOff(): Chunk {
     const upper = new Chunk();
     const half = this.count >>> 1;
@@ -90,19 +72,6 @@ export function advanced(value: number, by: number): number {
 export class ExtentMap {
   readonly #chunks: Chunk[] = [];
   #extents = 0;
-
-  /** A map of the same extents; `run` is copied. */
-  static ofRun(run: ExtentRun): ExtentMap {
-    const map = new ExtentMap();
-    const slab = new Float64Array(Math.ceil(run.count / FILLED_EXTENTS) * CHUNK_NUMBERS);
-    for (let from = 0; from < run.count; from += FILLED_EXTENTS) {
-      const chunk = new Chunk(slab, (from / FILLED_EXTENTS) * CHUNK_NUMBERS);
-      chunk.fill(run, { from, to: Math.min(run.count, from + FILLED_EXTENTS) });
-      map.#chunks.push(chunk);
-    }
-    map.#extents = run.count;
-    return map;
-  }
 
   /** Number of extents; neighbours that continue each other are one. */
   get extentCount(): number {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Disjoint extents in ascending order, as flat columns. It is how many undo entries become one map at once: sorting and merging columns takes
+// Disjoint extents in ascending order, as flat columns: 24 bytes each. It is how many undo entries become a map at once: sorting columns takes
 // some ten nanoseconds per extent, inserting one by one into an `ExtentMap` several hundred. A run never changes.
-import type { ByteOffset } from '@secondsite/units';
-import { advanced } from './extent-map';
+import type { ByteCount, ByteOffset } from '@secondsite/units';
+import { advanced, type PieceVisitor, UNCOVERED } from './extent-map';
 import { sortedOrder } from './sorted-order';
 import type { UndoEntries } from './undo-entries';
 
@@ -20,6 +20,36 @@ export class ExtentRun {
     this.values = columns.values;
   }
 
+  get memoryBytes(): ByteCount {
+    return this.count * 24;
+  }
+
+  /** Visits every byte of [start, end) in order, covered or not (see ExtentMap). */
+  visit(start: ByteOffset, end: ByteOffset, visitor: PieceVisitor): void {
+    let at = start;
+    for (let index = this.#firstEndingAfter(start); index < this.count && at < end; index++) {
+      const extentStart = this.starts[index] as number;
+      if (extentStart >= end) break;
+      if (at < extentStart) visitor(at, extentStart, UNCOVERED);
+      const from = Math.max(at, extentStart);
+      const to = Math.min(end, this.ends[index] as number);
+      visitor(from, to, advanced(this.values[index] as number, from - extentStart));
+      at = to;
+    }
+    if (at < end) visitor(at, end, UNCOVERED);
+  }
+
+  #firstEndingAfter(offset: ByteOffset): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.ends[middle] as number) > offset) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
   /** Of entries `from` to `to` (exclusive), which are in stream order, per byte the oldest. */
   static ofEntries(entries: UndoEntries, { from = 0, to = entries.count }: { readonly from?: number; readonly to?: number } = {}): ExtentRun {
     const { offsets, lengths, positions } = entries.columns({ from, to });
@@ -28,23 +58,31 @@ export class ExtentRun {
     const active = new OldestFirst();
     let at = 0;
     for (let next = 0; ; ) {
-      while (active.size > 0 && endOf(active.oldest) <= at) active.dropOldest();
+      while (active.size > 0 && (offsets[active.oldest] as number) + (lengths[active.oldest] as number) <= at) active.dropOldest();
       const start = next < order.length ? (offsets[order[next] as number] as number) : Infinity;
       if (active.size === 0) {
-        if (start === Infinity) return builder.finish();
-        at = Math.max(at, start);
-        active.add(order[next++] as number);
+        // Most entries overlap none.
+        while (next < order.length) {
+          const index = order[next] as number;
+          const first = offsets[index] as number;
+          const end = first + (lengths[index] as number);
+          if (first < at || (next + 1 < order.length && (offsets[order[next + 1] as number] as number) < end)) break;
+          builder.add(first, end, positions[index] as number);
+          at = end;
+          next++;
+        }
+        if (next === order.length) return builder.finish();
+        const index = order[next++] as number;
+        at = Math.max(at, offsets[index] as number);
+        active.add(index);
       } else if (start <= at) active.add(order[next++] as number);
       else {
         const oldest = active.oldest;
-        const end = Math.min(start, endOf(oldest));
-        builder.add(at, end, advanced(positions[oldest] as number, at - (offsets[oldest] as number)));
+        const oldestStart = offsets[oldest] as number;
+        const end = Math.min(start, oldestStart + (lengths[oldest] as number));
+        builder.add(at, end, advanced(positions[oldest] as number, at - oldestStart));
         at = end;
       }
-    }
-
-    function endOf(index: number): ByteOffset {
-      return (offsets[index] as number) + (lengths[index] as number);
     }
   }
 

@@ -30,8 +30,8 @@ function isAscending(keys: Float64Array): boolean {
 /** False, with nothing done, when all words have the same digit. */
 function sortByDigit({ words, shift, sorted, into }: { words: Uint32Array; shift: number; sorted: Uint32Array; into: Uint32Array }): boolean {
   const places = new Uint32Array(DIGITS);
-  for (const word of words) {
-    const digit = (word >>> shift) & (DIGITS - 1);
+  for (let index = 0; index < words.length; index++) {
+    const digit = ((words[index] as number) >>> shift) & (DIGITS - 1);
     places[digit] = (places[digit] as number) + 1;
   }
   let total = 0;
@@ -41,7 +41,8 @@ function sortByDigit({ words, shift, sorted, into }: { words: Uint32Array; shift
     places[digit] = total;
     total += count;
   }
-  for (const index of sorted) {
+  for (let at = 0; at < sorted.length; at++) {
+    const index = sorted[at] as number;
     const digit = ((words[index] as number) >>> shift) & (DIGITS - 1);
     const place = places[digit] as number;
     into[place] = index;
