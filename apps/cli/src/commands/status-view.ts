@@ -26,5 +26,5 @@ export function retentionLines(pairs: readonly PairStatus[]): string {
 export function statusScreen(status: ClusterStatus): string {
   const components = table(['COMPONENT', 'ROLE', 'STATE', 'PAIRS'], status.components.map((row) => [row.name, row.role, row.state, row.pairCount]));
   const alarms = status.alarms.length === 0 ? 'no alarms' : status.alarms.map((alarm) => `ALARM since ${alarm.since}: ${alarm.words}`).join('\n');
-  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n\n${alarms}`;
+  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n${retentionLines(status.pairs)}\n\n${alarms}`;
 }

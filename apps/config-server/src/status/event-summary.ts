@@ -33,7 +33,7 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
     case 'secondsite.protection.retention-changed.v2':
-      return `${data.retention.windowSeconds} s`;
+      return `${data.retention.windowSeconds} s${data.retention.rules ? `, a ladder of ${data.retention.rules.length} rules` : ''}`;
     case 'secondsite.replication.retention-shortened.v1':
       return `${Math.round(data.availableSeconds)} s of ${Math.round(data.promisedSeconds)} s are left, ${data.cause}`;
     default:
