@@ -312,7 +312,7 @@ describe('the configuration server', () => {
   });
 
   it('shows how the journal stands, and an alarm when points had to go', async () => {
-    const report = { promisedSeconds: 86_400, availableSeconds: 3600, limitBytes: 4096, shortenedBy: 'space-limit' } as const;
+    const report = { promisedSeconds: 86_400, availableSeconds: 3600, limitBytes: 4096, shortenedBy: 'space-limit', shortenedAt: '2026-01-01T00:00:00.000000Z' } as const;
     masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [{ ...targetPair, pairId, coveredTime: new Date().toISOString(), retention: report }] });
     const status = await until('the alarm', async () => {
       const found = await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus);

@@ -30,5 +30,6 @@ export const retentionReportSchema = z.object({
   growthBytesPerSecond: z.number().optional().describe('of the last minutes; absent at first'),
   fullSeconds: z.number().nonnegative().optional().describe('when the limit is reached if it goes on so; absent when retention drops points before that'),
   shortenedBy: z.enum(['space-limit', 'disk-full']).optional().describe('points of the promised window were dropped because space ran out'),
+  shortenedAt: isoTimeSchema.optional().describe('since when'),
 });
 export type RetentionReport = z.infer<typeof retentionReportSchema>;

@@ -54,8 +54,8 @@ function pairAlarms(directory: Directory): Alarm[] {
 }
 
 function retentionAlarms(pairs: ClusterStatus['pairs']): Alarm[] {
-  return pairs.flatMap(({ volumeName: subject, retention, earliestPoint, measuredAt }): Alarm[] =>
-    retention?.shortenedBy === undefined ? [] : [{ kind: 'retention-short', subject, since: earliestPoint ?? measuredAt ?? '', words: `${subject}: ${retention.words}` }],
+  return pairs.flatMap(({ volumeName: subject, retention }): Alarm[] =>
+    retention?.shortenedAt === undefined ? [] : [{ kind: 'retention-short', subject, since: retention.shortenedAt, words: `${subject}: ${retention.words}` }],
   );
 }
 

@@ -33,7 +33,7 @@ describe('the standing of a journal', () => {
     const limits = { windowMicros: 24 * HOUR, spaceBytes: 10 * GIB };
     const standing = makeScene().watch.observe(sight({ earliestPoint: 1e15 - 2 * HOUR, journalBytes: GIB, limits, diskBytes: 5 * GIB }));
     expect(standing).toEqual({
-      promisedMicros: 24 * HOUR, availableMicros: 2 * HOUR, limitBytes: 5 * GIB, growthBytesPerSecond: undefined, fullSeconds: undefined, shortenedBy: undefined,
+      promisedMicros: 24 * HOUR, availableMicros: 2 * HOUR, limitBytes: 5 * GIB, growthBytesPerSecond: undefined, fullSeconds: undefined, shortenedBy: undefined, shortenedAt: undefined,
     });
   });
 
@@ -42,6 +42,16 @@ describe('the standing of a journal', () => {
     const standing = grow(makeScene(), { seconds: 100, bytesPerSecond: MIB, journalBytes: 100 * MIB, limits, earliestPoint: 1e15 - HOUR });
     expect(standing.growthBytesPerSecond).toBe(MIB);
     expect(standing.fullSeconds).toBe(800);
+  });
+
+  it('counts what others take from the disk', () => {
+    const scene = makeScene();
+    const limits = { windowMicros: 24 * HOUR };
+    let standing: RetentionStanding | undefined;
+    for (let second = 0; second <= 100; second++) {
+      standing = scene.watch.observe(sight({ limits, at: second * 1e6, journalBytes: second * MIB, diskBytes: 2000 * MIB - 9 * second * MIB, earliestPoint: 1e15 - HOUR }));
+    }
+    expect(standing).toMatchObject({ growthBytesPerSecond: MIB, fullSeconds: 100 });
   });
 
   it('forecasts nothing when the window, or the time of full detail of a ladder, ends before the space', () => {
@@ -57,7 +67,7 @@ describe('the standing of a journal', () => {
     const limits = { windowMicros: 24 * HOUR, spaceBytes: GIB };
     const short = { limits, spaceFloor: 1e15 - HOUR, earliestPoint: 1e15 - HOUR };
     expect(scene.watch.observe(sight(short)).shortenedBy).toBe('space-limit');
-    scene.watch.observe(sight(short));
+    expect(scene.watch.observe(sight({ ...short, at: 5e6 })).shortenedAt).toBe(0);
     expect(scene.told).toMatchObject([{ shortenedBy: 'space-limit', promisedMicros: 24 * HOUR, availableMicros: HOUR }]);
     expect(scene.watch.observe(sight({ ...short, spaceFloor: 1e15 - 24 * HOUR })).shortenedBy).toBeUndefined();
     expect(scene.watch.observe(sight({ ...short, diskBytes: GIB / 2 })).shortenedBy).toBe('disk-full');

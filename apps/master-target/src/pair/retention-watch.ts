@@ -28,11 +28,15 @@ export interface RetentionStanding {
   readonly growthBytesPerSecond: number | undefined;
   readonly fullSeconds: number | undefined;
   readonly shortenedBy: SpaceCause | undefined;
+  /** When that was first seen, by the clock of this machine. */
+  readonly shortenedAt: TimeMicros | undefined;
 }
 
 interface Sample {
   readonly at: TimeMicros;
-  readonly bytes: ByteCount;
+  readonly journalBytes: ByteCount;
+  /** Until the limit; on a shared disk others take from it too. */
+  readonly roomBytes: ByteCount;
 }
 
 const SAMPLE_MICROS = 10e6;
@@ -45,7 +49,8 @@ export type ShortenedStanding = RetentionStanding & { readonly shortenedBy: Spac
 export class RetentionWatch {
   readonly #onShortened: (standing: ShortenedStanding) => void;
   #samples: Sample[] = [];
-  #told = false;
+  #limits: RetentionLimits | undefined;
+  #shortenedAt: TimeMicros | undefined;
 
   constructor(onShortened: (standing: ShortenedStanding) => void) {
     this.#onShortened = onShortened;
@@ -53,36 +58,39 @@ export class RetentionWatch {
 
   /** Call it about once a second. */
   observe(sight: JournalSight): RetentionStanding {
-    this.#sample(sight);
-    const { limits, coveredTime, earliestPoint, journalBytes } = sight;
-    const promisedMicros = limits.windowMicros;
-    const availableMicros = earliestPoint === undefined ? 0 : Math.max(0, coveredTime - earliestPoint);
+    const { at, limits, coveredTime, earliestPoint, journalBytes } = sight;
     const limit = Math.min(limits.spaceBytes ?? Infinity, sight.diskBytes);
-    const growth = this.#growth(sight);
+    const now = { at, journalBytes, roomBytes: limit - journalBytes };
+    const first = this.#sample(now, limits);
+    const availableMicros = earliestPoint === undefined ? 0 : Math.max(0, coveredTime - earliestPoint);
     const shortenedBy = causeOf(sight);
+    const isNew = shortenedBy !== undefined && this.#shortenedAt === undefined;
+    this.#shortenedAt = shortenedBy && (this.#shortenedAt ?? at);
     const standing = {
-      promisedMicros, availableMicros, shortenedBy,
+      promisedMicros: limits.windowMicros, availableMicros, shortenedBy,
+      shortenedAt: this.#shortenedAt,
       limitBytes: limit === Infinity ? undefined : Math.max(0, Math.floor(limit)),
-      growthBytesPerSecond: growth,
-      fullSeconds: secondsUntilFull({ roomBytes: limit - journalBytes, growth, limits, availableMicros }),
+      growthBytesPerSecond: first && perSecond(now.journalBytes - first.journalBytes, now.at - first.at),
+      fullSeconds: first && secondsUntilFull({ first, now, limits, availableMicros }),
     };
-    if (shortenedBy !== undefined && !this.#told) this.#onShortened({ ...standing, shortenedBy });
-    this.#told = shortenedBy !== undefined;
+    if (isNew) this.#onShortened({ ...standing, shortenedBy });
     return standing;
   }
 
-  #sample({ at, journalBytes }: JournalSight): void {
+  /** Takes the sample; returns the oldest of the last minutes when it is old enough to compare with. */
+  #sample(now: Sample, limits: RetentionLimits): Sample | undefined {
+    if (limits !== this.#limits) this.#samples = [];
+    this.#limits = limits;
     const last = this.#samples.at(-1);
-    if (last && at - last.at < SAMPLE_MICROS) return;
-    this.#samples.push({ at, bytes: journalBytes });
+    if (!last || now.at - last.at >= SAMPLE_MICROS) this.#samples.push(now);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
-  }
-
-  #growth({ at, journalBytes }: JournalSight): number | undefined {
     const [first] = this.#samples;
-    if (!first || at - first.at < GROWTH_MICROS_MIN) return undefined;
-    return ((journalBytes - first.bytes) * 1e6) / (at - first.at);
+    return first && now.at - first.at >= GROWTH_MICROS_MIN ? first : undefined;
   }
+}
+
+function perSecond(bytes: ByteCount, micros: TimeMicros): number {
+  return (bytes * 1e6) / micros;
 }
 
 /** Points are missing because of space as long as those that were dropped would still lie in the window. */
@@ -92,16 +100,17 @@ function causeOf({ spaceFloor, coveredTime, limits, diskBytes }: JournalSight): 
 }
 
 interface Growing {
-  readonly roomBytes: ByteCount;
-  readonly growth: number | undefined;
+  readonly first: Sample;
+  readonly now: Sample;
   readonly limits: RetentionLimits;
   readonly availableMicros: TimeMicros;
 }
 
-/** Undefined when the journal does not grow, or when retention merges or drops undo before there is no room. */
-function secondsUntilFull({ roomBytes, growth, limits, availableMicros }: Growing): number | undefined {
-  if (growth === undefined || growth <= 0 || roomBytes === Infinity) return undefined;
-  const seconds = Math.max(0, roomBytes) / growth;
+/** Undefined when the room does not shrink, or when retention merges or drops undo before there is none. */
+function secondsUntilFull({ first, now, limits, availableMicros }: Growing): number | undefined {
+  const shrinks = now.roomBytes === Infinity ? 0 : perSecond(first.roomBytes - now.roomBytes, now.at - first.at);
+  if (!(shrinks > 0)) return undefined;
+  const seconds = Math.max(0, now.roomBytes) / shrinks;
   const detail = fullDetailMicros(limits);
   const grows = availableMicros < detail ? detail - availableMicros : limits.windowMicros - availableMicros;
   return seconds * 1e6 <= grows ? seconds : undefined;
