@@ -9,9 +9,10 @@ import { bootRow } from './rows/boot-row';
 import { memoryRow } from './rows/memory-row';
 import { rpoRow, sustainedRow } from './rows/sustained-row';
 import { tapRows } from './rows/tap-row';
+import { viewRow } from './rows/view-row';
 import { rowLines, type TableRow } from './table-row';
 
-const rowNames = ['tap', 'sustained', 'baseline', 'boot'];
+const rowNames = ['tap', 'sustained', 'baseline', 'boot', 'view'];
 
 function optionValue(name: string, fallback: string): string {
   const index = process.argv.indexOf(name);
@@ -66,6 +67,7 @@ async function main(): Promise<void> {
   console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, ${humanBytes(totalmem())}, Node ${process.version}; medians of ${rounds} (extremes), ours and peers in turn`);
   if (['tap', 'sustained', 'memory', 'boot'].some((row) => wanted.has(row))) await withTls(rounds, wanted);
   if (wanted.has('sustained') || wanted.has('baseline')) await withoutTls(rounds, wanted);
+  if (wanted.has('view')) print([await viewRow(rounds)]);
 }
 
 main().catch((error: unknown) => {

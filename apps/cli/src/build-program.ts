@@ -8,6 +8,7 @@ import { addPlanCommands } from './commands/plan-commands';
 import { addPointCommands, addViewCommands } from './commands/recovery-commands';
 import { addQuarantineCommands } from './commands/quarantine-commands';
 import { addResyncCommands } from './commands/resync-commands';
+import { addRetentionCommands } from './commands/retention-commands';
 import { addRestoreCommands } from './commands/restore-commands';
 import { addAdminCommands, addAlertsCommand, addRpoCommand, addStatusCommands, addTraceCommand } from './commands/status-commands';
 import { addVolumeCommands } from './commands/volume-commands';
@@ -38,6 +39,7 @@ export function buildProgram(context: CliContext): Command {
   addPlanCommands(program, context);
   addBandwidthCommands(program, context);
   addResyncCommands(program, context);
+  addRetentionCommands(program, context);
   addPointCommands(program, context);
   addViewCommands(program, context);
   addRestoreCommands(program, context);

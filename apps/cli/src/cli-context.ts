@@ -32,6 +32,12 @@ export function show<Value>(context: CliContext, command: Command, { value, huma
   context.print(command.optsWithGlobals<GlobalOptions>().json ? JSON.stringify(value, undefined, 2) : human(value));
 }
 
+/** The value, or a usage error with the hint when there is none. */
+export function required<Value>(value: Value | undefined, hint: string): Value {
+  if (value === undefined) throw usageError(hint);
+  return value;
+}
+
 /** A mistake in how a command was called. */
 export function usageError(hint: string): OperationError {
   return new OperationError({ code: 'cli/usage', operation: 'read the command line', retryable: false, hint });

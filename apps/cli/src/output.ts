@@ -39,10 +39,10 @@ export function parseBytes(text: string): number | undefined {
   return Math.round(Number(match[1]) * 1024 ** power);
 }
 
-/** Reads `24h`, `15m`, `30s`, `7d`; undefined if it is no duration. */
+/** Reads `24h`, `15m`, `30s`, `7d`, `4w`, `1y` (365 days); undefined if it is no duration. */
 export function parseSeconds(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(s|m|h|d)$/.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)(s|m|h|d|w|y)$/.exec(text.trim());
   if (!match) return undefined;
-  const perUnit: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+  const perUnit: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
   return Math.round(Number(match[1]) * (perUnit[match[2] as string] as number));
 }

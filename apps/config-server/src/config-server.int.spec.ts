@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renewIdentity, readIdentity } from '@secondsite/certificates';
 import {
-  bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host,
-  listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, type ReplyInputOf, resolvePointOperation, restRoutes,
-  quarantineAtMasterTargetOperation, volumeGrownV1, volumeRestoredV1, volumeShrunkV1, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
+  bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host, type KeepRule,
+  listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, previewRetentionOperation, type ReplyInputOf, resolvePointOperation, restRoutes,
+  quarantineAtMasterTargetOperation, volumeGrownV1, volumeRestoredV1, volumeShrunkV1, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
@@ -362,6 +362,45 @@ describe('the configuration server', () => {
     await agent.bus.publishEvent(agent.bus.events.make(volumeRestoredV1, { pairId, volumeBytes: toBytes }));
     await until('the end of the alarm', async () => (await alarms()).length === 0);
     expect((await history()).map((entry) => entry.summary)).toEqual(expect.arrayContaining([expect.stringContaining('from 64 MiB to 128 MiB'), expect.stringContaining('64 MiB of 128 MiB')]));
+  });
+
+  it('gives a ladder and pinned points to the target, and passes on what another retention would drop', async () => {
+    const rules: KeepRule[] = [{ keep: 'all', untilSeconds: 3600 }, { keep: 'periodic', untilSeconds: 86_400, everySeconds: 900, bookmarks: ['user'] }];
+    const dropped = [{ from: '2026-01-01T00:00:00.000000Z', to: '2026-01-01T01:00:00.000000Z' }];
+    masterTarget.bus.serve(previewRetentionOperation, async ({ pairIds, retention }) => ({
+      pairs: pairIds.map((id) => ({ pairId: id, dropped, droppedBookmarks: [], freedBytes: retention.windowSeconds })),
+    }));
+    await masterTarget.served();
+    const preview = await cluster.rest.ok(restRoutes.previewRetention, { params: { plan: 'shop' }, body: { retention: { rules } } });
+    expect(preview).toMatchObject({ volumes: [{ pairId, volumeName: 'web-root', dropped, freedBytes: 86_400 }] });
+    const faulty = await cluster.rest.call(restRoutes.previewRetention, { params: { plan: 'shop' }, body: { retention: { rules: [...rules].reverse() } } });
+    expect(faulty).toMatchObject({ body: { code: 'retention/invalid-ladder' } });
+
+    await cluster.rest.ok(restRoutes.changePlan, { params: { plan: 'shop' }, body: { retention: { rules } } });
+    const pinned = await cluster.rest.ok<Plan>(restRoutes.pinPoint, { params: { plan: 'shop' }, body: { name: 'good', point: { kind: 'latest' } } });
+    expect(pinned).toMatchObject({ retention: { windowSeconds: 86_400, rules }, pins: [{ name: 'good', points: [{ pairId, time: '2026-01-01T00:00:05.000000Z' }] }] });
+    const atTarget = await until('ladder and pin at the target', async () => {
+      const pair = (await masterTarget.desiredState())?.pairs[0];
+      return pair?.pins && pair.retention.rules && pair;
+    });
+    expect(atTarget).toMatchObject({ retention: { windowSeconds: 86_400, rules }, pins: [{ pinId: pinned.pins[0]?.pinId, time: '2026-01-01T00:00:05.000000Z' }] });
+    expect(await cluster.rest.call(restRoutes.pinPoint, { params: { plan: 'shop' }, body: { name: 'good', point: { kind: 'latest' } } })).toMatchObject({ status: 409, body: { code: 'pin/exists' } });
+    await cluster.rest.ok(restRoutes.pinPoint, { params: { plan: 'shop' }, body: { name: 'other', point: { kind: 'latest' } } });
+    const unpinned = await cluster.rest.ok<Plan>(restRoutes.unpinPoint, { params: { plan: 'shop', pin: 'good' } });
+    expect(unpinned.pins.map(({ name }) => name)).toEqual(['other']);
+  });
+
+  it('shows how the journal stands, and an alarm when points had to go', async () => {
+    const report = { promisedSeconds: 86_400, availableSeconds: 3600, limitBytes: 4096, shortenedBy: 'space-limit', shortenedAt: '2026-01-01T00:00:00.000000Z' } as const;
+    masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [{ ...targetPair, pairId, coveredTime: new Date().toISOString(), retention: report }] });
+    const status = await until('the alarm', async () => {
+      const found = await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus);
+      return found.alarms.some(({ kind }) => kind === 'retention-window-low') && found;
+    });
+    expect(status.pairs[0]?.retention).toMatchObject({ ...report, words: expect.stringContaining('1 h of 1 d available') });
+    const shortened = { pairId, cause: 'space-limit', promisedSeconds: 86_400, availableSeconds: 3600, journalBytes: 4096 } as const;
+    await masterTarget.bus.publishEventEventually(masterTarget.bus.events.make(retentionShortenedV1, shortened));
+    await until('the alarm in the history', async () => (await history()).some(({ type }) => type === 'secondsite.replication.retention-shortened.v1'));
   });
 
   it('rebuilds its read models from zero, identical', async () => {

@@ -17,6 +17,7 @@ import { ComponentEvents } from './component-events/component-events';
 import type { ConfigServerConfig } from './config';
 import { busControllers, restControllers } from './controllers';
 import { AddBandwidth1764180000000 } from './database/bandwidth.migration';
+import { AddPlanPins1764180000000 } from './database/plan-pins.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { AddResyncColumns1764180000000 } from './database/resync.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
@@ -53,7 +54,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });

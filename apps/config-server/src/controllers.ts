@@ -7,12 +7,13 @@ import { TelemetryController } from './live/telemetry.controller';
 import { PlansController } from './protection/plans.controller';
 import { QuarantineController } from './quarantine/quarantine.controller';
 import { RecoveryController } from './recovery/recovery.controller';
+import { RetentionController } from './recovery/retention.controller';
 import { ResyncsController } from './resync/resyncs.controller';
 import { StatusController } from './status/status.controller';
 
 /** Everything that answers REST requests. */
 export const restControllers = [
-  InventoryController, EnrolmentController, PlansController, RecoveryController, ResyncsController, StatusController,
+  InventoryController, EnrolmentController, PlansController, RecoveryController, RetentionController, ResyncsController, StatusController,
   QuarantineController, AdministrationController,
 ] as const;
 

@@ -15,6 +15,7 @@ import { PlanService } from './protection/plans';
 import { QuarantineService } from './quarantine/quarantine';
 import { DirectoryCache } from './read-models/directory-cache';
 import { BookmarkService } from './recovery/bookmarks';
+import { RetentionService } from './recovery/retention';
 import { TraceService } from './recovery/traces';
 import { ViewService } from './recovery/views';
 import { ResyncQueue } from './resync/resync-queue';
@@ -39,6 +40,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
   const inventory = new InventoryService(commands, directories, live, clock);
   const statuses = new PairStatuses(live, clock, queue);
   const recovery = { bus, commands, directories, clock };
+  const plans = new PlanService({ commands, directories, live, inventory, statuses });
   return [
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
@@ -50,7 +52,8 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: InventoryService, useValue: inventory },
     { provide: PairStatuses, useValue: statuses },
     { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
-    { provide: PlanService, useValue: new PlanService({ commands, directories, live, inventory, statuses }) },
+    { provide: PlanService, useValue: plans },
+    { provide: RetentionService, useValue: new RetentionService(recovery, plans) },
     { provide: ResyncQueue, useValue: queue },
     { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },
     { provide: ViewService, useValue: new ViewService(recovery) },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { listPointsOperation, listViewsOperation, openViewOperation, resolvePointOperation, type Telemetry, traceAtMasterTargetOperation } from '@secondsite/contracts';
+import { listPointsOperation, listViewsOperation, openViewOperation, previewRetentionOperation, resolvePointOperation, type Telemetry, traceAtMasterTargetOperation } from '@secondsite/contracts';
 import { seededRandom } from '@secondsite/durable-storage/testing';
 import { startTestNats, type TestNats } from '@secondsite/embedded-services/testing';
 import type { MessageBus } from '@secondsite/messaging';
@@ -79,6 +79,19 @@ describe('a master target on the bus', () => {
     const opened = await bus.request(openViewOperation, target, { viewId: 'v1', pairId, pointTime: isoFromMicros(history.time) });
     expect(opened).toMatchObject({ outcome: 'opened', view: { viewId: 'v1', readWrite: false, sizeBytes: history.volumeBytes } });
     expect((await bus.request(listViewsOperation, target, {})).views).toHaveLength(1);
+    const retention = { windowSeconds: 1, rules: [{ keep: 'bookmarks' as const, untilSeconds: 1, bookmarks: ['user'] }] };
+    const preview = await bus.request(previewRetentionOperation, target, { pairIds: [pairId], retention });
+    const latest = isoFromMicros(history.time);
+    expect(preview.pairs).toMatchObject([{ pairId, earliestNow: listed.pairs[0]?.ranges[0]?.from, droppedBookmarks: [] }]);
+    await bus.putDesiredState(target, { pairs: [{ ...pair, retention, pins: [{ pinId: 'pin', time: latest }] }], removedPairs: [] });
+    const kept = await until('the points of the ladder', async () => {
+      const { pairs: [points] } = await bus.request(listPointsOperation, target, { pairIds: [pairId] });
+      return points?.ranges.filter(({ green }) => green).every(({ from, to }) => from === to) ? points : undefined;
+    });
+    expect(kept.latest).toBe(latest);
+    const between = isoFromMicros(history.time - 1);
+    const refusedThere = await bus.request(resolvePointOperation, target, { pairIds: [pairId], point: { kind: 'at', time: between } });
+    expect(refusedThere).toMatchObject({ outcome: 'refused', nearestAfter: latest });
     const trace = await bus.request(traceAtMasterTargetOperation, target, { pairId });
     expect(trace.changeSet?.hops.map((hop) => hop.hop)).toEqual(['cache-durable', 'undo-durable', 'applied']);
     client.close();

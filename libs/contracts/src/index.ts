@@ -13,8 +13,11 @@ export * from './requests';
 export { type ResyncCause, resyncCauseSchema, resyncCauseWords, type ResyncWork, resyncWorkSchema } from './resync-choice';
 export * from './rest';
 export {
+  keepRuleSchema, type KeepRule, type PinnedPoint, pinnedPointSchema, type RetentionLadder, retentionLadderSchema, type RetentionReport, retentionReportSchema,
+} from './retention';
+export {
   byteCountSchema, compressionSchema, countSchema, type DataPlaneRole, dataPlaneRoleSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema,
-  type Retention, retentionSchema, type Role, roleSchema, sequenceSchema, traceparentSchema,
+  retentionSchema, type Role, roleSchema, sequenceSchema, traceparentSchema,
 } from './scalars';
 export {
   type ComponentAddress, deadLetterSubject, desiredStateKey, type EventFilter, eventSubject, eventSubjectFilter, requestSubject, streamNames,

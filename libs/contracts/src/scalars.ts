@@ -31,4 +31,3 @@ export type DataPlaneRole = z.infer<typeof dataPlaneRoleSchema>;
 
 export const compressionSchema = z.enum(['none', 'source', 'process-server']);
 export const retentionSchema = z.object({ windowSeconds: z.int().positive(), spaceBytes: z.int().positive().optional() });
-export type Retention = z.infer<typeof retentionSchema>;

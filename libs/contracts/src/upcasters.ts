@@ -2,7 +2,7 @@
 import { isoFromMicros, microsFromIso } from '@secondsite/units';
 import type { z } from 'zod';
 import type { CloudEventEnvelope } from './cloud-event';
-import type { changeSetAppliedV1, changeSetAppliedV2, resyncRequiredV1, resyncRequiredV2 } from './events';
+import type { changeSetAppliedV1, changeSetAppliedV2, resyncRequiredV1, resyncRequiredV2, retentionChangedV1 } from './events';
 
 /** Turns the data of one version into the data of the next; total for every event that its old schema accepts. */
 export interface Upcaster {
@@ -31,6 +31,12 @@ export const upcasters: readonly Upcaster[] = Object.freeze([
     upcast: changeSetAppliedFromV1,
   },
   { from: 'secondsite.replication.resync-required.v1', to: 'secondsite.replication.resync-required.v2', upcast: resyncRequiredFromV1 },
+  {
+    // v2 may have a ladder of rules; without one, every instant of the window is kept, as v1 meant.
+    from: 'secondsite.protection.retention-changed.v1',
+    to: 'secondsite.protection.retention-changed.v2',
+    upcast: ({ data }) => data as z.infer<typeof retentionChangedV1.data>,
+  },
 ]);
 
 const upcasterByType = new Map(upcasters.map((upcaster) => [upcaster.from, upcaster]));

@@ -7,6 +7,7 @@ export { findHost, type Inventory, type InventoryCommand, inventoryDecider, type
 export { type DataInTransit, dataInTransit, formatBytes } from './live/data-in-transit';
 export { explainRpo, type RpoQuestion } from './live/explain-rpo';
 export { type AgentReading, type Fault, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
+export { formatSeconds, retentionWords } from './live/retention-words';
 export { rpoSeconds, worstRpoSeconds } from './live/rpo';
 export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
 export {
@@ -18,7 +19,8 @@ export {
   type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
 } from './placement/desired-state';
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
-export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault } from './plan/plan';
+export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type Pin, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault } from './plan/plan';
+export { faultOfRules, invalidLadder, withWindowOfRules } from './plan/retention';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
 export { type ResyncCandidate, type ResyncTurn, resyncTurns } from './resync/resync-turns';
 export { resyncWords } from './resync/resync-words';

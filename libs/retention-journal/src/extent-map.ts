@@ -64,7 +64,8 @@ class Chunk {
   }
 }
 
-function advanced(value: number, by: number): number {
+/** The value `by` bytes further on in an extent. */
+export function advanced(value: number, by: number): number {
   return value === ZEROS ? ZEROS : value + by;
 }
 

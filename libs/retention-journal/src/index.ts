@@ -4,7 +4,9 @@ export type { JournalGroup } from './journal-group';
 export {
   type OfferedBookmark, type PointRange, type PointRefusalReason, type PointRequest, RecoveryPoints, type ResolvedPoint,
 } from './recovery-points';
-export { type JournalOptions, type OpenReport, RetentionJournal, type RetentionLimits } from './retention-journal';
+export type { OpenReport } from './open-chain';
+export { type JournalOptions, type PreviewedRetention, RetentionJournal } from './retention-journal';
+export { type BookmarkChoice, droppedTimes, fullDetailMicros, keptPoints, type KeepRule, type RetentionLimits, type Stretch } from './retention-ladder';
 export { type Bookmark, compareStreamPlaces, initialStreamState, type JournalSet, type SetFacts, type StreamState } from './stream-state';
 export type { GapReason, Span, TimelineRecord } from './timeline';
 export type { OldContent } from './undo-builder';

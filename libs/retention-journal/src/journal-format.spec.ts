@@ -6,7 +6,9 @@ import fc from 'fast-check';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RecoveryPoints } from './recovery-points';
+import { decodeMergedHeader, type MergedHeader, mergedName, placesOf } from './merged-format';
 import { RetentionJournal } from './retention-journal';
+import type { RetentionLimits } from './retention-ladder';
 import type { JournalSet } from './stream-state';
 import { SimpleApplier } from './testing/simple-applier';
 import { ViewReader } from './view-reader';
@@ -88,6 +90,36 @@ describe('the format of the journal, version 1', () => {
       expect(points.offeredBookmarks()).toEqual([{ bookmarkId: 'b1', name: 'noon', level: 'user', time: 3000, recoverable: true }]);
       const texts = await Promise.all([1000, 1010, 2000, 2010, 2020].map((time) => textAt(journal, time)));
       expect(texts).toEqual(['.........', 'first....', 'firsecond', 'thirdcond', 'th....ond']);
+    }
+  });
+
+  it('writes the golden merged segment byte for byte, and reads it', async () => {
+    const { storage, applier } = await writeJournal();
+    await applier.journal.roll();
+    const everyMilli: RetentionLimits = { windowMicros: 1e6, rules: [{ keep: 'periodic', untilMicros: 1e6, everyMicros: 1000, bookmarks: 'every' }] };
+    expect(await applier.journal.mergeNext(everyMilli, async () => undefined)).toBe(true);
+    const [name] = (await (await storage.root.directory('journal')).list()).filter((one) => one.endsWith('.merged')) as [string];
+    const made = await bytesOf(storage, name);
+    expect(made.equals(goldenBytes('journal.v1.merged', made))).toBe(true);
+
+    const journal = await openFrom({ [name]: readFileSync(join(golden, 'journal.v1.merged')) });
+    const points = RecoveryPoints.ofVolume(journal.timelines);
+    expect(points.spans.map(({ from, to }) => [from, to])).toEqual([[1000, 1000], [2000, 2000], [3000, 3000]]);
+    expect(points.offeredBookmarks()).toMatchObject([{ bookmarkId: 'b1', time: 3000, recoverable: true }]);
+    expect(await Promise.all([1000, 2000, 3000].map((time) => textAt(journal, time)))).toEqual(['.........', 'firsecond', 'th....ond']);
+  });
+
+  it('never offers a point of a merged segment of which any byte of header or timeline changed, and shows none of a changed table', async () => {
+    const whole = readFileSync(join(golden, 'journal.v1.merged'));
+    const { base, end } = decodeMergedHeader(whole) as { base: number; end: number };
+    const data = new Set(Array.from({ length: placesOf(decodeMergedHeader(whole) as MergedHeader).entries.at - 128 }, (_, index) => 128 + index));
+    for (let at = 0; at < whole.length; at++) {
+      if (data.has(at)) continue;
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] as number) ^ 0x10;
+      const journal = await openFrom({ [mergedName({ base, end })]: damaged });
+      const { spans } = RecoveryPoints.ofVolume(journal.timelines);
+      if (spans.length > 0) await expect(journal.openView(1000)).rejects.toMatchObject({ code: 'journal/damaged' });
     }
   });
 

@@ -4,11 +4,12 @@
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { decodeIndexHeader, encodeIndex, INDEX_HEADER_BYTES } from './segment-index';
-import { scanRecords } from './scan-records';
+import { readDataBlocks, scanRecords } from './scan-records';
+import type { DataBlock, StoredSegment } from './stored-segment';
 import type { SetFacts, StreamState } from './stream-state';
 import { Timeline, type TimelineRecord } from './timeline';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './undo-record';
-import { type JournalPosition, UndoEntries } from './undo-entries';
+import { type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
 
 export function segmentName(base: JournalPosition, kind: 'undo' | 'index'): string {
   return `${base.toString(16).padStart(14, '0')}.${kind}`;
@@ -20,22 +21,25 @@ export function baseOfName(name: string, kind: 'undo' | 'index'): JournalPositio
   return match && match[2] === kind ? parseInt(match[1] as string, 16) : undefined;
 }
 
-export class JournalSegment {
+export class JournalSegment implements StoredSegment {
+  readonly merged = false;
   readonly base: JournalPosition;
   readonly file: StorageFile;
   #bytes: ByteCount;
   #indexBytes: ByteCount = 0;
   /** Columns of the open segment; a sealed one has them in its index file. */
   #entries: UndoEntries | undefined;
+  #sealedEntries: number;
   #timeline: TimelineRecord;
 
-  private constructor(parts: { base: number; file: StorageFile; bytes: number; timeline: TimelineRecord; entries?: UndoEntries; indexBytes?: number }) {
+  private constructor(parts: { base: number; file: StorageFile; bytes: number; timeline: TimelineRecord; entries?: UndoEntries; indexBytes?: number; sealedEntries?: number }) {
     this.base = parts.base;
     this.file = parts.file;
     this.#bytes = parts.bytes;
     this.#timeline = parts.timeline;
     this.#entries = parts.entries;
     this.#indexBytes = parts.indexBytes ?? 0;
+    this.#sealedEntries = parts.sealedEntries ?? 0;
   }
 
   /** Makes a new, empty segment; its header and name are durable on return. */
@@ -59,10 +63,19 @@ export class JournalSegment {
     }
     const indexed = await readTimeline(directory, base);
     if (indexed && indexed.segmentBytes <= file.size()) {
-      return new JournalSegment({ base, file, bytes: indexed.segmentBytes, timeline: indexed.timeline, indexBytes: indexed.indexBytes });
+      return new JournalSegment({ base, file, bytes: indexed.segmentBytes, ...indexed });
     }
     const scanned = scanRecords(file, header);
     return new JournalSegment({ base, file, ...scanned });
+  }
+
+  /** Positions in the chain are the addresses. */
+  get address(): JournalPosition {
+    return this.base;
+  }
+
+  get names(): readonly string[] {
+    return [segmentName(this.base, 'undo'), segmentName(this.base, 'index')];
   }
 
   get sealed(): boolean {
@@ -92,7 +105,7 @@ export class JournalSegment {
   }
 
   get entryCount(): number {
-    return this.#entries?.count ?? 0;
+    return this.#entries?.count ?? this.#sealedEntries;
   }
 
   /** Removes what a crash left behind the last whole set; durable on return. */
@@ -134,6 +147,7 @@ export class JournalSegment {
     await index.close();
     await directory.sync();
     this.#indexBytes = bytes.length;
+    this.#sealedEntries = this.#entries.count;
     this.#entries = undefined;
   }
 
@@ -147,17 +161,29 @@ export class JournalSegment {
     const indexed = await readEntries(directory, this.base);
     return indexed ?? scanRecords(this.file, { base: this.base, start: this.#timeline.start }).entries;
   }
+
+  blocks(): AsyncGenerator<DataBlock> {
+    return readDataBlocks(this.file, { base: this.base, bytes: this.#bytes });
+  }
 }
 
-async function readTimeline(directory: StorageDirectory, base: JournalPosition): Promise<{ segmentBytes: number; indexBytes: number; timeline: TimelineRecord } | undefined> {
+interface IndexedFacts {
+  readonly segmentBytes: ByteCount;
+  readonly indexBytes: ByteCount;
+  readonly sealedEntries: number;
+  readonly timeline: TimelineRecord;
+}
+
+async function readTimeline(directory: StorageDirectory, base: JournalPosition): Promise<IndexedFacts | undefined> {
   const index = await openIndex(directory, base);
   if (!index) return undefined;
   try {
     const bytes = new Uint8Array(index.header.timelineBytes);
     const whole = index.file.readNow(bytes, INDEX_HEADER_BYTES) === bytes.length;
     const timeline = whole ? index.header.timeline(bytes) : undefined;
-    const indexBytes = INDEX_HEADER_BYTES + index.header.timelineBytes + index.header.entryBytes;
-    return timeline && index.file.size() >= indexBytes ? { segmentBytes: index.header.segmentBytes, indexBytes, timeline } : undefined;
+    const { segmentBytes, timelineBytes, entryBytes } = index.header;
+    const indexBytes = INDEX_HEADER_BYTES + timelineBytes + entryBytes;
+    return timeline && index.file.size() >= indexBytes ? { segmentBytes, indexBytes, sealedEntries: entryBytes / UNDO_ENTRY_BYTES, timeline } : undefined;
   } finally {
     await index.file.close();
   }

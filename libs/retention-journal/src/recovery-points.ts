@@ -20,6 +20,7 @@ export type PointRefusalReason =
   | 'after-latest'
   | 'resynchronising'
   | 'inside-folded-set'
+  | 'between-kept-points'
   | 'bookmark-unknown'
   | 'bookmark-not-recoverable';
 
@@ -155,6 +156,7 @@ export class RecoveryPoints {
     if (time < (this.earliest as number)) return 'before-earliest';
     if (time > this.coveredTime) return 'after-latest';
     const next = this.spans[this.#spanAtOrBefore(time) + 1];
+    if (next?.gapBefore === 'merged') return 'between-kept-points';
     return next?.gapBefore === 'folded' ? 'inside-folded-set' : 'resynchronising';
   }
 

@@ -1,71 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
-import { CrashableStorage, type Random, randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
+import { randomBelow } from '@secondsite/durable-storage/testing';
 import fc from 'fast-check';
 import { RecoveryPoints } from './recovery-points';
-import { RetentionJournal } from './retention-journal';
-import { SimpleApplier } from './testing/simple-applier';
-import { type HistorySet, StreamHistory } from './testing/stream-history';
-import { ViewReader } from './view-reader';
+import { applySome, expectImage, makeBench, readView, reopen, viewAt } from './testing/journal-bench';
+import type { ViewReader } from './view-reader';
 
 const seeds = fc.integer({ min: 1, max: 2 ** 31 });
-
-interface Bench {
-  readonly storage: CrashableStorage;
-  readonly history: StreamHistory;
-  readonly random: Random;
-  applier: SimpleApplier;
-}
-
-async function makeBench(seed: number): Promise<Bench> {
-  const random = seededRandom(seed);
-  const storage = new CrashableStorage();
-  const history = new StreamHistory({ random });
-  const bench = { storage, history, random, applier: undefined as unknown as SimpleApplier };
-  await reopen(bench);
-  await bench.applier.replica.truncate(history.volumeBytes);
-  return bench;
-}
-
-async function reopen(bench: Bench): Promise<void> {
-  const journal = await RetentionJournal.open(await bench.storage.root.directory('journal'), { segmentBytes: 20_000, segmentEntries: 200 });
-  expect(journal.report).toEqual({ damaged: [], removed: [] });
-  bench.applier = new SimpleApplier(journal, await bench.storage.root.open('replica', { create: true }));
-}
-
-async function applySome(bench: Bench, groups: number, between?: () => void): Promise<void> {
-  for (let group = 0; group < groups; group++) {
-    const sets: HistorySet[] = [];
-    for (let count = 1 + randomBelow(bench.random, 4); count > 0; count--) sets.push(bench.history.next());
-    await bench.applier.apply(sets, between);
-    await bench.applier.journal.maintain({ windowMicros: 1e12 });
-  }
-}
-
-function readView(reader: ViewReader, { offset, length }: { offset: number; length: number }): Buffer {
-  const into = Buffer.alloc(length, 0xee);
-  reader.readNow(into, offset);
-  return into;
-}
-
-async function viewAt(bench: Bench, time: number): Promise<ViewReader> {
-  const { journal, replica } = bench.applier;
-  return new ViewReader({ journal, replica, map: await journal.openView(time) });
-}
-
-function expectImage(bench: Bench, reader: ViewReader, time: number): void {
-  const { image } = bench.history.at(time) as { image: Uint8Array };
-  expect(readView(reader, { offset: 0, length: image.length }).equals(image)).toBe(true);
-  const offset = randomBelow(bench.random, image.length);
-  const length = 1 + randomBelow(bench.random, image.length - offset);
-  expect(readView(reader, { offset, length }).equals(image.subarray(offset, offset + length))).toBe(true);
-  let at = offset;
-  for (const extent of reader.extents({ offset, length })) {
-    if (extent.hole) expect(image.subarray(at, at + extent.length).every((byte) => byte === 0)).toBe(true);
-    at += extent.length;
-  }
-  expect(at).toBe(offset + length);
-}
 
 describe('the retention journal', () => {
   it('offers exactly the instants at which the stream had everything, and shows the source disk at each', async () => {
@@ -103,7 +44,7 @@ describe('the retention journal', () => {
         const open: { reader: ViewReader; time: number }[] = [];
         const checkAll = (): void => open.forEach(({ reader, time }) => expectImage(bench, reader, time));
         for (let round = 0; round < 8; round++) {
-          await applySome(bench, 3, checkAll);
+          await applySome(bench, 3, { between: checkAll });
           const points = RecoveryPoints.ofVolume(bench.applier.journal.timelines);
           const times = bench.history.interestingTimes().filter((time) => points.isOffered(time));
           const time = times[randomBelow(bench.random, Math.max(1, times.length))];

@@ -3,9 +3,18 @@
 // form one chain without gaps; a segment that an open view needs is never removed (I5). After opening, the caller first rewrites the sets
 // up to `recorded` to the replica; only then are views exact.
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
-import { type ByteCount, MIB, OperationError, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, GIB, MIB, type TimeMicros } from '@secondsite/units';
+import { damaged, pointPruned } from './journal-failures';
 import { JournalGroup } from './journal-group';
-import { baseOfName, JournalSegment, segmentName } from './journal-segment';
+import { JournalSegment } from './journal-segment';
+import { planMerge } from './merge-plan';
+import { mergeSegments } from './merge-segments';
+import { MergedSegment } from './merged-segment';
+import { dropAll, openChain, type OpenReport, removeFiles } from './open-chain';
+import { RecoveryPoints } from './recovery-points';
+import { keptPoints, type RetentionLimits } from './retention-ladder';
+import { SegmentFiles } from './segment-files';
+import type { StoredSegment } from './stored-segment';
 import { compareStreamPlaces, initialStreamState, type StreamState } from './stream-state';
 import type { TimelineRecord } from './timeline';
 import { type OldContent, UndoBuilder } from './undo-builder';
@@ -19,49 +28,55 @@ export interface JournalOptions {
   readonly segmentEntries?: number;
   /** … or covers so much time; default 1 hour. */
   readonly segmentMicros?: TimeMicros;
+  /** Undo entries that one merge takes in, at most; default 2^19. It holds them in memory. */
+  readonly mergeEntries?: number;
+  /** … and bytes; default 4 GiB. */
+  readonly mergeBytes?: ByteCount;
   /** The replica is at least here: a journal that ends before it was damaged, is set aside and begun anew. */
   readonly replicaState?: StreamState;
 }
 
-export interface RetentionLimits {
-  /** Instants within this span before the newest are kept. */
-  readonly windowMicros: TimeMicros;
-  /** The oldest instants go when the journal is larger; undefined: no limit. */
-  readonly spaceBytes?: ByteCount;
-}
-
-/** What opening found: files that could not be part of the chain any more. */
-export interface OpenReport {
-  readonly damaged: readonly string[];
-  readonly removed: readonly string[];
+export interface PreviewedRetention {
+  readonly points: RecoveryPoints;
+  readonly freedBytes: ByteCount;
 }
 
 export class RetentionJournal {
   readonly #directory: StorageDirectory;
-  readonly #segments: JournalSegment[];
+  readonly #segments: StoredSegment[];
+  readonly #files: SegmentFiles;
   readonly #views = new Set<ViewMap>();
+  /** Segments that are being merged: they are not pruned meanwhile. */
+  #merging: readonly StoredSegment[] = [];
   #limits: Required<Omit<JournalOptions, 'replicaState'>>;
   #builder: { old: OldContent; builder: UndoBuilder } | undefined;
   #recorded: StreamState;
+  #spaceFloor: TimeMicros = 0;
   readonly report: OpenReport;
 
-  private constructor(parts: { directory: StorageDirectory; segments: JournalSegment[]; options: JournalOptions; report: OpenReport }) {
+  private constructor(parts: { directory: StorageDirectory; segments: StoredSegment[]; files: SegmentFiles; options: JournalOptions; report: OpenReport }) {
     this.#directory = parts.directory;
     this.#segments = parts.segments;
-    this.#limits = { segmentBytes: 64 * MIB, segmentEntries: 1 << 18, segmentMicros: 3600e6, ...parts.options };
+    this.#files = parts.files;
+    for (const segment of parts.segments) parts.files.add(segment);
+    this.#limits = { segmentBytes: 64 * MIB, segmentEntries: 1 << 18, segmentMicros: 3600e6, mergeEntries: 1 << 19, mergeBytes: 4 * GIB, ...parts.options };
     this.report = parts.report;
     this.#recorded = parts.segments.at(-1)?.timeline.end ?? initialStreamState;
   }
 
   /** Opens or makes the journal in `directory`; drops a torn tail. Afterwards every recorded set has its complete, checked undo. */
   static async open(directory: StorageDirectory, options: JournalOptions = {}): Promise<RetentionJournal> {
-    const { segments, report } = await openChain(directory);
+    const files = new SegmentFiles();
+    const { segments, report } = await openChain(directory, (stretch) => files.addressFor(stretch));
     const start = options.replicaState ?? initialStreamState;
     const end = segments.at(-1)?.timeline.end ?? initialStreamState;
     if (compareStreamPlaces(end, start) < 0) await dropAll({ directory, segments, report, setAside: true });
-    await segments.at(-1)?.cutTail();
-    for (const segment of segments.slice(0, -1)) await segment.seal(directory);
-    const journal = new RetentionJournal({ directory, segments, options, report });
+    for (const segment of segments) {
+      if (!(segment instanceof JournalSegment)) continue;
+      if (segment === segments.at(-1)) await segment.cutTail();
+      else await segment.seal(directory);
+    }
+    const journal = new RetentionJournal({ directory, segments, files, options, report });
     if (!segments.at(-1) || segments.at(-1)?.sealed) await journal.#addSegment(start);
     return journal;
   }
@@ -81,8 +96,34 @@ export class RetentionJournal {
     return this.#newest.timeline.end;
   }
 
+  /** The points that the limits keep of those that are there. */
+  points(limits: RetentionLimits): RecoveryPoints {
+    return keptPoints(RecoveryPoints.ofVolume(this.timelines), limits);
+  }
+
+  /** What other limits would keep, and how many bytes would go at once; nothing is changed. */
+  preview(limits: RetentionLimits): PreviewedRetention {
+    const kept = this.points(limits);
+    let [freedBytes, floor] = [0, 0];
+    for (const segment of this.#segments.slice(0, -1)) {
+      const outside = segment.lastTime <= (kept.earliest ?? 0);
+      const tooMuch = this.storedBytes - freedBytes > (limits.spaceBytes ?? Infinity);
+      if (!this.#isFree(segment, limits.pins ?? []) || (!outside && !tooMuch)) break;
+      freedBytes += segment.storedBytes;
+      floor = segment.lastTime;
+    }
+    const spans = kept.spans.filter(({ to }) => to >= floor).map((span) => ({ ...span, from: Math.max(floor, span.from) }));
+    return { points: RecoveryPoints.of({ spans, bookmarks: kept.bookmarks, coveredTime: kept.coveredTime }), freedBytes };
+  }
+
+  /** Up to here points of the window were dropped because space ran out; 0 while none were. */
+  get spaceFloor(): TimeMicros {
+    return this.#spaceFloor;
+  }
+
+  /** Bytes on disk, also of files that only open views still need. */
   get storedBytes(): ByteCount {
-    return this.#segments.reduce((sum, segment) => sum + segment.storedBytes, 0);
+    return this.#segments.reduce((sum, segment) => sum + segment.storedBytes, this.#files.retiredBytes);
   }
 
   get segmentCount(): number {
@@ -93,6 +134,7 @@ export class RetentionJournal {
     return this.#views.size;
   }
 
+  /** Never a merged one. */
   get #newest(): JournalSegment {
     return this.#segments.at(-1) as JournalSegment;
   }
@@ -122,7 +164,7 @@ export class RetentionJournal {
    * Until `closeView` no segment that it needs is removed.
    */
   async openView(pointTime: TimeMicros): Promise<ViewMap> {
-    if (pointTime < (this.#segments[0]?.timeline.start.lastTime ?? 0)) throw viewFailure('the instant is older than the journal', pointTime);
+    if (pointTime < (this.#segments[0]?.timeline.start.lastTime ?? 0)) throw pointPruned(pointTime);
     const view = new ViewMap(pointTime);
     const needed = this.#segments.filter((segment) => segment.lastTime > pointTime || !segment.sealed);
     const newest = await this.#registerView(view, needed);
@@ -132,7 +174,7 @@ export class RetentionJournal {
   }
 
   /** From here on new undo reaches the view; what the open segment had before is copied in the same turn. */
-  async #registerView(view: ViewMap, needed: readonly JournalSegment[]): Promise<{ base: number; entries: UndoEntries }> {
+  async #registerView(view: ViewMap, needed: readonly StoredSegment[]): Promise<{ base: number; entries: UndoEntries }> {
     this.#views.add(view);
     const segment = needed.at(-1) ?? this.#newest;
     return { base: segment.base, entries: await segment.loadEntries(this.#directory) };
@@ -140,25 +182,63 @@ export class RetentionJournal {
 
   closeView(view: ViewMap): void {
     this.#views.delete(view);
+    this.#files.release(view);
   }
 
   /** The segment file that holds `position`, and the place in it. */
   locate(position: JournalPosition): { readonly file: StorageFile; readonly offset: number } {
-    let low = 0;
-    for (let high = this.#segments.length; high - low > 1; ) {
-      const middle = (low + high) >>> 1;
-      if ((this.#segments[middle] as JournalSegment).base <= position) low = middle;
-      else high = middle;
-    }
-    const segment = this.#segments[low] as JournalSegment;
-    return { file: segment.file, offset: position - segment.base };
+    return this.#files.locate(position);
   }
 
   /** Removes what retention does not keep and seals a segment that is large or old enough. Call it before each group; may be repeated after a failure. */
   async maintain(limits: RetentionLimits): Promise<void> {
     await this.#prune(limits);
+    await this.#removeRetired();
     if (this.#newest.sealed) await this.#addSegment();
     else await this.#rollIfFull(limits);
+  }
+
+  /**
+   * Merges some neighbouring segments in which the limits keep single points only; false when there is nothing to merge. May run beside
+   * everything else, but not beside itself; end it before `close`. Views keep what they need. Rejects with the journal as before when the disk fails or
+   * `pause`, which is called between pieces of work to give the thread to others, rejects.
+   */
+  async mergeNext(limits: RetentionLimits, pause: () => Promise<void>): Promise<boolean> {
+    const points = RecoveryPoints.ofVolume(this.timelines);
+    const kept = keptPoints(points, { ...limits, pins: [...(limits.pins ?? []), ...[...this.#views].map((view) => view.pointTime)] });
+    const { mergeEntries, mergeBytes, segmentBytes } = this.#limits;
+    const bytes = Math.min(mergeBytes, Math.max(segmentBytes, (limits.spaceBytes ?? Infinity) / 8));
+    const plan = planMerge(this.#segments, { kept, limits: { entries: mergeEntries, bytes } });
+    if (!plan) return false;
+    this.#merging = plan.segments;
+    try {
+      const name = await mergeSegments(plan, { directory: this.#directory, pause });
+      await this.#replaceWith(name);
+    } finally {
+      this.#merging = [];
+    }
+    await this.#removeRetired();
+    return true;
+  }
+
+  /** Puts the merged segment in the place of those it was made of; those go when no view that was open before needs them any more. */
+  async #replaceWith(name: string): Promise<void> {
+    const replaced = this.#merging;
+    const first = replaced[0] as StoredSegment;
+    const address = this.#files.addressFor({ base: first.base, end: (replaced.at(-1) as StoredSegment).end });
+    const merged = await MergedSegment.open(this.#directory, { name, address });
+    if (!merged) throw damaged(name);
+    this.#segments.splice(this.#segments.indexOf(first), replaced.length, merged);
+    this.#files.add(merged);
+    for (const segment of replaced) this.#files.retire(segment, [...this.#views].filter((view) => segment.lastTime > view.pointTime));
+  }
+
+  async #removeRetired(): Promise<void> {
+    for (const segment of this.#files.takeUnneeded()) {
+      await segment.file.close();
+      const names = segment.names.filter((name) => !this.#segments.some((other) => other.names.includes(name)));
+      await removeFiles(this.#directory, names);
+    }
   }
 
   async #rollIfFull({ windowMicros, spaceBytes }: RetentionLimits): Promise<void> {
@@ -183,84 +263,44 @@ export class RetentionJournal {
   async #addSegment(first: StreamState = initialStreamState): Promise<void> {
     const last = this.#segments.at(-1);
     const start = last?.timeline.end ?? first;
-    this.#segments.push(await JournalSegment.create(this.#directory, { base: last?.end ?? 0, start }));
+    const segment = await JournalSegment.create(this.#directory, { base: last?.end ?? 0, start });
+    this.#segments.push(segment);
+    this.#files.add(segment);
     this.#recorded = start;
   }
 
-  async #prune({ windowMicros, spaceBytes = Infinity }: RetentionLimits): Promise<void> {
+  async #prune({ windowMicros, spaceBytes = Infinity, pins = [] }: RetentionLimits): Promise<void> {
     let removed = 0;
     for (;;) {
       const [oldest, next] = this.#segments;
-      if (!oldest || !next || !this.#isFree(oldest)) break;
-      const outside = next.timeline.start.lastTime <= this.applied.lastTime - windowMicros;
+      if (!oldest || !next || !this.#isFree(oldest, pins)) break;
+      const outside = next.timeline.start.lastTime <= this.applied.lastTime - windowMicros && (this.applied.green || this.#hasPointsAfter(oldest));
       if (!outside && this.storedBytes <= spaceBytes) break;
+      if (!outside) this.#spaceFloor = oldest.lastTime;
       this.#segments.shift();
+      this.#files.forget(oldest);
       await oldest.file.close();
-      await removeSegment(this.#directory, oldest.base);
+      await removeFiles(this.#directory, oldest.names);
       removed++;
     }
     if (removed > 0) await this.#directory.sync();
   }
 
-  /** True when no open view needs undo of the segment. */
-  #isFree(segment: JournalSegment): boolean {
+  /** True when no open view and no pin needs undo of the segment, and no merge is reading it. */
+  #isFree(segment: StoredSegment, pins: readonly TimeMicros[]): boolean {
+    const { start, end } = segment.timeline;
+    if (this.#merging.includes(segment) || pins.some((pin) => start.lastTime <= pin && pin < end.lastTime)) return false;
     for (const view of this.#views) if (segment.lastTime > view.pointTime) return false;
     return true;
   }
 
+  /** While the replica is being resynchronised, the last points before that stay. */
+  #hasPointsAfter(segment: StoredSegment): boolean {
+    return this.#segments.some(({ timeline }) => timeline.spans.some(({ to }) => to >= segment.lastTime));
+  }
+
   async close(): Promise<void> {
     for (const segment of this.#segments) await segment.file.close();
+    for (const segment of this.#files.retired) await segment.file.close();
   }
-}
-
-/** Opens the segments that form an unbroken chain up to the newest; what cannot belong to it is removed or set aside. */
-async function openChain(directory: StorageDirectory): Promise<{ segments: JournalSegment[]; report: Drop['report'] }> {
-  const names = await directory.list();
-  const bases = names.map((name) => baseOfName(name, 'undo')).filter((base) => base !== undefined).sort((left, right) => left - right);
-  const segments: JournalSegment[] = [];
-  const report = { damaged: [] as string[], removed: [] as string[] };
-  for (const base of bases) {
-    const segment = await JournalSegment.open(directory, base);
-    const isLast = base === bases.at(-1);
-    const previous = segments.at(-1);
-    if (segment && previous && previous.end !== base) await dropAll({ directory, segments, report, setAside: !previous.sealed || report.damaged.length > 0 });
-    if (segment) segments.push(segment);
-    else if (isLast) await drop({ directory, base, report, setAside: false });
-    else await drop({ directory, base, report, setAside: true });
-  }
-  for (const base of names.map((name) => baseOfName(name, 'index'))) {
-    if (base !== undefined && !bases.includes(base)) await directory.remove(segmentName(base, 'index'));
-  }
-  await directory.sync();
-  return { segments, report };
-}
-
-interface Drop {
-  readonly directory: StorageDirectory;
-  readonly report: { damaged: string[]; removed: string[] };
-  /** Keep the file under another name for an inquiry: it was damaged, not just half removed. */
-  readonly setAside: boolean;
-}
-
-async function dropAll({ segments, ...how }: Drop & { segments: JournalSegment[] }): Promise<void> {
-  for (const segment of segments.splice(0)) {
-    await segment.file.close();
-    await drop({ ...how, base: segment.base });
-  }
-}
-
-async function drop({ directory, base, report, setAside }: Drop & { base: JournalPosition }): Promise<void> {
-  const name = segmentName(base, 'undo');
-  (setAside ? report.damaged : report.removed).push(name);
-  if (setAside) await directory.rename(name, `${name}.damaged`);
-  else await removeSegment(directory, base);
-}
-
-async function removeSegment(directory: StorageDirectory, base: JournalPosition): Promise<void> {
-  const names = await directory.list();
-  for (const name of [segmentName(base, 'index'), segmentName(base, 'undo')]) if (names.includes(name)) await directory.remove(name);
-}
-
-function viewFailure(hint: string, pointTime: TimeMicros): OperationError {
-  return new OperationError({ code: 'journal/point-pruned', operation: 'open view map', context: { pointTime }, retryable: false, hint });
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount } from '@secondsite/units';
+import { damaged } from './journal-failures';
+import type { DataBlock } from './stored-segment';
 import { compareStreamPlaces, type SetFacts } from './stream-state';
 import { Timeline } from './timeline';
 import { decodeRecordHeader, decodeSteps, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, type RecordHeader, type SegmentHeader } from './undo-record';
-import { UndoEntries } from './undo-entries';
+import { type JournalPosition, UndoEntries } from './undo-entries';
 
 export interface ScannedSegment {
   /** Bytes up to the end of the last whole set. */
@@ -39,6 +41,23 @@ export function scanRecords(file: StorageFile, segment: SegmentHeader): ScannedS
   }
   entries.truncate(wholeEntries);
   return { bytes, timeline, entries };
+}
+
+/** The data of each record of a sealed segment of `bytes` bytes, checked. */
+export async function* readDataBlocks(file: StorageFile, { base, bytes }: { readonly base: JournalPosition; readonly bytes: ByteCount }): AsyncGenerator<DataBlock> {
+  const headerBytes = new Uint8Array(RECORD_HEADER_BYTES);
+  for (let at = SEGMENT_HEADER_BYTES; at < bytes; ) {
+    const read = await file.read(headerBytes, at);
+    const decoded = decodeRecordHeader(headerBytes.subarray(0, read), base + at);
+    if (!decoded) throw damaged(file.name);
+    const { stepsBytes, tableBytes, dataBytes } = decoded.lengths;
+    const body = new Uint8Array(stepsBytes + tableBytes + dataBytes);
+    if ((await file.read(body, at + RECORD_HEADER_BYTES)) < body.length) throw damaged(file.name);
+    const data = body.subarray(stepsBytes + tableBytes);
+    if (!decoded.bodyIsWhole(body.subarray(0, stepsBytes + tableBytes), data)) throw damaged(file.name);
+    at += RECORD_HEADER_BYTES + body.length;
+    if (dataBytes > 0) yield { position: base + at - dataBytes, data };
+  }
 }
 
 function factsOf({ epoch, sequence, firstTime, lastTime, coarse, steps }: RecordHeader): SetFacts {

@@ -5,7 +5,7 @@ import type { TimeMicros } from '@secondsite/units';
 import { advanceStream, type Bookmark, type SetFacts, type StreamState } from './stream-state';
 
 /** Why the instants just before a span are not offered. */
-export type GapReason = 'retention' | 'resync' | 'folded';
+export type GapReason = 'retention' | 'merged' | 'resync' | 'folded';
 
 export interface Span {
   readonly from: TimeMicros;

@@ -22,10 +22,10 @@ export interface UndoEntry {
 }
 
 export class UndoEntries {
-  #times: Float64Array;
-  #offsets: Float64Array;
-  #positions: Float64Array;
-  #lengths: Uint32Array;
+  #times: Float64Array<ArrayBufferLike>;
+  #offsets: Float64Array<ArrayBufferLike>;
+  #positions: Float64Array<ArrayBufferLike>;
+  #lengths: Uint32Array<ArrayBufferLike>;
   #count = 0;
 
   constructor(capacity = 64) {
@@ -41,6 +41,15 @@ export class UndoEntries {
 
   get encodedBytes(): ByteCount {
     return this.#count * UNDO_ENTRY_BYTES;
+  }
+
+  /** Columns of entries `from` to `to` (exclusive); they share the memory, and hold as long as nothing is appended. */
+  columns({ from = 0, to = this.#count }: { readonly from?: number; readonly to?: number } = {}) {
+    return {
+      offsets: this.#offsets.subarray(from, to),
+      lengths: this.#lengths.subarray(from, to),
+      positions: this.#positions.subarray(from, to),
+    };
   }
 
   at(index: number): UndoEntry {
@@ -119,8 +128,26 @@ export class UndoEntries {
     return bytes;
   }
 
-  /** Reads what `encode` made; copies. `bytes.length` must be `count * UNDO_ENTRY_BYTES`. */
+  /**
+   * Reads what `encode` made; takes the memory of `bytes` over where it is aligned for the columns, else copies. `bytes.length` must be
+   * `count * UNDO_ENTRY_BYTES`.
+   */
   static decode(bytes: Uint8Array, count: number): UndoEntries {
+    return bytes.byteOffset % Float64Array.BYTES_PER_ELEMENT === 0 && count > 0 ? UndoEntries.#over(bytes, count) : UndoEntries.#copyOf(bytes, count);
+  }
+
+  static #over({ buffer, byteOffset }: Uint8Array, count: number): UndoEntries {
+    const entries = new UndoEntries(0);
+    const columnBytes = count * Float64Array.BYTES_PER_ELEMENT;
+    entries.#times = new Float64Array(buffer, byteOffset, count);
+    entries.#offsets = new Float64Array(buffer, byteOffset + columnBytes, count);
+    entries.#positions = new Float64Array(buffer, byteOffset + 2 * columnBytes, count);
+    entries.#lengths = new Uint32Array(buffer, byteOffset + 3 * columnBytes, count);
+    entries.#count = count;
+    return entries;
+  }
+
+  static #copyOf(bytes: Uint8Array, count: number): UndoEntries {
     const entries = new UndoEntries(Math.max(1, count));
     let at = 0;
     for (const column of [entries.#times, entries.#offsets, entries.#positions, entries.#lengths]) {

@@ -1,54 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the bytes of the disk as of one instant are: per byte the oldest undo later than the instant, else the replica. The map stays live:
-// undo that apply adds covers what is about to be overwritten, so a view never changes (I5) and never holds apply up.
+// Where the bytes of the disk as of one instant are: per byte the oldest undo later than the instant, else the replica. Undo that was there at
+// opening lies in a few sorted runs, oldest first; what apply adds later lies in a map behind them. The map stays live: it covers what is
+// about to be overwritten, so a view never changes (I5) and never holds apply up.
 import type { ByteCount, ByteOffset, TimeMicros } from '@secondsite/units';
-import { ExtentMap, type PieceVisitor } from './extent-map';
-import type { UndoEntries } from './undo-entries';
+import { ExtentMap, type PieceVisitor, UNCOVERED } from './extent-map';
+import { ExtentRun } from './extent-run';
+import { UndoEntries } from './undo-entries';
+
+/** Entries sorted at once: enough to have few runs, and little enough not to hold the thread for long. */
+const BATCH_ENTRIES = 1 << 16;
+/** Each run costs a binary search per read. */
+const RUNS_MAX = 16;
 
 export class ViewMap {
   readonly pointTime: TimeMicros;
-  readonly #map = new ExtentMap();
-  /** Undo that came while older undo is still being loaded. */
-  #waiting: UndoEntries[] | undefined = [];
+  readonly #runs: ExtentRun[] = [];
+  readonly #live = new ExtentMap();
+  /** While older undo is being loaded: what is not in a run yet, and undo that came meanwhile. */
+  #batch: UndoEntries | undefined = new UndoEntries();
+  #waiting: UndoEntries[] = [];
 
   constructor(pointTime: TimeMicros) {
     this.pointTime = pointTime;
   }
 
+  /** Extents held; those of a newer run may lie under older ones. */
   get extentCount(): number {
-    return this.#map.extentCount;
+    return this.#runs.reduce((sum, run) => sum + run.count, this.#live.extentCount);
   }
 
   get memoryBytes(): ByteCount {
-    return this.#map.memoryBytes;
+    return this.#runs.reduce((sum, run) => sum + run.memoryBytes, this.#live.memoryBytes);
   }
 
   /** Pieces of [start, end): a journal position, ZEROS, or UNCOVERED for the replica. Read the replica *before* asking (see `ViewReader`). */
   visit(start: ByteOffset, end: ByteOffset, visitor: PieceVisitor): void {
-    this.#map.visit(start, end, visitor);
+    this.#visitFrom(0, { start, end, visitor });
+  }
+
+  /** What a run does not cover is looked for in the next newer one. */
+  #visitFrom(index: number, { start, end, visitor }: { start: ByteOffset; end: ByteOffset; visitor: PieceVisitor }): void {
+    const run = this.#runs[index];
+    if (!run) return this.#live.visit(start, end, visitor);
+    run.visit(start, end, (from, to, value) => {
+      if (value === UNCOVERED) this.#visitFrom(index + 1, { start: from, end: to, visitor });
+      else visitor(from, to, value);
+    });
   }
 
   /** Adds undo that is newer than all that was added; called before the replica is overwritten. */
   addLive(entries: UndoEntries): void {
-    if (this.#waiting) this.#waiting.push(entries);
-    else this.#insert(entries, 0);
+    if (this.#batch) this.#waiting.push(entries);
+    else this.#insert(entries);
   }
 
   /** Adds the entries after the instant of one segment; segments come oldest first. */
   addSegment(entries: UndoEntries): void {
-    this.#insert(entries, entries.firstAfter(this.pointTime));
+    if (entries.count >= BATCH_ENTRIES) {
+      this.#sortBatch();
+      this.#addRun(entries);
+      return;
+    }
+    this.#batch?.append(entries);
+    if ((this.#batch?.count ?? 0) >= BATCH_ENTRIES) this.#sortBatch();
   }
 
   /** All older undo is in; takes what came meanwhile. */
   finishLoading(): void {
-    for (const entries of this.#waiting ?? []) this.#insert(entries, 0);
-    this.#waiting = undefined;
+    this.#sortBatch();
+    this.#batch = undefined;
+    for (const entries of this.#waiting.splice(0)) this.#insert(entries);
   }
 
-  #insert(entries: UndoEntries, from: number): void {
-    for (let index = from; index < entries.count; index++) {
+  #sortBatch(): void {
+    const batch = this.#batch;
+    if (!batch || batch.count === 0) return;
+    this.#batch = new UndoEntries();
+    this.#addRun(batch);
+  }
+
+  #addRun(entries: UndoEntries): void {
+    this.#runs.push(ExtentRun.ofEntries(entries, { from: entries.firstAfter(this.pointTime) }));
+    if (this.#runs.length > RUNS_MAX) this.#mergeSmallest();
+  }
+
+  /** Merges the two neighbours that are smallest together. */
+  #mergeSmallest(): void {
+    const together = (index: number): number => (this.#runs[index]?.count ?? 0) + (this.#runs[index + 1]?.count ?? Infinity);
+    let least = 0;
+    for (let index = 1; index + 1 < this.#runs.length; index++) if (together(index) < together(least)) least = index;
+    this.#runs.splice(least, 2, ExtentRun.merge(this.#runs[least] as ExtentRun, this.#runs[least + 1] as ExtentRun));
+  }
+
+  #insert(entries: UndoEntries): void {
+    for (let index = 0; index < entries.count; index++) {
       const { offset, length, position } = entries.at(index);
-      this.#map.insertUncovered(offset, offset + length, position);
+      this.#live.insertUncovered(offset, offset + length, position);
     }
   }
 }

@@ -1,34 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Plan, restRoutes } from '@secondsite/contracts';
 import type { Command } from 'commander';
-import { type CliContext, connect, show, usageError } from '../cli-context';
-import { humanBytes, humanSeconds, parseBytes, parseSeconds, table } from '../output';
-import { pairHeader, pairRows, resyncLines } from './status-view';
+import { type CliContext, connect, required, show } from '../cli-context';
+import { humanSeconds, parseSeconds, table } from '../output';
+import { addRetentionOptions, describeRetention, type RetentionOptions, retentionOf } from './retention-options';
+import { pairHeader, pairRows, resyncLines, retentionLines } from './status-view';
 
-interface CreateOptions {
+interface CreateOptions extends RetentionOptions {
   readonly volume: string[];
-  readonly retention?: string;
-  readonly retentionSpace?: string;
   readonly consistencyInterval?: string;
   readonly compression?: 'none' | 'source' | 'process-server';
   readonly folding?: boolean;
   readonly rpoThreshold?: string;
 }
 
-function required<Value>(value: Value | undefined, hint: string): Value {
-  if (value === undefined) throw usageError(hint);
-  return value;
-}
-
 function createBody(name: string, options: CreateOptions) {
-  const windowSeconds = options.retention === undefined ? undefined : required(parseSeconds(options.retention), '--retention is a duration such as 24h or 7d.');
-  const spaceBytes = options.retentionSpace === undefined ? undefined : required(parseBytes(options.retentionSpace), '--retention-space is a size such as 50GiB.');
   const interval = options.consistencyInterval === undefined ? undefined : required(parseSeconds(options.consistencyInterval), '--consistency-interval is a duration such as 15m.');
   const rpoThreshold = options.rpoThreshold === undefined ? undefined : required(parseSeconds(options.rpoThreshold), '--rpo-threshold is a duration such as 15m.');
   return {
     name,
     volumes: options.volume,
-    retention: { ...(windowSeconds === undefined ? {} : { windowSeconds }), ...(spaceBytes === undefined ? {} : { spaceBytes }) },
+    retention: retentionOf(options) ?? {},
     ...(interval === undefined ? {} : { consistencyIntervalSeconds: interval }),
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(options.folding === undefined ? {} : { folding: options.folding }),
@@ -36,26 +28,21 @@ function createBody(name: string, options: CreateOptions) {
   };
 }
 
-function describe(plan: Plan): string {
-  const space = plan.retention.spaceBytes === undefined ? '' : ` or ${humanBytes(plan.retention.spaceBytes)}`;
-  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${humanSeconds(plan.retention.windowSeconds)}${space}`;
+export function describePlan(plan: Plan): string {
+  const pins = plan.pins.length === 0 ? '' : `, pinned: ${plan.pins.map(({ name, points }) => `${name} (${points[0]?.time ?? '–'})`).join(', ')}`;
+  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${describeRetention(plan.retention)}${pins}`;
 }
 
 function addCreate(plan: Command, context: CliContext): void {
-  plan
-    .command('create <name>')
-    .description('protect volumes')
-    .requiredOption('--volume <volumes...>', 'volumes by name')
-    .option('--retention <duration>', 'window in which any write can be recovered to (default 24h)')
-    .option('--retention-space <size>', 'also bound the journal by space, whichever comes first')
+  addRetentionOptions(plan.command('create <name>').description('protect volumes').requiredOption('--volume <volumes...>', 'volumes by name'))
     .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
     .option('--compression <where>', 'none, source or process-server')
     .option('--rpo-threshold <duration>', 'raise an alert when the RPO is above this (default 15m)')
     .option('--folding', 'last write wins inside a change set: fewer bytes, coarser points')
-    .addHelpText('after', '\nExample:\n  secondsite plan create web --volume web1-disk web1-data --retention 24h --retention-space 50GiB --consistency-interval 15m')
+    .addHelpText('after', '\nExample:\n  secondsite plan create web --volume web1-disk web1-data --retention 24h --retention-space 50GiB --consistency-interval 15m\n  secondsite plan create web --volume web1-disk --keep "all for 24h" --keep "every 4h until 7d" --keep "user bookmarks until 28d"')
     .action(async (name: string, options: CreateOptions, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.createPlan, { body: createBody(name, options) });
-      show(context, command, { value, human: describe });
+      show(context, command, { value, human: describePlan });
     });
 }
 
@@ -66,7 +53,7 @@ function addQueries(plan: Command, context: CliContext): void {
     .action(async (name: string, _options: object, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.getPlanStatus, { path: { plan: name } });
       const human = (status: typeof value): string =>
-        [`${describe(status)}, RPO ${humanSeconds(status.rpoSeconds)}`, table(pairHeader, pairRows(status.pairs)), ...resyncLines(status.pairs)].join('\n');
+        [`${describePlan(status)}, RPO ${humanSeconds(status.rpoSeconds)}`, table(pairHeader, pairRows(status.pairs)), retentionLines(status.pairs), ...resyncLines(status.pairs)].join('\n');
       show(context, command, { value, human });
     });
   plan
@@ -74,7 +61,7 @@ function addQueries(plan: Command, context: CliContext): void {
     .description('list the plans')
     .action(async (_options: object, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.listPlans);
-      show(context, command, { value, human: ({ plans }) => (plans.length === 0 ? '(none)' : plans.map(describe).join('\n')) });
+      show(context, command, { value, human: ({ plans }) => (plans.length === 0 ? '(none)' : plans.map(describePlan).join('\n')) });
     });
   plan
     .command('history <name>')
@@ -93,7 +80,7 @@ function addChanges(plan: Command, context: CliContext): void {
       .description(what)
       .action(async (name: string, _options: object, command: Command) => {
         const value = await (await connect(context, command)).call(route, { path: { plan: name } });
-        show(context, command, { value, human: describe });
+        show(context, command, { value, human: describePlan });
       });
   }
   plan

@@ -29,7 +29,7 @@ export function addPointCommands(program: Command, context: CliContext): void {
     .action(async (of: string, options: { from?: string; to?: string }, command: Command) => {
       const query = { of, ...(options.from ? { from: options.from } : {}), ...(options.to ? { to: options.to } : {}) };
       const value = await (await connect(context, command)).call(restRoutes.listPoints, { query });
-      const ranges = value.common.ranges.map((range) => [range.from, range.to, range.green ? 'any write' : 'bookmarks only']);
+      const ranges = value.common.ranges.map((range) => [range.from, range.to, range.from === range.to ? 'this point' : range.green ? 'any write' : 'none between']);
       const bookmarks = value.common.bookmarks.map((bookmark) => [bookmark.time, bookmark.name, bookmark.level]);
       const human = (): string => `common to ${value.volumes.length} volume(s), latest ${value.common.latest ?? '–'}\n${table(['FROM', 'TO', 'POINTS'], ranges)}\n\n${table(['BOOKMARK AT', 'NAME', 'LEVEL'], bookmarks)}`;
       show(context, command, { value, human });

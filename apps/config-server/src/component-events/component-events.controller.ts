@@ -3,7 +3,7 @@ import { Controller } from '@nestjs/common';
 import {
   bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, componentRegisteredV1, type CurrentEvent,
   differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncChosenV1, resyncReadV1, resyncRequiredV2,
-  resyncStartedV1,
+  resyncStartedV1, retentionShortenedV1,
   viewClosedV1, viewOpenedV1, volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
 } from '@secondsite/contracts';
 import { OnEvent } from '@secondsite/service-kit';
@@ -37,6 +37,11 @@ export class ComponentEventsController {
   @OnEvent(peerRefusedV1)
   peerRefused(event: EventOf<typeof peerRefusedV1>): Promise<void> {
     return this.events.keepRefusal(event);
+  }
+
+  @OnEvent(retentionShortenedV1)
+  retentionShortened(event: EventOf<typeof retentionShortenedV1>): Promise<void> {
+    return this.events.keepRetention(event);
   }
 
   @OnEvent(bookmarkCreatedV1, bookmarkFailedV1, viewOpenedV1, viewClosedV1, pointRefusedV1)

@@ -48,6 +48,11 @@ export class ComponentEvents {
     });
   }
 
+  /** An alarm for people and the history of the plan; nothing is decided by it. */
+  keepRetention(event: CurrentEvent): Promise<void> {
+    return this.#once(event, (unit) => unit.keep(streams.recovery, event));
+  }
+
   async #once(event: CurrentEvent, take: (unit: UnitOfWork) => Promise<void>): Promise<void> {
     if (event.source === this.parts.ownSource) return;
     const origin = { actor: event.actor, correlationId: event.correlationid, causationId: event.id, traceparent: event.traceparent };

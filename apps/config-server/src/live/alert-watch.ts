@@ -65,9 +65,9 @@ export class AlertWatch {
     const plan = directory.plans.find(({ planId }) => planId === pair.planId);
     if (!plan) return [];
     const { pairId, volumeName, sizeBytes, bitmapMode, flowControlled, resyncReason, stallReason, shrunkTo } = pair;
-    const { retention, rpoThresholdSeconds = rpoThresholdSecondsDefault } = plan;
+    const { rpoThresholdSeconds = rpoThresholdSecondsDefault } = plan;
     const recorded = { bitmapMode, flowControlled, resyncReason, stallReason, shrunkTo };
-    return judgePair({ pairId, volumeName, sizeBytes, paused: plan.state === 'paused', retention, rpoThresholdSeconds, recorded, readings: this.parts.live.readings(pair) }, now);
+    return judgePair({ pairId, volumeName, sizeBytes, paused: plan.state === 'paused', rpoThresholdSeconds, recorded, readings: this.parts.live.readings(pair) }, now);
   }
 
   #judgeComponent({ componentId, role, name, enrolledAt }: Directory['components'][number], now: TimeMicros): AlertJudgement[] {

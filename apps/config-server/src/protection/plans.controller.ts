@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
 import { restRoutes } from '@secondsite/contracts';
-import type { PlanCommand } from '@secondsite/protection';
+import { type PlanCommand, withWindowOfRules } from '@secondsite/protection';
 import { Call, Handles, type RouteCall } from '@secondsite/service-kit';
 import { adminOrigin } from '../admin-origin';
 import { History } from '../status/history';
@@ -13,8 +13,8 @@ export class PlansController {
 
   @Handles(restRoutes.createPlan)
   create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
-    const { name, volumes, rpoThresholdSeconds, ...options } = call.body;
-    return this.plans.create({ name, volumes, options, rpoThresholdSeconds }, adminOrigin(call));
+    const { name, volumes, rpoThresholdSeconds, retention, ...options } = call.body;
+    return this.plans.create({ name, volumes, options: { ...options, retention: withWindowOfRules(retention) }, rpoThresholdSeconds }, adminOrigin(call));
   }
 
   @Handles(restRoutes.listPlans)
@@ -36,7 +36,7 @@ export class PlansController {
   change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
     const { retention, consistencyIntervalSeconds: seconds, bandwidth, rpoThresholdSeconds } = call.body;
     const commands: PlanCommand[] = [];
-    if (retention) commands.push({ kind: 'change-retention', retention });
+    if (retention) commands.push({ kind: 'change-retention', retention: withWindowOfRules(retention) });
     if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
     if (bandwidth !== undefined) commands.push({ kind: 'change-bandwidth', bandwidth: bandwidth ?? undefined });
     if (rpoThresholdSeconds !== undefined) commands.push({ kind: 'change-rpo-threshold', rpoThresholdSeconds });

@@ -163,11 +163,11 @@ async function createPairs(pairs: readonly PlacedPair[], { planId, unit }: { rea
 }
 
 function planOf(plan: PlanRow, directory: Directory): Plan {
-  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding, bandwidth } = plan;
+  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding, bandwidth, pins } = plan;
   const volumes = pairsOfPlan(directory, planId).map(({ volumeId, volumeName, pairId }) => ({ volumeId, name: volumeName, pairId }));
   const interval = consistencyIntervalSeconds === undefined ? {} : { consistencyIntervalSeconds };
   const rpoThresholdSeconds = plan.rpoThresholdSeconds ?? rpoThresholdSecondsDefault;
-  return { planId, name, state, createdAt, retention, compression, folding, volumes, rpoThresholdSeconds, ...interval, ...(bandwidth ? { bandwidth } : {}) };
+  return { planId, name, state, createdAt, retention, compression, folding, volumes, pins: [...pins], rpoThresholdSeconds, ...interval, ...(bandwidth ? { bandwidth } : {}) };
 }
 
 function refuseIfProtected(volume: VolumeRow, directory: Directory): void {

@@ -91,8 +91,19 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
     case 'secondsite.protection.plan-removed.v1':
       await setPlanState({ planId: event.data.planId, state: 'removed' }, manager);
       break;
-    case 'secondsite.protection.retention-changed.v1':
+    case 'secondsite.protection.retention-changed.v2':
       await manager.query('update rm_plans set retention = $2 where plan_id = $1', [event.data.planId, JSON.stringify(event.data.retention)]);
+      break;
+    case 'secondsite.protection.point-pinned.v1': {
+      const { planId, ...pin } = event.data;
+      await manager.query('update rm_plans set pins = pins || $2::jsonb where plan_id = $1', [planId, JSON.stringify([pin])]);
+      break;
+    }
+    case 'secondsite.protection.point-unpinned.v1':
+      await manager.query(
+        `update rm_plans set pins = (select coalesce(jsonb_agg(pin), '[]') from jsonb_array_elements(pins) pin where pin->>'pinId' <> $2) where plan_id = $1`,
+        [event.data.planId, event.data.pinId],
+      );
       break;
     case 'secondsite.protection.consistency-interval-changed.v1':
       await manager.query('update rm_plans set consistency_interval_seconds = $2 where plan_id = $1', [

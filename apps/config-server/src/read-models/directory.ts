@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bandwidth, DataPlaneRole, Priority, Retention, Tap } from '@secondsite/contracts';
-import type { Fact, PairState } from '@secondsite/protection';
+import type { Bandwidth, DataPlaneRole, Priority, RetentionLadder, Tap } from '@secondsite/contracts';
+import type { Fact, PairState, Pin } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
 export interface HostRow {
@@ -33,7 +33,8 @@ export interface PlanRow {
   readonly name: string;
   readonly state: 'active' | 'paused' | 'removed';
   readonly createdAt: string;
-  readonly retention: Retention;
+  readonly retention: RetentionLadder;
+  readonly pins: readonly Pin[];
   readonly consistencyIntervalSeconds: number | undefined;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;

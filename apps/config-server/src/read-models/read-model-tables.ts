@@ -2,6 +2,9 @@
 /** Tables that follow from the events alone: they can be dropped and built again. Times are texts, exact to the microsecond. */
 export const readModelTables = ['rm_hosts', 'rm_components', 'rm_volumes', 'rm_plans', 'rm_pairs', 'rm_enrolment_tokens'] as const;
 
+/** Idempotent. */
+export const addPinsToPlans = `alter table rm_plans add column if not exists pins jsonb not null default '[]'`;
+
 /** Idempotent. Run before the first event is appended. */
 export const createReadModelTables = `
 create table if not exists rm_hosts (

@@ -11,7 +11,8 @@ import type { Directory, PairRow } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
 import { findSubject } from '../read-models/find';
 import type { ServerClock } from '../server-clock';
-import { pointSelection, type Refusal, resolvePoint } from './point-requests';
+import { pointSelection, resolvePoint } from './point-requests';
+import { refusedPoint } from './refused-point';
 
 export interface RecoveryParts {
   readonly bus: MessageBus;
@@ -39,7 +40,7 @@ export class ViewService {
     const directory = await directories.load();
     const subject = findSubject(directory, wish.of);
     const resolved = await resolvePoint(bus, { pairs: subject.pairs, point: pointSelection(wish.point, clock.now()) });
-    if (resolved.outcome === 'refused') throw await this.#refused(resolved, { wish, origin });
+    if (resolved.outcome === 'refused') throw await refusedPoint(this.parts.commands, { refusal: resolved, point: wish.point, origin });
     const views: View[] = [];
     try {
       for (const pair of subject.pairs) {
@@ -77,7 +78,7 @@ export class ViewService {
     const viewId = `view-${randomBytes(5).toString('hex')}`;
     const target = { componentId, timeoutMillis: openMillisMax };
     const reply = await this.parts.bus.request(openViewOperation, target, { viewId, pairId, pointTime, readWrite: wish.readWrite });
-    if (reply.outcome === 'refused') throw await this.#refused({ ...reply, pairId }, { wish, origin });
+    if (reply.outcome === 'refused') throw await refusedPoint(this.parts.commands, { refusal: { ...reply, pairId }, point: wish.point, origin });
     return viewOf(reply.view, { masterTargetId: componentId, directory });
   }
 
@@ -101,19 +102,6 @@ export class ViewService {
     );
     await this.parts.commands.run(origin, (unit) => unit.append(streams.recovery, ...facts));
   }
-
-  async #refused(refusal: Refusal, { wish, origin }: { readonly wish: ViewWish; readonly origin: CommandOrigin }): Promise<RefusedRequest> {
-    const { pairId, reason, detail } = refusal;
-    const nearest = nearestOf(refusal);
-    const requested = wish.point.kind === 'latest' ? 'latest' : wish.point.kind === 'at' ? wish.point.time : wish.point.name;
-    await this.parts.commands.run(origin, (unit) => unit.append(streams.recovery, fact('recovery.point-refused.v1', { pairId, requested, reason, ...nearest })));
-    const hint = Object.keys(nearest).length === 0 ? 'List the points to see what can be recovered.' : `Nearest points: ${Object.values(nearest).join(' and ')}.`;
-    return new RefusedRequest({ status: 409, code: 'recovery/point-refused', detail, hint, context: { reason, ...nearest } });
-  }
-}
-
-function nearestOf({ nearestBefore, nearestAfter }: Refusal): { readonly nearestBefore?: string; readonly nearestAfter?: string } {
-  return { ...(nearestBefore === undefined ? {} : { nearestBefore }), ...(nearestAfter === undefined ? {} : { nearestAfter }) };
 }
 
 function masterTargets(directory: Directory): string[] {

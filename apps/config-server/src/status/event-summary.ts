@@ -45,8 +45,10 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.rpoThresholdSeconds} s`;
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
-    case 'secondsite.protection.retention-changed.v1':
-      return `${data.retention.windowSeconds} s`;
+    case 'secondsite.protection.retention-changed.v2':
+      return `${data.retention.windowSeconds} s${data.retention.rules ? `, a ladder of ${data.retention.rules.length} rules` : ''}`;
+    case 'secondsite.replication.retention-shortened.v1':
+      return `${Math.round(data.availableSeconds)} s of ${Math.round(data.promisedSeconds)} s are left, ${data.cause}`;
     default:
       return 'name' in data && typeof data.name === 'string' ? data.name : undefined;
   }

@@ -3,7 +3,7 @@ import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
   changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, replicationRecoveredV1,
-  replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1,
+  replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
 import type { PairEvent } from '../pair/pair-types';
@@ -67,6 +67,11 @@ export class EventReporter implements TargetReporter {
         return this.#stalled(pairId, `${event.code}: ${event.hint}`);
       case 'fault-ended':
         return events.make(replicationRecoveredV1, { pairId, stalledSeconds: event.seconds, coveredTime: isoFromMicros(event.coveredTime) });
+      case 'retention-shortened': {
+        const { cause, promisedMicros, availableMicros, journalBytes, earliestPoint } = event;
+        const data = { pairId, cause, promisedSeconds: promisedMicros / 1e6, availableSeconds: availableMicros / 1e6, journalBytes };
+        return events.make(retentionShortenedV1, { ...data, ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }) });
+      }
       case 'bookmark-applied':
         // The bookmark itself is announced by who made it; here it only becomes recoverable.
         return undefined;

@@ -7,6 +7,7 @@ const texts: Readonly<Record<PointRefusalReason, readonly [PointRefusal['reason'
   'no-points-yet': ['nothing-recoverable', 'the baseline is not complete, there is no recovery point yet'],
   'before-earliest': ['before-retention', 'the time lies before the retention window'],
   'after-latest': ['after-newest', 'the time lies after the newest write that was applied'],
+  'between-kept-points': ['not-green', 'retention keeps only single points of that time'],
   resynchronising: ['not-green', 'the pair was resynchronising at that time'],
   'inside-folded-set': ['inside-folded-set', 'writes were folded there, only its end can be recovered'],
   'bookmark-unknown': ['no-such-bookmark', 'there is no such bookmark'],

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
-import { listPointsOperation, type PointSelection, type ReplyInputOf, type RequestOf, resolvePointOperation } from '@secondsite/contracts';
+import { listPointsOperation, type PairRetentionPreview, type PointSelection, previewRetentionOperation, type ReplyInputOf, type RequestOf, resolvePointOperation } from '@secondsite/contracts';
 import type { Bookmark, PointRequest } from '@secondsite/retention-journal';
 import { Answers } from '@secondsite/service-kit';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import { DataPlane } from '../data-plane/data-plane';
+import type { RetentionPreview } from '../pair/pair-thread';
+import { retentionLimits } from '../target/retention-limits';
 import { timeOf } from './time-of';
 import { pointRefusal } from './point-refusal';
 
@@ -19,6 +21,12 @@ export class PointsController {
   async list({ pairIds, from, to }: RequestOf<typeof listPointsOperation>): Promise<{ pairs: PairPoints[] }> {
     const range = { ...(from !== undefined && { from: timeOf(from) }), ...(to !== undefined && { to: timeOf(to) }) };
     return { pairs: await Promise.all(pairIds.map((pairId) => this.#pointsOf(pairId, range))) };
+  }
+
+  @Answers(previewRetentionOperation)
+  async preview({ pairIds, retention }: RequestOf<typeof previewRetentionOperation>): Promise<ReplyInputOf<typeof previewRetentionOperation>> {
+    const limits = retentionLimits(retention);
+    return { pairs: await Promise.all(pairIds.map(async (pairId) => previewOf(pairId, await this.dataPlane.server.previewRetention(pairId, limits)))) };
   }
 
   @Answers(resolvePointOperation)
@@ -42,6 +50,18 @@ export class PointsController {
 function requestOf(point: PointSelection): PointRequest {
   if (point.kind === 'at') return { kind: 'time', time: timeOf(point.time) };
   return point.kind === 'latest' ? { kind: 'latest' } : { kind: 'bookmark', nameOrId: point.name };
+}
+
+const DROPPED_MAX = 200;
+
+function previewOf(pairId: string, { earliestNow, earliestThen, dropped, droppedBookmarks, freedBytes }: RetentionPreview): PairRetentionPreview {
+  return {
+    pairId, freedBytes,
+    dropped: dropped.slice(-DROPPED_MAX).map(({ from, to }) => ({ from: isoFromMicros(from), to: isoFromMicros(to) })),
+    droppedBookmarks: droppedBookmarks.map(({ name, level, time }) => ({ name, level, time: isoFromMicros(time) })),
+    ...(earliestNow !== undefined && { earliestNow: isoFromMicros(earliestNow) }),
+    ...(earliestThen !== undefined && { earliestThen: isoFromMicros(earliestThen) }),
+  };
 }
 
 function bookmarkOf({ bookmarkId, name, level, time }: Bookmark) {

@@ -7,6 +7,7 @@ import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
+import type { BackgroundMerge } from './background-merge';
 import type { CheckpointFile } from './checkpoint-file';
 import type { PairEvent } from './pair-types';
 import type { RecentHops } from './recent-hops';
@@ -24,7 +25,9 @@ export interface ApplyLoopParts {
   readonly watch: StreamWatch;
   readonly hops: RecentHops;
   readonly limits: PairLimits;
-  readonly retention: RetentionLimits;
+  /** What the journal may keep now. */
+  readonly retention: () => RetentionLimits;
+  readonly merge: BackgroundMerge;
   readonly clock: () => TimeMicros;
   readonly delay: (millis: number) => Promise<void>;
   readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
@@ -37,7 +40,6 @@ type Loaded = LoadedSet & { readonly cached: CachedSet };
 
 export class ApplyLoop {
   readonly #parts: ApplyLoopParts;
-  #retention: RetentionLimits;
   /** Applied, not covered by a checkpoint yet. */
   #uncovered: CachedSet[] = [];
   #uncoveredBytes = 0;
@@ -58,7 +60,6 @@ export class ApplyLoop {
 
   constructor(parts: ApplyLoopParts) {
     this.#parts = parts;
-    this.#retention = parts.retention;
     this.#lastCheckpoint = parts.clock();
   }
 
@@ -110,10 +111,6 @@ export class ApplyLoop {
     this.wake();
   }
 
-  setRetention(retention: RetentionLimits): void {
-    this.#retention = retention;
-  }
-
   async idle(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     await new Promise<void>((resolve, reject) => {
@@ -127,6 +124,7 @@ export class ApplyLoop {
     this.wake();
     await this.#running;
     await this.#checkpointing;
+    await this.#parts.merge.stop();
     this.#parts.cache.rejectPassing(stopped());
   }
 
@@ -144,9 +142,10 @@ export class ApplyLoop {
   }
 
   async #turn(): Promise<void> {
-    const { cache, limits, journal } = this.#parts;
+    const { cache, limits, journal, retention, merge } = this.#parts;
     if (this.#failureBeside !== undefined) throw this.#failureBeside;
-    await journal.maintain(this.#retention);
+    await journal.maintain(retention());
+    merge.nudge();
     const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
     if (group.length === 0) return this.#rest();
     if (!group[0]?.passing) await this.#coverPassing();

@@ -3,7 +3,7 @@ import type { KeptSet } from '@secondsite/change-set';
 import type { PointRequest, ResolvedPoint, RetentionLimits } from '@secondsite/retention-journal';
 import type { StoreOutcome } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
-import type { OfferedBookmark, PointRange, Span } from '@secondsite/retention-journal';
+import type { OfferedBookmark, PointRange, Span, Stretch } from '@secondsite/retention-journal';
 import type { TlsOptions } from 'node:tls';
 import type { OpenView } from '../views/view-registry';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
@@ -30,6 +30,15 @@ export interface PairPoints {
   readonly latest: TimeMicros | undefined;
 }
 
+/** What other limits would drop of the points that are offered now. */
+export interface RetentionPreview {
+  readonly earliestNow: TimeMicros | undefined;
+  readonly earliestThen: TimeMicros | undefined;
+  readonly dropped: readonly Stretch[];
+  readonly droppedBookmarks: readonly OfferedBookmark[];
+  readonly freedBytes: ByteCount;
+}
+
 export type OpenViewAnswer = { readonly ok: true; readonly view: OpenView } | (ResolvedPoint & { readonly ok: false });
 
 /** Requests, notices and events between the main thread and a pair's thread. */
@@ -40,6 +49,7 @@ export interface PairThread {
     status(): PairStatus;
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;
     resolve(input: PointRequest): ResolvedPoint;
+    previewRetention(limits: RetentionLimits): RetentionPreview;
     openView(input: { readonly viewId: string; readonly pointTime: TimeMicros; readonly readWrite: boolean }): OpenViewAnswer;
     closeView(viewId: string): boolean;
     listViews(): OpenView[];

@@ -2,6 +2,7 @@
 import type { ResyncReason } from '@secondsite/change-set';
 import type { MasterTargetPairTelemetry } from '@secondsite/contracts';
 import type { Bookmark } from '@secondsite/retention-journal';
+import type { RetentionStanding, SpaceCause } from './retention-watch';
 import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 
 /** A place in a pair's stream. */
@@ -21,6 +22,7 @@ export type PairEvent =
   | ({ readonly kind: 'bookmark-applied'; readonly bookmark: Bookmark } & StreamPlace)
   | ({ readonly kind: 'refused'; readonly code: string; readonly reason: string } & StreamPlace)
   | { readonly kind: 'resync-required'; readonly reason: string }
+  | ({ readonly kind: 'retention-shortened'; readonly cause: SpaceCause; readonly journalBytes: ByteCount; readonly earliestPoint: TimeMicros | undefined } & Pick<RetentionStanding, 'promisedMicros' | 'availableMicros'>)
   | { readonly kind: 'fault'; readonly code: string; readonly hint: string }
   | { readonly kind: 'fault-ended'; readonly seconds: number; readonly coveredTime: TimeMicros };
 
@@ -50,6 +52,7 @@ export interface PairStatus extends StreamPlace {
   readonly cacheBytes: ByteCount;
   readonly cachedSets: number;
   readonly journalBytes: ByteCount;
+  readonly retention: RetentionStanding;
   readonly earliestPoint: TimeMicros | undefined;
   readonly latestPoint: TimeMicros | undefined;
   readonly views: number;

@@ -52,6 +52,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
         return { spans, coveredTime, latest, bookmarks: points.offeredBookmarks(range), ranges: points.ranges(range) };
       },
       resolve: (request) => pair.points().resolve(request),
+      previewRetention: (limits) => pair.retention.preview(limits),
       openView: async ({ viewId, pointTime, readWrite }) => {
         const known = views.list().find((view) => view.viewId === viewId);
         if (known) return { ok: true, view: known };
@@ -65,7 +66,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
       quarantined: () => pair.quarantined(),
     },
     notices: {
-      retention: (limits) => pair.setRetention(limits),
+      retention: (limits) => pair.retention.setLimits(limits),
       certificate: (options) => exporter.useCertificate(options),
     },
     close: async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, randomBelow, type Random, seededRandom } from '@secondsite/durable-storage/testing';
 import { encodeChangeSet, encodeMarker, type LooseEntry, type StreamMarker } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
+import type { RetentionLimits } from '@secondsite/retention-journal';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
 import { REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { decompressZstd } from '@secondsite/zstd';
@@ -120,6 +121,81 @@ describe('a pair at the target', () => {
     });
     expect(cuts).toBeGreaterThan(50);
     expect(losses).toBeGreaterThan(0);
+  });
+
+  it('merges beside applying, and keeps every point of the ladder exact in any history of power cuts', async () => {
+    const ladder: RetentionLimits = {
+      windowMicros: 6000,
+      rules: [{ keep: 'all', untilMicros: 200 }, { keep: 'periodic', untilMicros: 6000, everyMicros: 100, bookmarks: 'every' }],
+    };
+    const limits = { segmentBytes: 6000 };
+    let merged = 0;
+    await crashHistories({
+      histories: Math.ceil(histories / 3),
+      rounds: 4,
+      model: (random) => new PairDriver(random),
+      run: async ({ storage, model, random }) => {
+        const pair = await model.open(storage.root, limits, ladder);
+        await model.send(pair, 8 + randomBelow(random, 12));
+        await pair.idle();
+        await pair.close();
+      },
+      check: async ({ storage, model, random }) => {
+        const pair = await model.open(storage.root, limits, ladder);
+        await model.send(pair, 2);
+        await pair.idle();
+        const { spans } = pair.points();
+        for (const { from, to } of spans) if (!model.history.at(from)?.green || !model.history.at(to)?.green) throw new Error(`${from} or ${to} is offered and not exact`);
+        for (let view = 0; view < 4 && spans.length > 0; view++) await expectView(model, pair, spans[randomBelow(random, spans.length)]?.from as number);
+        await pair.close();
+        merged += (await (await storage.root.directory('journal')).list()).filter((name) => name.endsWith('.merged')).length;
+      },
+    });
+    expect(merged).toBeGreaterThan(histories / 3);
+  });
+
+  it('lets the oldest points go when the disk runs out of space, tells so once, and keeps the newest and the replica', async () => {
+    const driver = new PairDriver(seededRandom(12));
+    const storage = new CrashableStorage();
+    const pair = await driver.open(storage.root, { segmentBytes: 10_000, freeBytesMin: 40_000 });
+    await driver.send(pair, 40);
+    await pair.idle();
+    const before = { earliest: pair.points().earliest as number, stored: pair.journal.storedBytes };
+    storage.capacityBytes = storage.usedBytes + 45_000;
+    for (let second = 0; second < 6; second++) {
+      await pair.refreshFreeBytes();
+      await driver.send(pair, 1);
+      await pair.idle();
+    }
+    const points = pair.points();
+    expect(pair.journal.storedBytes).toBeLessThan(before.stored);
+    expect(points.earliest).toBeGreaterThan(before.earliest);
+    expect(points.latest).toBe(driver.history.time);
+    for (const time of [points.earliest, points.latest]) await expectView(driver, pair, time as number);
+    expect(pair.status()).toMatchObject({ fault: undefined, retention: { shortenedBy: 'disk-full', promisedMicros: 1e12 } });
+    const told = driver.events.filter(({ kind }) => kind === 'retention-shortened');
+    expect(told).toMatchObject([{ cause: 'disk-full', promisedMicros: 1e12 }]);
+    await pair.close();
+  });
+
+  it('says what another retention would drop, and drops nothing', async () => {
+    const driver = new PairDriver(seededRandom(31));
+    const pair = await driver.open(new CrashableStorage().root, { segmentBytes: 10_000 });
+    await driver.send(pair, 40);
+    await pair.idle();
+    const before = pair.points();
+    const limits: RetentionLimits = { windowMicros: 1000, rules: [{ keep: 'all', untilMicros: 200 }, { keep: 'bookmarks', untilMicros: 1000, bookmarks: 'every' }] };
+    const { dropped, droppedBookmarks, earliestThen, freedBytes } = pair.retention.preview(limits);
+    expect(pair.points().spans).toEqual(before.spans);
+    const stored = pair.journal.storedBytes;
+    pair.retention.setLimits(limits);
+    await pair.journal.maintain(limits);
+    expect(pair.points().earliest).toBe(earliestThen);
+    expect(stored - pair.journal.storedBytes).toBe(freedBytes);
+    for (const { from, to } of dropped) expect([from, to].map((time) => [before.isOffered(time), pair.points().isOffered(time)])).toEqual([[true, false], [true, false]]);
+    expect(droppedBookmarks.length).toBeGreaterThan(0);
+    for (const { time } of droppedBookmarks) expect(pair.points().isOffered(time)).toBe(false);
+    await pair.close();
   });
 
   it('refuses an older epoch for good, keeps it aside and reports it; answers repeats of what it has', async () => {

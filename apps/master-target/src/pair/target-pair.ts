@@ -4,14 +4,16 @@
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
 import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
-import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
+import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import { OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
+import { BackgroundMerge } from './background-merge';
 import { CheckpointFile } from './checkpoint-file';
 import { epochStartOf, missingBase } from './epoch-start';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
+import { PairRetention } from './pair-retention';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { type Admission, type CachedSet, type ReceivedSet, SetCache } from './set-cache';
@@ -53,11 +55,13 @@ export interface PairLimits {
   readonly checkpointBytes: ByteCount;
   /** … and the time after which one is made; default 1 s. */
   readonly checkpointMicros: TimeMicros;
+  /** How often undo to merge is looked for; default 10 s. */
+  readonly mergeLookMicros: TimeMicros;
 }
 
 const defaultLimits: PairLimits = {
   cacheBytesMax: 2 * GIB, memoryBytesMax: 64 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
-  groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6,
+  groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6, mergeLookMicros: 10e6,
 };
 
 interface PairParts {
@@ -73,6 +77,7 @@ interface PairParts {
 }
 
 export class TargetPair {
+  readonly retention: PairRetention;
   readonly #options: TargetPairOptions;
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
@@ -88,13 +93,17 @@ export class TargetPair {
     this.#parts = parts;
     this.#hops = new RecentHops(options.clock, options.onTraced);
     this.#openedAt = options.clock();
+    this.retention = new PairRetention({
+      journal: parts.journal, limits: options.retention, freeBytesMin: parts.limits.freeBytesMin, clock: options.clock, emit: (event) => this.#emit(event),
+    });
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
     this.#loop = new ApplyLoop({
       ...parts,
       applier: new SetApplier(parts),
       watch: this.#watch,
       hops: this.#hops,
-      retention: options.retention,
+      retention: () => this.retention.effective,
+      merge: this.#makeMerge(),
       clock: options.clock,
       delay: options.delay,
       load: async (set) => set.decoded ?? this.#readBack(set),
@@ -278,7 +287,7 @@ export class TargetPair {
   }
 
   points(): RecoveryPoints {
-    return RecoveryPoints.ofVolume(this.#parts.journal.timelines);
+    return this.retention.points();
   }
 
   /** Opens the disk as of `pointTime`, an instant that `points()` offers. Close the reader with `closeReader`. */
@@ -307,13 +316,10 @@ export class TargetPair {
     return this.#parts.quarantine.list();
   }
 
-  setRetention(retention: RetentionLimits): void {
-    this.#loop.setRetention(retention);
-  }
-
-  /** Looks at the free space again; call it about once per second. */
+  /** Looks at the free space again, and at what it means for retention; call it about once per second. */
   async refreshFreeBytes(): Promise<void> {
     this.#freeBytes = await this.#options.directory.freeBytes();
+    this.retention.observe(this.#freeBytes);
   }
 
   status(): PairStatus {
@@ -330,6 +336,7 @@ export class TargetPair {
       cacheBytes: cache.cachedBytes,
       cachedSets: cache.cachedSets,
       journalBytes: journal.storedBytes,
+      retention: this.retention.standing,
       earliestPoint: points.earliest,
       latestPoint: points.latest,
       views: this.#views,
@@ -369,6 +376,17 @@ export class TargetPair {
     throw new OperationError({
       code: 'cache/damaged-set', operation: 'read set from cache', context: { ...place, fault: decoded.code }, retryable: false,
       hint: 'The cache returned other bytes than were written. Check the disk; the pair must be resynchronised.',
+    });
+  }
+
+  #makeMerge(): BackgroundMerge {
+    const { journal, limits } = this.#parts;
+    const { clock, delay } = this.#options;
+    return new BackgroundMerge({
+      journal, clock, delay,
+      retention: () => this.retention.effective,
+      lookMicros: limits.mergeLookMicros,
+      onFailure: (failure) => this.#emit({ kind: 'fault', ...failure }),
     });
   }
 

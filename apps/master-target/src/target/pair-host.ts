@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TargetReporter } from '../control/control-plane';
 import type { PairThread, PairThreadData } from '../pair/pair-thread';
 import type { SetHops } from '../pair/pair-types';
+import { timeOf } from '../control/time-of';
+import { retentionLimits } from './retention-limits';
 
 export interface PairHostOptions {
   readonly pair: MasterTargetPair;
@@ -68,7 +70,7 @@ export class PairHost {
 
   update(pair: MasterTargetPair): void {
     this.#pair = pair;
-    this.#thread?.notify('retention', retentionOf(pair));
+    this.#thread?.notify('retention', limitsOf(pair));
   }
 
   useCertificate(tls: PairThread['notices']['certificate']): void {
@@ -96,7 +98,7 @@ export class PairHost {
     const abort = (): void => ended.resolve();
     this.#closing.signal.addEventListener('abort', abort, { once: true });
     try {
-      const data: PairThreadData = { ...this.#options.threadData(), pairId, sizeBytes, retention: retentionOf(this.#pair) };
+      const data: PairThreadData = { ...this.#options.threadData(), pairId, sizeBytes, retention: limitsOf(this.#pair) };
       const thread = await hostInThread<PairThread>(workerFile, data, {
         name: `pair ${pairId}`,
         startMillisMax: 600_000,
@@ -142,6 +144,6 @@ export class PairHost {
   }
 }
 
-function retentionOf({ retention }: MasterTargetPair): RetentionLimits {
-  return { windowMicros: retention.windowSeconds * 1e6, ...(retention.spaceBytes !== undefined && { spaceBytes: retention.spaceBytes }) };
+function limitsOf({ retention, pins }: MasterTargetPair): RetentionLimits {
+  return { ...retentionLimits(retention), ...(pins && { pins: pins.map(({ time }) => timeOf(time)) }) };
 }

@@ -4,7 +4,7 @@
 import type { KeptSet } from '@secondsite/change-set';
 import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry } from '@secondsite/contracts';
 import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
-import { type PointRequest, RecoveryPoints, type ResolvedPoint } from '@secondsite/retention-journal';
+import { type PointRequest, RecoveryPoints, type ResolvedPoint, type RetentionLimits } from '@secondsite/retention-journal';
 import { type Authorize, BodyPool, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
 import { rm } from 'node:fs/promises';
@@ -12,12 +12,13 @@ import { join } from 'node:path';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { TargetReporter } from '../control/control-plane';
 import { recordHopSpans } from '../control/hop-spans';
-import type { OpenViewAnswer, PairPoints } from '../pair/pair-thread';
+import type { OpenViewAnswer, PairPoints, RetentionPreview } from '../pair/pair-thread';
 import type { PairStatus, SetHops, StreamPlace } from '../pair/pair-types';
 import type { PairLimits } from '../pair/target-pair';
 import type { OpenView } from '../views/view-registry';
 import { allocatedBytes, overAllocation } from './allocation';
 import { PairHost } from './pair-host';
+import { retentionReport } from './retention-report';
 
 export interface TargetServerOptions {
   readonly dataDir: string;
@@ -173,6 +174,10 @@ export class TargetServer {
     return this.#host(pairId).thread.call('points', range);
   }
 
+  previewRetention(pairId: string, limits: RetentionLimits): Promise<RetentionPreview> {
+    return this.#host(pairId).thread.call('previewRetention', limits);
+  }
+
   /** The point common to all pairs. */
   async resolve(pairIds: readonly string[], request: PointRequest): Promise<ResolvedPoint> {
     const all = await Promise.all(pairIds.map((pairId) => this.points(pairId, {})));
@@ -223,6 +228,7 @@ export class TargetServer {
     const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, stays, fault } = status;
     return {
       pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views, stays,
+      retention: retentionReport(status.retention),
       bytesPerSecond: this.#rateOf(pairId, status.appliedBytesTotal),
       ...(coveredTime > 0 && { coveredTime: isoFromMicros(coveredTime) }),
       ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }),

@@ -4,6 +4,7 @@
 import { compressStored, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type Random, randomBelow } from '@secondsite/durable-storage/testing';
+import type { RetentionLimits } from '@secondsite/retention-journal';
 import { type HistorySet, StreamHistory } from '@secondsite/retention-journal/testing';
 import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
@@ -26,8 +27,8 @@ export class PairDriver {
     this.history = new StreamHistory({ random });
   }
 
-  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}): Promise<TargetPair> {
-    const pair = await TargetPair.open(this.options(directory, limits));
+  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}, retention: RetentionLimits = { windowMicros: 1e12 }): Promise<TargetPair> {
+    const pair = await TargetPair.open({ ...this.options(directory, limits), retention });
     this.#noticeLoss(pair.position());
     pair.start();
     return pair;
@@ -46,7 +47,7 @@ export class PairDriver {
       onEvent: (event) => this.events.push(event),
       // Whoever still read it would see that it is not its own any more.
       recycle: (memory) => void new Uint8Array(memory).fill(0xdd),
-      limits: { segmentBytes: 30_000, freeBytesMin: 0, groupBytes: 12_000, checkpointBytes: 20_000, checkpointMicros: 20_000, ...limits },
+      limits: { segmentBytes: 30_000, freeBytesMin: 0, groupBytes: 12_000, checkpointBytes: 20_000, checkpointMicros: 20_000, mergeLookMicros: 5_000, ...limits },
     };
   }
 

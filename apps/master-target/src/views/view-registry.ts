@@ -120,8 +120,7 @@ export class ViewRegistry {
   }
 
   async #serveAgain(definition: ViewDefinition): Promise<void> {
-    const earliest = this.#pair.points().earliest ?? Infinity;
-    if (definition.pointTime < earliest) this.lost.push({ viewId: definition.viewId, reason: 'its instant is not in the journal any more' });
+    if (!this.#pair.retention.holds(definition.pointTime)) this.lost.push({ viewId: definition.viewId, reason: 'its instant is not in the journal any more' });
     else await this.#serve(definition);
   }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { byteCountSchema, countSchema, idSchema, pairIdSchema, retentionSchema } from '../scalars';
+import { pinnedPointSchema, retentionLadderSchema } from '../retention';
+import { byteCountSchema, countSchema, idSchema, pairIdSchema } from '../scalars';
 
 export const masterTargetPairSchema = z.object({
   pairId: pairIdSchema,
   volumeId: idSchema,
   volumeName: z.string().min(1).max(200),
   sizeBytes: byteCountSchema,
-  retention: retentionSchema,
+  retention: retentionLadderSchema,
+  pins: z.array(pinnedPointSchema).optional(),
 });
 export type MasterTargetPair = z.infer<typeof masterTargetPairSchema>;
 

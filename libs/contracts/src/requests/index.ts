@@ -3,6 +3,7 @@ import { createBookmarkOperation } from './bookmarks';
 import type { Operation } from './define-operation';
 import { listPointsOperation, resolvePointOperation } from './points';
 import { quarantineAtMasterTargetOperation, quarantineAtProcessServerOperation } from './quarantine';
+import { previewRetentionOperation } from './retention';
 import { traceAtAgentOperation, traceAtMasterTargetOperation, traceAtProcessServerOperation } from './traces';
 import { closeViewOperation, listViewsOperation, openViewOperation } from './views';
 
@@ -10,12 +11,13 @@ export * from './bookmarks';
 export * from './define-operation';
 export * from './points';
 export * from './quarantine';
+export * from './retention';
 export * from './traces';
 export * from './views';
 
 /** Every request with a reply on the bus. */
 export const operations: readonly Operation[] = Object.freeze([
-  createBookmarkOperation, listPointsOperation, resolvePointOperation, openViewOperation, closeViewOperation, listViewsOperation,
+  createBookmarkOperation, listPointsOperation, resolvePointOperation, previewRetentionOperation, openViewOperation, closeViewOperation, listViewsOperation,
   traceAtAgentOperation, traceAtProcessServerOperation, traceAtMasterTargetOperation,
   quarantineAtProcessServerOperation, quarantineAtMasterTargetOperation,
 ]);

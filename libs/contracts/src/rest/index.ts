@@ -10,6 +10,7 @@ export * from './pairs';
 export * from './plans';
 export * from './points';
 export * from './views';
+export * from './retention';
 export * from './traces';
 export * from './quarantine';
 export * from './resyncs';

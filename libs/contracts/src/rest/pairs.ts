@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { resyncCauseSchema, resyncWorkSchema } from '../resync-choice';
+import { retentionReportSchema } from '../retention';
 import { bytesSchema, timeSchema } from './fields';
 
 export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
@@ -69,6 +70,7 @@ export const pairStatusSchema = z
       .optional()
       .describe('since the process server started: what change sets hold, what of it crossed the link to the master target, and what compression saved'),
     journalBytes: bytesSchema,
+    retention: retentionReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('window promised and available, and when the journal is full'),
     earliestPoint: timeSchema.optional(),
     latestPoint: timeSchema.optional(),
     views: z.number().int(),

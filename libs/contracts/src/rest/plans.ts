@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { bandwidthSchema, bandwidthWishSchema } from '../bandwidth';
+import { keepRuleSchema } from '../retention';
 import { nameSchema, referenceSchema, timeSchema } from './fields';
 import { pairStatusSchema } from './pairs';
 import { defineRoute } from './route';
@@ -8,10 +9,16 @@ import { defineRoute } from './route';
 export const retentionPolicySchema = z.object({
   windowSeconds: z.number().int().min(60).max(20 * 366 * 86_400).default(86_400),
   spaceBytes: z.number().int().min(1).optional().describe('whichever is reached first: the window or this space per volume'),
+  rules: z.array(keepRuleSchema).min(1).max(20).optional().describe('a ladder by ascending age; the window is then that of the last rule. Without: every point of the window'),
 });
 export type RetentionPolicy = z.infer<typeof retentionPolicySchema>;
 
 const rpoThresholdSchema = z.number().int().min(1).max(366 * 86_400);
+
+export const pinSchema = z
+  .object({ pinId: z.string(), name: z.string(), points: z.array(z.object({ pairId: z.string(), time: timeSchema })) })
+  .meta({ id: 'Pin' });
+export type Pin = z.infer<typeof pinSchema>;
 
 export const planSchema = z
   .object({
@@ -26,6 +33,7 @@ export const planSchema = z
     folding: z.boolean(),
     bandwidth: bandwidthSchema.optional().describe('limit from the process servers to the master targets; absent: none'),
     volumes: z.array(z.object({ volumeId: z.string(), name: z.string(), pairId: z.string() })),
+    pins: z.array(pinSchema).describe('recovery points that retention never drops'),
   })
   .meta({ id: 'Plan' });
 export type Plan = z.infer<typeof planSchema>;

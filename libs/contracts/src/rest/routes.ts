@@ -8,6 +8,7 @@ import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, 
 import { createBookmark, listPoints } from './points';
 import { listQuarantine } from './quarantine';
 import { requestResync } from './resyncs';
+import { pinPoint, previewRetention, unpinPoint } from './retention';
 import { explainRpo } from './rpo';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
@@ -19,6 +20,7 @@ export const restRoutes = {
   addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
+  previewRetention, pinPoint, unpinPoint,
   listPoints, createBookmark, openViews, listViews, closeView,
   traceVolume, explainRpo, listAlerts, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,
 } as const;

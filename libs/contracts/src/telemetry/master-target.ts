@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { retentionReportSchema } from '../retention';
 import { byteCountSchema, countSchema, epochSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
 import { componentTelemetryShape, staySchema } from './component';
 
@@ -15,6 +16,7 @@ export const masterTargetPairTelemetrySchema = z.object({
   journalBytes: byteCountSchema,
   earliestPoint: isoTimeSchema.optional(),
   latestPoint: isoTimeSchema.optional(),
+  retention: retentionReportSchema.optional(),
   views: countSchema,
   bytesPerSecond: z.number().nonnegative().optional(),
   stays: z

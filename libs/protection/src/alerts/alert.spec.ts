@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
-import { GIB, MIB } from '@secondsite/units';
+import type { RetentionReport } from '@secondsite/contracts';
+import { GIB } from '@secondsite/units';
 import { fact } from '../fact';
 import { given } from '../testing/given';
 import { agentReading, masterTargetReading } from '../testing/readings';
@@ -11,7 +12,7 @@ const second = 1_000_000;
 const now = 100_000 * second;
 const limits = { silentSeconds: 30, freeBytesMin: 2 * GIB };
 const pair: JudgedPair = {
-  pairId: 'p', volumeName: 'data', paused: false, rpoThresholdSeconds: 900, retention: { windowSeconds: 86_400 }, readings: {},
+  pairId: 'p', volumeName: 'data', paused: false, rpoThresholdSeconds: 900, readings: {},
   sizeBytes: 1,
   recorded: { bitmapMode: false, flowControlled: false, resyncReason: undefined, stallReason: undefined, shrunkTo: undefined },
 };
@@ -71,13 +72,10 @@ describe('a pair', () => {
     expect(ofPair({ paused: true, recorded: { ...pair.recorded, resyncReason: 'damaged' } })['resync-required']).toBe('on');
   });
 
-  it('has a low retention window when its space is used up before the window is reached, not while it is young', () => {
-    const target = (journalBytes: number) => ({ masterTarget: masterTargetReading({ seenAt: now, journalBytes, earliestPoint: now - 3600 * second, latestPoint: now }) });
-    const retention = { windowSeconds: 86_400, spaceBytes: 100 * MIB };
-    const window = (journalBytes: number, policy = retention) => ofPair({ retention: policy, readings: target(journalBytes) })['retention-window-low'];
-    expect([window(99 * MIB), window(70 * MIB), window(10 * MIB)]).toEqual(['on', undefined, 'off']);
-    expect(window(99 * MIB, { ...retention, windowSeconds: 3700 })).toBe('off');
-    expect(ofPair({ readings: target(99 * MIB) })['retention-window-low']).toBe('off');
+  it('has a low retention window as long as points had to go before their time', () => {
+    const report = { promisedSeconds: 86_400, availableSeconds: 3600 };
+    const window = (retention: RetentionReport | undefined) => ofPair({ readings: { masterTarget: masterTargetReading({ seenAt: now, ...(retention ? { retention } : {}) }) } })['retention-window-low'];
+    expect([window(undefined), window(report), window({ ...report, shortenedBy: 'space-limit', shortenedAt: '2026-01-01T00:00:00Z' })]).toEqual([undefined, 'off', 'on']);
   });
 });
 

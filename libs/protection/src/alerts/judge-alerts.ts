@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is wrong now, from what components say and what is recorded. Where nothing is known (this server has just started, a component was not
 // heard yet) there is no judgement, and an alert stays as it is.
-import type { DataPlaneRole, Retention } from '@secondsite/contracts';
+import type { DataPlaneRole } from '@secondsite/contracts';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { formatBytes } from '../live/data-in-transit';
 import { isSilent, type PairReadings } from '../live/readings';
+import { retentionWords } from '../live/retention-words';
 import { rpoSeconds } from '../live/rpo';
 import type { AlertJudgement, AlertKind, AlertSubject } from './alert';
 
@@ -20,7 +21,6 @@ export interface JudgedPair {
   readonly volumeName: string;
   readonly paused: boolean;
   readonly rpoThresholdSeconds: number;
-  readonly retention: Retention;
   readonly sizeBytes: ByteCount;
   readonly readings: PairReadings;
   /** As recorded; undefined: it is not. */
@@ -63,7 +63,6 @@ type Finding = Trouble | undefined | 'unknown';
 /** An alert ends a little below the limit that raised it, so that it does not come and go. */
 const rpoClearPart = 0.9;
 const freeClearPart = 1.25;
-const windowLowPart = 0.9;
 
 export function judgePair(pair: JudgedPair, now: TimeMicros): AlertJudgement[] {
   const subject: AlertSubject = { subjectId: pair.pairId, subjectKind: 'pair', subjectName: pair.volumeName };
@@ -147,17 +146,13 @@ function shrunk({ recorded: { shrunkTo }, sizeBytes, volumeName }: JudgedPair): 
   };
 }
 
-/** The space of the journal is used up before its window is reached. */
-function windowLow({ readings: { masterTarget }, retention, volumeName }: JudgedPair): Finding {
-  const { spaceBytes, windowSeconds } = retention;
-  if (!masterTarget || masterTarget.earliestPoint === undefined || masterTarget.latestPoint === undefined) return 'unknown';
-  const availableSeconds = (masterTarget.latestPoint - masterTarget.earliestPoint) / 1e6;
-  if (spaceBytes === undefined || availableSeconds >= windowSeconds * windowLowPart) return undefined;
-  if (masterTarget.journalBytes < spaceBytes / 2) return undefined;
-  if (masterTarget.journalBytes < spaceBytes * windowLowPart) return 'unknown';
+/** Points had to go before the window that is promised. */
+function windowLow({ readings: { masterTarget }, volumeName }: JudgedPair): Finding {
+  if (!masterTarget?.retention) return 'unknown';
+  if (masterTarget.retention.shortenedAt === undefined) return undefined;
   return {
-    words: `${volumeName} can be recovered ${Math.floor(availableSeconds)} s back, ${windowSeconds} s are promised: the journal has used up its ${formatBytes(spaceBytes)}`,
-    hint: 'Give the plan more retention space, or promise a shorter window.',
+    words: `${volumeName}: ${retentionWords(masterTarget.retention, masterTarget.journalBytes)}`,
+    hint: 'Give the plan more retention space or the master target a larger disk, or promise a shorter window.',
   };
 }
 

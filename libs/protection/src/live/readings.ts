@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentVolumeTelemetry, MasterTargetPairTelemetry, ProcessServerPairTelemetry } from '@secondsite/contracts';
+import type { AgentVolumeTelemetry, MasterTargetPairTelemetry, ProcessServerPairTelemetry, RetentionReport } from '@secondsite/contracts';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 
 /** Something that goes wrong at a component now. */
@@ -58,6 +58,7 @@ export interface MasterTargetReading {
   readonly bytesPerSecond?: number;
   readonly stays?: NonNullable<MasterTargetPairTelemetry['stays']>;
   readonly fault?: Fault;
+  readonly retention?: RetentionReport;
 }
 
 /** The newest readings of one pair from the three components on its way; any may be missing. */

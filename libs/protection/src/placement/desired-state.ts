@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentDesiredState, Bandwidth, LimitedLink, MasterTargetDesiredState, Priority, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
+import type {
+  AgentDesiredState, Bandwidth, LimitedLink, MasterTargetDesiredState, MasterTargetPair, Priority, ProcessServerDesiredState, RetentionLadder, Tap,
+} from '@secondsite/contracts';
 import { GIB } from '@secondsite/units';
+import type { Pin } from '../plan/plan';
 import type { ResyncTurn } from '../resync/resync-turns';
 
 export interface DesiredVolume {
@@ -31,7 +34,8 @@ export interface RemovedPair extends DesiredPair {
 export interface DesiredPlan {
   readonly planId: string;
   readonly paused: boolean;
-  readonly retention: Retention;
+  readonly retention: RetentionLadder;
+  readonly pins: readonly Pin[];
   readonly consistencyIntervalSeconds: number | undefined;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
@@ -139,10 +143,15 @@ export function desiredMasterTargetState(masterTargetId: string, sources: Desire
     const plan = sources.plans.get(pair.planId);
     if (!plan) return [];
     const { pairId, volumeId, volumeName, sizeBytes } = pair;
-    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention }];
+    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, plan.pins) }];
   });
   const removed = sources.removedPairs.filter((pair) => pair.masterTargetId === masterTargetId && pair.deleteData);
   return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+}
+
+function pinsOf(pairId: string, pins: readonly Pin[]): Pick<MasterTargetPair, 'pins'> {
+  const own = pins.flatMap(({ pinId, points }) => points.filter((point) => point.pairId === pairId).map(({ time }) => ({ pinId, time })));
+  return own.length === 0 ? {} : { pins: own };
 }
 
 function sortedBy<Item>(items: readonly Item[], key: (item: Item) => string): Item[] {

@@ -26,7 +26,7 @@ describe('desired state', () => {
   const pair = { pairId: 'pair-1', planId: 'plan', volumeId: 'v1', volumeName: 'data', hostId: 'h1', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 7, resyncRequests: 0 };
   const sources: DesiredStateSources = {
     volumes: [{ volumeId: 'v2', hostId: 'h1', name: 'free', tap, sizeBytes: undefined }, { volumeId: 'v1', hostId: 'h1', name: 'data', tap, sizeBytes: 7 }],
-    plans: new Map([['plan', { planId: 'plan', paused: false, retention: { windowSeconds: 60 }, consistencyIntervalSeconds: 15, compression: 'process-server', folding: false, bandwidth: undefined }]]),
+    plans: new Map([['plan', { planId: 'plan', paused: false, retention: { windowSeconds: 60 }, pins: [{ pinId: 'pin', name: 'kept', points: [{ pairId: 'pair-1', time: '2026-01-01T00:00:00Z' }, { pairId: 'pair-2', time: '2026-01-01T00:00:01Z' }] }], consistencyIntervalSeconds: 15, compression: 'process-server', folding: false, bandwidth: undefined }]]),
     turns: new Map(),
     pairs: [pair],
     removedPairs: [{ ...pair, pairId: 'old-1', deleteData: true }, { ...pair, pairId: 'old-2', deleteData: false }],
@@ -63,7 +63,7 @@ describe('desired state', () => {
   });
 
   it('of a target deletes a removed replica only when asked', () => {
-    expect(desiredMasterTargetState('mt', sources)).toMatchObject({ pairs: [{ pairId: 'pair-1', sizeBytes: 7 }], removedPairs: ['old-1'] });
+    expect(desiredMasterTargetState('mt', sources)).toMatchObject({ pairs: [{ pairId: 'pair-1', sizeBytes: 7, pins: [{ pinId: 'pin', time: '2026-01-01T00:00:00Z' }] }], removedPairs: ['old-1'] });
     expect(desiredProcessServerState('ps', sources)).toMatchObject({ pairs: [{ compression: 'process-server' }], removedPairs: ['old-1', 'old-2'] });
   });
 });

@@ -48,6 +48,33 @@ describe('a protection plan', () => {
     expect(after.when({ kind: 'resume' })).toMatchObject({ accepted: false, rejection: { kind: 'not-found', detail: 'plan shop was removed' } });
   });
 
+  it('keeps a ladder of rules, given at creation or later; refuses one that contradicts itself', () => {
+    const rules = [{ keep: 'all', untilSeconds: 86_400 }, { keep: 'periodic', untilSeconds: 604_800, everySeconds: 14_400, bookmarks: 'every' }] as const;
+    const retention = { windowSeconds: 604_800, rules: [...rules] };
+    const decision = given(planDecider, []).when({ kind: 'create', planId, name: 'shop', options: { ...options, retention }, volumes: [volume] });
+    if (!decision.accepted) throw new Error(decision.rejection.detail);
+    expect(decision.facts.slice(0, 2)).toMatchObject([{ data: { retention: { windowSeconds: 604_800 } } }, { type: 'secondsite.protection.retention-changed.v2', data: { retention } }]);
+    expect(given(planDecider, decision.facts).state.retention).toEqual(retention);
+    expect(given(planDecider, decision.facts).when({ kind: 'change-retention', retention })).toEqual({ accepted: true, facts: [] });
+    for (const faulty of [[rules[1], rules[0]], [rules[0], { ...rules[1], untilSeconds: 90_000 }]]) {
+      const refused = given(planDecider, created).when({ kind: 'change-retention', retention: { windowSeconds: 604_800, rules: faulty } });
+      expect(refused).toMatchObject({ accepted: false, rejection: { code: 'retention/invalid-ladder' } });
+    }
+  });
+
+  it('pins a point under a name that is free, until it is unpinned', () => {
+    const pin = { pinId: 'pin-1', name: 'before-upgrade', points: [{ pairId: volume.pairId, time: '2026-01-01T00:00:00.000000Z' }] };
+    const pinned = fact('protection.point-pinned.v1', { planId, ...pin });
+    expect(given(planDecider, created).when({ kind: 'pin-point', pin })).toEqual({ accepted: true, facts: [pinned] });
+    const plan = given(planDecider, [...created, pinned]);
+    expect(plan.state.pins).toEqual([pin]);
+    expect(plan.when({ kind: 'pin-point', pin: { ...pin, pinId: 'pin-2' } })).toMatchObject({ rejection: { code: 'pin/exists' } });
+    expect(plan.when({ kind: 'unpin-point', nameOrId: 'other' })).toMatchObject({ rejection: { code: 'pin/unknown' } });
+    const unpinned = fact('protection.point-unpinned.v1', { planId, pinId: 'pin-1', name: 'before-upgrade' });
+    expect(plan.when({ kind: 'unpin-point', nameOrId: 'before-upgrade' })).toEqual({ accepted: true, facts: [unpinned] });
+    expect(given(planDecider, [...created, pinned, unpinned]).state.pins).toEqual([]);
+  });
+
   it('changes retention and consistency interval only when they differ', () => {
     const plan = given(planDecider, created);
     expect(plan.when({ kind: 'change-retention', retention: { windowSeconds: 3600 } })).toEqual({ accepted: true, facts: [] });

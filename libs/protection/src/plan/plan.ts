@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bandwidth, Retention } from '@secondsite/contracts';
+import type { Bandwidth, RetentionLadder } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 import { nextState } from '../state-graph';
 import { planGraph, type PlanState } from './plan-graph';
+import { faultOfRules, invalidLadder, sameRetention } from './retention';
 
 export interface PlanVolume {
   readonly volumeId: string;
@@ -18,13 +19,18 @@ export type PlanFact = Fact<
   | 'protection.plan-removed.v1'
   | 'protection.volume-protected.v1'
   | 'protection.volume-unprotected.v1'
-  | 'protection.retention-changed.v1'
+  | 'protection.retention-changed.v2'
+  | 'protection.point-pinned.v1'
+  | 'protection.point-unpinned.v1'
   | 'protection.consistency-interval-changed.v1'
   | 'protection.bandwidth-changed.v1'
   | 'protection.rpo-threshold-changed.v1'
 >;
 
-export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name'>;
+export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name' | 'retention'> & { readonly retention: RetentionLadder };
+
+/** A named recovery point that retention never drops, with its time at each pair. */
+export type Pin = Omit<Fact<'protection.point-pinned.v1'>['data'], 'planId'>;
 
 export type PlanCommand =
   | { readonly kind: 'create'; readonly planId: string; readonly name: string; readonly options: PlanOptions; readonly volumes: readonly PlanVolume[] }
@@ -32,7 +38,9 @@ export type PlanCommand =
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
-  | { readonly kind: 'change-retention'; readonly retention: Retention }
+  | { readonly kind: 'change-retention'; readonly retention: RetentionLadder }
+  | { readonly kind: 'pin-point'; readonly pin: Pin }
+  | { readonly kind: 'unpin-point'; readonly nameOrId: string }
   | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
   | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined }
   | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number };
@@ -41,17 +49,18 @@ export interface PlanAggregate {
   readonly state: PlanState;
   readonly planId: string;
   readonly name: string;
-  readonly retention: Retention | undefined;
+  readonly retention: RetentionLadder | undefined;
   readonly consistencyIntervalSeconds: number | undefined;
   readonly rpoThresholdSeconds: number;
   readonly volumes: readonly PlanVolume[];
+  readonly pins: readonly Pin[];
 }
 
 /** Above it a plan raises an alert, unless it has a threshold of its own. */
 export const rpoThresholdSecondsDefault = 900;
 
 const initial: PlanAggregate = {
-  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, rpoThresholdSeconds: rpoThresholdSecondsDefault, volumes: [],
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, rpoThresholdSeconds: rpoThresholdSecondsDefault, volumes: [], pins: [],
 };
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
@@ -71,7 +80,11 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
     case 'remove':
       return accept(...remove(plan, command.deleteData));
     case 'change-retention':
-      return sameRetention(plan.retention, command.retention) ? accept() : accept(fact('protection.retention-changed.v1', { planId, retention: command.retention }));
+      return changeRetention(plan, command.retention);
+    case 'pin-point':
+      return pinPoint(plan, command.pin);
+    case 'unpin-point':
+      return unpinPoint(plan, command.nameOrId);
     case 'change-consistency-interval':
       return changeInterval(plan, command.consistencyIntervalSeconds);
     case 'change-bandwidth':
@@ -88,7 +101,13 @@ function create(command: Extract<PlanCommand, { kind: 'create' }>): Decision<Pla
     return refuse({ kind: 'invalid', code: 'plan/no-volume', detail: `plan ${command.name} has no volume`, hint: 'Name at least one volume.' });
   }
   const { planId, name, options } = command;
-  return accept(fact('protection.plan-created.v1', { planId, name, ...options }), ...unique(command.volumes).map((volume) => protect(planId, volume)));
+  const { rules, ...retention } = options.retention;
+  const fault = faultOfRules(rules ?? []);
+  if (fault !== undefined) return refuse(invalidLadder(fault));
+  // The event that a plan was created is older than ladders, so a ladder follows as the first change.
+  const ladder = rules ? [fact('protection.retention-changed.v2', { planId, retention: options.retention })] : [];
+  const created = fact('protection.plan-created.v1', { planId, name, ...options, retention });
+  return accept(created, ...ladder, ...unique(command.volumes).map((volume) => protect(planId, volume)));
 }
 
 function remove(plan: PlanAggregate, deleteData: boolean): PlanFact[] {
@@ -116,8 +135,22 @@ function unique(volumes: readonly PlanVolume[]): PlanVolume[] {
   return [...new Map(volumes.map((volume) => [volume.volumeId, volume])).values()];
 }
 
-function sameRetention(left: Retention | undefined, right: Retention): boolean {
-  return left?.windowSeconds === right.windowSeconds && left.spaceBytes === right.spaceBytes;
+function changeRetention(plan: PlanAggregate, retention: RetentionLadder): Decision<PlanFact> {
+  const fault = faultOfRules(retention.rules ?? []);
+  if (fault !== undefined) return refuse(invalidLadder(fault));
+  if (sameRetention(plan.retention, retention)) return accept();
+  return accept(fact('protection.retention-changed.v2', { planId: plan.planId, retention }));
+}
+
+function pinPoint(plan: PlanAggregate, pin: Pin): Decision<PlanFact> {
+  if (!plan.pins.some(({ name }) => name === pin.name)) return accept(fact('protection.point-pinned.v1', { planId: plan.planId, ...pin }));
+  return refuse({ kind: 'conflict', code: 'pin/exists', detail: `a point of plan ${plan.name} is pinned as ${pin.name}`, hint: 'Choose another name, or unpin that one first.' });
+}
+
+function unpinPoint(plan: PlanAggregate, nameOrId: string): Decision<PlanFact> {
+  const pin = plan.pins.find(({ pinId, name }) => name === nameOrId || pinId === nameOrId);
+  if (pin) return accept(fact('protection.point-unpinned.v1', { planId: plan.planId, pinId: pin.pinId, name: pin.name }));
+  return refuse({ kind: 'not-found', code: 'pin/unknown', detail: `plan ${plan.name} has no point pinned as ${nameOrId}`, hint: 'The status of the plan lists its pins.' });
 }
 
 function alreadyThere(name: string): Rejection {
@@ -146,8 +179,12 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, volumes: [...plan.volumes, { volumeId: data.volumeId, hostId: data.hostId, pairId: data.pairId }] };
     case 'secondsite.protection.volume-unprotected.v1':
       return { ...plan, volumes: plan.volumes.filter((volume) => volume.volumeId !== data.volumeId) };
-    case 'secondsite.protection.retention-changed.v1':
+    case 'secondsite.protection.retention-changed.v2':
       return { ...plan, retention: data.retention };
+    case 'secondsite.protection.point-pinned.v1':
+      return { ...plan, pins: [...plan.pins, { pinId: data.pinId, name: data.name, points: data.points }] };
+    case 'secondsite.protection.point-unpinned.v1':
+      return { ...plan, pins: plan.pins.filter(({ pinId }) => pinId !== data.pinId) };
     case 'secondsite.protection.consistency-interval-changed.v1':
       return { ...plan, consistencyIntervalSeconds: data.consistencyIntervalSeconds };
     case 'secondsite.protection.bandwidth-changed.v1':

@@ -32,7 +32,9 @@ function intersect(left: readonly Range[], right: readonly Range[]): Range[] {
     while ((right[at]?.to ?? Infinity) < range.from) at += 1;
     for (let other = at; other < right.length && (right[other] as Range).from <= range.to; other += 1) {
       const { from, to, green } = right[other] as Range;
-      common.push({ from: Math.max(from, range.from), to: Math.min(to, range.to), green: green && range.green });
+      const shared = { from: Math.max(from, range.from), to: Math.min(to, range.to), green: green && range.green };
+      // Where one ends and the next begins, only a point that is offered counts.
+      if (shared.green || shared.from < shared.to) common.push(shared);
     }
   }
   return common;
