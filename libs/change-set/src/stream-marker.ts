@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ResyncReason, StreamMarker } from './change-set';
+import type { BookmarkLevel, ResyncReason, StreamMarker } from './change-set';
 
 const RESYNC_REASONS: readonly ResyncReason[] = ['none', 'baseline', 'agent-crash', 'bitmap-mode', 'target-request', 'tap-interrupted'];
+const BOOKMARK_LEVELS: readonly BookmarkLevel[] = ['crash', 'file-system', 'application', 'user'];
 
 /** UTF-8 JSON. */
 export function encodeMarker(marker: StreamMarker): Uint8Array {
@@ -17,20 +18,22 @@ export function decodeMarker(bytes: Uint8Array): StreamMarker | undefined {
   return resync(value);
 }
 
-function bookmark({ bookmarkId, name, level }: Record<string, unknown>): StreamMarker | undefined {
-  if (typeof bookmarkId !== 'string' || typeof name !== 'string' || (level !== 'crash' && level !== 'user')) return undefined;
-  return { kind: 'bookmark', bookmarkId, name, level };
+function bookmark({ bookmarkId, name, level, hosts }: Record<string, unknown>): StreamMarker | undefined {
+  const known = BOOKMARK_LEVELS.find((one) => one === level);
+  if (typeof bookmarkId !== 'string' || typeof name !== 'string' || !known) return undefined;
+  if (hosts !== undefined && !isCount(hosts)) return undefined;
+  return { kind: 'bookmark', bookmarkId, name, level: known, ...(hosts === undefined ? {} : { hosts }) };
 }
 
 function resync({ kind, reason, volumeBytes, resyncBytes }: Record<string, unknown>): StreamMarker | undefined {
   const known = RESYNC_REASONS.find((name) => name === reason);
-  if (!known || !isByteCount(resyncBytes)) return undefined;
+  if (!known || !isCount(resyncBytes)) return undefined;
   if (kind === 'resync-started') return { kind, reason: known, resyncBytes };
-  if (kind === 'epoch-started' && isByteCount(volumeBytes)) return { kind, reason: known, volumeBytes, resyncBytes };
+  if (kind === 'epoch-started' && isCount(volumeBytes)) return { kind, reason: known, volumeBytes, resyncBytes };
   return undefined;
 }
 
-function isByteCount(value: unknown): value is number {
+function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 

@@ -44,6 +44,6 @@ function requestOf(point: PointSelection): PointRequest {
   return point.kind === 'latest' ? { kind: 'latest' } : { kind: 'bookmark', nameOrId: point.name };
 }
 
-function bookmarkOf({ bookmarkId, name, level, time }: Bookmark) {
-  return { bookmarkId, name, level, time: isoFromMicros(time) };
+function bookmarkOf({ bookmarkId, name, level, time, hosts }: Bookmark) {
+  return { bookmarkId, name, level, time: isoFromMicros(time), ...(hosts === undefined ? {} : { hosts }) };
 }
