@@ -17,6 +17,7 @@ import { ComponentEvents } from './component-events/component-events';
 import type { ConfigServerConfig } from './config';
 import { busControllers, restControllers } from './controllers';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
+import { AddVolumeHooks1763980000000 } from './database/volume-hooks.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { LiveStatus } from './live/live-status';
 import { observePairs } from './live/observe-pairs';
@@ -27,6 +28,9 @@ import { providers } from './providers';
 import { readModels } from './read-models/apply-event';
 import { DirectoryCache } from './read-models/directory-cache';
 import { livePairs } from './read-models/find';
+import { BookmarkRecords } from './recovery/bookmark-records';
+import { BookmarkService } from './recovery/bookmarks';
+import { PeriodicBookmarks } from './recovery/periodic-bookmarks';
 import { AuditAllowance } from './security/audit-allowance';
 import { issueOwnIdentity, ownComponentId, type PreparedAuthority, prepareAuthority } from './security/prepare-authority';
 import { RefusalAudit } from './security/refusal-audit';
@@ -47,7 +51,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddVolumeHooks1763980000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });
@@ -150,6 +154,8 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   const relay = startEventRelay({ url: config.databaseUrl, publisher: bus, log: logger });
   const addresses = new ComponentAddresses(commands, live);
   const watch = new PairWatch({ commands, directories, live, addresses, clock, logger, stallSeconds: config.stallSeconds });
+  const bookmarks = new BookmarkService({ bus, records: new BookmarkRecords(store), commands, directories, clock });
+  const periodic = new PeriodicBookmarks({ bookmarks, directories, now: () => clock.now(), logger });
   const statuses = new PairStatuses(live, clock);
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
@@ -163,6 +169,7 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
       stopObserving();
       await streams.close();
       await watch.close();
+      await periodic.close();
       await publisher.close();
       await busAccess.close();
       await relay.close();

@@ -13,6 +13,7 @@ import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
 import { DirectoryCache } from './read-models/directory-cache';
+import { BookmarkRecords } from './recovery/bookmark-records';
 import { BookmarkService } from './recovery/bookmarks';
 import { TraceService } from './recovery/traces';
 import { ViewService } from './recovery/views';
@@ -35,7 +36,8 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
   const { tenantId, componentNatsUrls: natsUrls } = config;
   const inventory = new InventoryService(commands, directories, live, clock);
   const statuses = new PairStatuses(live, clock);
-  const recovery = { bus, commands, directories, clock };
+  const records = new BookmarkRecords(store);
+  const recovery = { bus, records, commands, directories, clock };
   return [
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
@@ -49,6 +51,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
     { provide: PlanService, useValue: new PlanService({ commands, directories, live, inventory, statuses }) },
     { provide: ViewService, useValue: new ViewService(recovery) },
+    { provide: BookmarkRecords, useValue: records },
     { provide: BookmarkService, useValue: new BookmarkService(recovery) },
     { provide: TraceService, useValue: new TraceService(bus, directories) },
     { provide: History, useValue: new History(store, directories) },

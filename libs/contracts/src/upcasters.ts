@@ -2,7 +2,7 @@
 import { isoFromMicros, microsFromIso } from '@secondsite/units';
 import type { z } from 'zod';
 import type { CloudEventEnvelope } from './cloud-event';
-import type { changeSetAppliedV1, changeSetAppliedV2 } from './events';
+import type { bookmarkCreatedV1, bookmarkCreatedV2, changeSetAppliedV1, changeSetAppliedV2 } from './events';
 
 /** Turns the data of one version into the data of the next; total for every event that its old schema accepts. */
 export interface Upcaster {
@@ -19,11 +19,22 @@ function changeSetAppliedFromV1(event: CloudEventEnvelope): z.infer<typeof chang
   return { pairId: data.pairId, epoch: 0, sequence: data.sequence, coveredTime: isoFromMicros(coveredTime), appliedAt: isoFromMicros(appliedAt) };
 }
 
+/** v1 told one time for all volumes and one hold for all hosts; no hook was known. */
+function bookmarkCreatedFromV1(event: CloudEventEnvelope): z.infer<typeof bookmarkCreatedV2.data> {
+  const { heldMillis: _, cuts, ...same } = event.data as z.infer<typeof bookmarkCreatedV1.data>;
+  return { ...same, cuts: cuts.map((cut) => ({ ...cut, time: same.time })), holds: [], hooks: [] };
+}
+
 export const upcasters: readonly Upcaster[] = Object.freeze([
   {
     from: 'secondsite.replication.change-set-applied.v1',
     to: 'secondsite.replication.change-set-applied.v2',
     upcast: changeSetAppliedFromV1,
+  },
+  {
+    from: 'secondsite.recovery.bookmark-created.v1',
+    to: 'secondsite.recovery.bookmark-created.v2',
+    upcast: bookmarkCreatedFromV1,
   },
 ]);
 

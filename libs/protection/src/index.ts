@@ -18,4 +18,5 @@ export { type Candidate, type Placement, placePair, withPlacement } from './plac
 export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
 export { commonPoints, type Points } from './recovery/common-points';
+export { levelReached } from './recovery/level-reached';
 export { nextState, stateGraph, type StateGraph, type Transitions } from './state-graph';

@@ -37,6 +37,9 @@ async function applyInventoryEvent(event: CurrentEvent, manager: EntityManager):
         event.data.volumeId, event.data.hostId, event.data.name, JSON.stringify(event.data.tap), event.data.sizeBytes ?? null, event.time,
       ]);
       break;
+    case 'secondsite.inventory.volume-hooks-set.v1':
+      await manager.query('update rm_volumes set hooks = $2 where volume_id = $1', [event.data.volumeId, JSON.stringify(event.data.hooks)]);
+      break;
     case 'secondsite.inventory.volume-removed.v1':
       await manager.query('delete from rm_volumes where volume_id = $1', [event.data.volumeId]);
       break;

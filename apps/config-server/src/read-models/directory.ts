@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DataPlaneRole, Retention, Tap } from '@secondsite/contracts';
+import type { DataPlaneRole, FreezeHook, Retention, Tap } from '@secondsite/contracts';
 import type { PairState } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
@@ -24,6 +24,7 @@ export interface VolumeRow {
   readonly tap: Tap;
   readonly sizeBytes: number | undefined;
   readonly addedAt: string;
+  readonly hooks: readonly FreezeHook[];
 }
 
 export interface PlanRow {

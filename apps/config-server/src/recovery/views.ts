@@ -11,10 +11,12 @@ import type { Directory, PairRow } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
 import { findSubject } from '../read-models/find';
 import type { ServerClock } from '../server-clock';
+import type { BookmarkRecords } from './bookmark-records';
 import { pointSelection, type Refusal, resolvePoint } from './point-requests';
 
 export interface RecoveryParts {
   readonly bus: MessageBus;
+  readonly records: BookmarkRecords;
   readonly commands: CommandRunner;
   readonly directories: DirectoryCache;
   readonly clock: ServerClock;
@@ -35,10 +37,10 @@ export class ViewService {
 
   /** All views or none. Throws RefusedRequest `recovery/point-refused` with the nearest points. */
   async open(wish: ViewWish, origin: CommandOrigin): Promise<{ readonly pointTime: string; readonly views: View[] }> {
-    const { bus, clock, directories } = this.parts;
+    const { clock, directories } = this.parts;
     const directory = await directories.load();
     const subject = findSubject(directory, wish.of);
-    const resolved = await resolvePoint(bus, { pairs: subject.pairs, point: pointSelection(wish.point, clock.now()) });
+    const resolved = await resolvePoint(this.parts, { pairs: subject.pairs, point: pointSelection(wish.point, clock.now()) });
     if (resolved.outcome === 'refused') throw await this.#refused(resolved, { wish, origin });
     const views: View[] = [];
     try {

@@ -8,11 +8,11 @@ import { createBookmark, listPoints } from './points';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
-import { addVolume, getVolume, listVolumes, removeVolume } from './volumes';
+import { addVolume, getVolume, listVolumes, removeVolume, setVolumeHooks } from './volumes';
 
 /** All REST operations of the configuration server, by operation id. */
 export const restRoutes = {
-  addHost, listHosts, listComponents, addVolume, listVolumes, getVolume, removeVolume,
+  addHost, listHosts, listComponents, addVolume, listVolumes, getVolume, setVolumeHooks, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan,
   listPoints, createBookmark, openViews, listViews, closeView,

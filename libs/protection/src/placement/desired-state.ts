@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentDesiredState, MasterTargetDesiredState, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
+import type { AgentDesiredState, FreezeHook, MasterTargetDesiredState, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
 import { GIB } from '@secondsite/units';
 
 export interface DesiredVolume {
@@ -8,6 +8,7 @@ export interface DesiredVolume {
   readonly name: string;
   readonly tap: Tap;
   readonly sizeBytes: number | undefined;
+  readonly hooks?: readonly FreezeHook[];
 }
 
 export interface DesiredPair {
@@ -57,9 +58,9 @@ export function desiredAgentState(hostId: string, sources: DesiredStateSources):
 }
 
 function desiredVolume(volume: DesiredVolume, sources: DesiredStateSources): AgentDesiredState['volumes'][number] {
-  const { volumeId, name, tap, sizeBytes } = volume;
+  const { volumeId, name, tap, sizeBytes, hooks = [] } = volume;
   const pair = desiredAgentPair(volumeId, sources);
-  return { volumeId, name, tap, ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair === undefined ? {} : { pair }) };
+  return { volumeId, name, tap, ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair === undefined ? {} : { pair }), ...(hooks.length === 0 ? {} : { hooks: [...hooks] }) };
 }
 
 function desiredAgentPair(volumeId: string, sources: DesiredStateSources): AgentDesiredState['volumes'][number]['pair'] {
@@ -71,13 +72,17 @@ function desiredAgentPair(volumeId: string, sources: DesiredStateSources): Agent
   return { pairId: pair.pairId, processServerUrl, paused: plan.paused, compression, folding: plan.folding, bufferBytes: bufferBytesDefault, resyncRequest: 0 };
 }
 
-/** One group per plan with the plan's volumes on this host; without an interval it is cut on demand only. */
+/**
+ * One group per plan with the plan's volumes on this host; without an interval the agent cuts it on demand only. The hosts of a plan over
+ * several are cut together, by the configuration server.
+ */
 function consistencyGroups(hostId: string, sources: DesiredStateSources): AgentDesiredState['consistencyGroups'] {
   const groups = new Map<string, string[]>();
   for (const pair of sources.pairs) if (pair.hostId === hostId) groups.set(pair.planId, [...(groups.get(pair.planId) ?? []), pair.volumeId]);
   return sortedBy([...groups], ([planId]) => planId).map(([planId, volumeIds]) => {
     const plan = sources.plans.get(planId);
-    const seconds = plan?.paused ? undefined : plan?.consistencyIntervalSeconds;
+    const isAlone = sources.pairs.every((pair) => pair.planId !== planId || pair.hostId === hostId);
+    const seconds = plan?.paused || !isAlone ? undefined : plan?.consistencyIntervalSeconds;
     return { planId, volumeIds: volumeIds.sort(), ...(seconds === undefined ? {} : { intervalSeconds: seconds }) };
   });
 }

@@ -38,6 +38,17 @@ describe('desired state', () => {
     expect(state.consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'], intervalSeconds: 15 }]);
   });
 
+  it('of an agent that shares a plan with others leaves its cuts to the configuration server', () => {
+    const shared = { ...sources, pairs: [...sources.pairs, { ...pair, pairId: 'pair-2', volumeId: 'v9', hostId: 'h2' }] };
+    expect(desiredAgentState('h1', shared).consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'] }]);
+  });
+
+  it('of an agent names the hooks of its volumes', () => {
+    const hooks = [{ kind: 'script', file: '/etc/quiesce' } as const];
+    const volumes = sources.volumes.map((volume) => ({ ...volume, ...(volume.volumeId === 'v1' ? { hooks } : {}) }));
+    expect(desiredAgentState('h1', { ...sources, volumes }).volumes.map((volume) => volume.hooks)).toEqual([hooks, undefined]);
+  });
+
   it('of a pair whose next hop has no address yet waits', () => {
     const unreachable = { ...sources, urls: new Map<string, string>() };
     expect(desiredAgentState('h1', unreachable).volumes[0]?.pair).toBeUndefined();

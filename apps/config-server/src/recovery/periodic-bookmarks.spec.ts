@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from '@jest/globals';
+import { isoFromMicros } from '@secondsite/units';
+import type { Directory } from '../read-models/directory';
+import { PeriodicBookmarks } from './periodic-bookmarks';
+
+interface Plan {
+  readonly planId: string;
+  readonly hosts: readonly string[];
+  readonly interval?: number;
+  readonly state?: 'active' | 'paused';
+}
+
+function directoryOf(plans: readonly Plan[]): Directory {
+  return {
+    plans: plans.map(({ planId, interval, state = 'active' }) => ({ planId, state, consistencyIntervalSeconds: interval })),
+    pairs: plans.flatMap(({ planId, hosts }) => hosts.map((hostId) => ({ planId, hostId, state: 'differential-sync' }))),
+  } as unknown as Directory;
+}
+
+async function madeWhile(plans: (second: number) => readonly Plan[], seconds: number): Promise<string[]> {
+  const made: string[] = [];
+  let second = 0;
+  const periodic = new PeriodicBookmarks({
+    bookmarks: { create: async ({ plan, name, level }) => Promise.reject(new Error(String(made.push(`${plan} ${name} ${level}`)))) },
+    directories: { load: async () => directoryOf(plans(second)) }, now: () => second * 1e6, logger: { warn: () => undefined },
+  }, 1e6);
+  for (; second <= seconds; second++) await periodic.look();
+  await periodic.close();
+  return made;
+}
+
+const at = (plan: string, second: number): string => `${plan} consistency ${isoFromMicros(second * 1e6)} crash`;
+
+describe('periodic bookmarks of plans over several hosts', () => {
+  it('are made every interval, whether or not the last one succeeded', async () => {
+    const plans = [{ planId: 'both', hosts: ['a', 'b'], interval: 10 }, { planId: 'alone', hosts: ['a', 'a'], interval: 5 }, { planId: 'none', hosts: ['a', 'b'] }];
+    expect(await madeWhile(() => plans, 25)).toEqual([at('both', 10), at('both', 20)]);
+  });
+
+  it('begin anew when the interval changes and after a pause', async () => {
+    const plan = { planId: 'p', hosts: ['a', 'b'] };
+    const plans = (second: number): Plan[] => [{ ...plan, interval: second < 5 ? 10 : 4, state: second > 10 && second < 20 ? 'paused' : 'active' }];
+    expect(await madeWhile(plans, 26)).toEqual([at('p', 9), at('p', 24)]);
+  });
+});
