@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Command } from 'commander';
 import type { CliContext } from './cli-context';
+import { addBookmarkCommands } from './commands/bookmark-commands';
 import { addEnrollCommands, addHostCommands } from './commands/host-commands';
 import { addClusterCommands } from './commands/cluster-commands';
 import { addPlanCommands } from './commands/plan-commands';
@@ -34,6 +35,7 @@ export function buildProgram(context: CliContext): Command {
   addVolumeCommands(program, context);
   addPlanCommands(program, context);
   addPointCommands(program, context);
+  addBookmarkCommands(program, context);
   addViewCommands(program, context);
   addRestoreCommands(program, context);
   addStatusCommands(program, context);
