@@ -30,6 +30,8 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
     case 'secondsite.security.enrolment-refused.v1':
     case 'secondsite.security.peer-refused.v1':
       return data.reason;
+    case 'secondsite.recovery.bookmark-created.v2':
+      return `${data.name}, level ${data.level}${data.wantedLevel === undefined ? '' : `, not ${data.wantedLevel} as wanted`}`;
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
     case 'secondsite.protection.retention-changed.v1':
