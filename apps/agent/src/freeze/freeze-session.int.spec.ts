@@ -109,6 +109,14 @@ describe('a freeze', () => {
     expect(notes()).toEqual(['freeze slow', 'thaw slow']);
   });
 
+  it('that is ended while it begins is thawed after it came to pass', async () => {
+    const session = new FreezeSession({ order: orderOf([scriptHook('late', `sleep 0.5; echo frozen >> ${noteFile()}`)]), keeperFile, millis: () => performance.now() });
+    sessions.push(session);
+    await waitFor('the freeze', () => notes().includes('freeze late'));
+    await session.thaw();
+    expect([session.isFrozen, notes()]).toEqual([false, ['freeze late', 'frozen', 'thaw late']]);
+  });
+
   it('fails without what the script printed, and goes on where a lower level is allowed', async () => {
     const session = await frozen(orderOf([scriptHook('bad', 'echo secret >&2; exit 3'), scriptHook('good')], { isStrict: false }));
     expect(session.isFrozen).toBe(true);
