@@ -19,17 +19,18 @@ export class ProgramFreezer implements Freezer {
   readonly #programs: FreezePrograms;
   /** Settles when the last freeze is over, whatever came of it: a killed program may stay in the kernel until the file system is frozen. */
   #freezeEnded: Promise<unknown> = Promise.resolve();
+  #hasBegun = false;
 
   constructor(programs: FreezePrograms) {
     this.#programs = programs;
   }
 
   get thawsAfterFailure(): boolean {
-    return this.#programs.thawsAfterFailure;
+    return this.#programs.thawsAfterFailure && this.#hasBegun;
   }
 
   async freeze(): Promise<void> {
-    const child = this.#spawn(this.#programs.freeze);
+    const child = this.#spawn(this.#programs.freeze).once('spawn', () => (this.#hasBegun = true));
     this.#freezeEnded = once(child, 'close').catch(() => undefined); // Could not be started.
     await this.#finish(child, this.#programs.freeze);
   }
