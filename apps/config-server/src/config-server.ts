@@ -17,7 +17,7 @@ import { ComponentEvents } from './component-events/component-events';
 import type { ConfigServerConfig } from './config';
 import { busControllers, restControllers } from './controllers';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
-import { AddVolumeHooks1763980000000 } from './database/volume-hooks.migration';
+import { AddConsistency1763980000000 } from './database/consistency.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { LiveStatus } from './live/live-status';
 import { observePairs } from './live/observe-pairs';
@@ -51,7 +51,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddVolumeHooks1763980000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddConsistency1763980000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });

@@ -7,3 +7,7 @@ import { z } from 'zod';
  */
 export const bookmarkLevelSchema = z.enum(['crash', 'file-system', 'application', 'user']);
 export type BookmarkLevel = z.infer<typeof bookmarkLevelSchema>;
+
+/** Of the bookmarks that are made every consistency interval. */
+export const consistencyLevelSchema = bookmarkLevelSchema.exclude(['user']);
+export type ConsistencyLevel = z.infer<typeof consistencyLevelSchema>;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { buildAsyncApiDocument } from './asyncapi/build-async-api-document';
 export { type BookmarkCut, bookmarkCutSchema, type TimedBookmarkCut, timedBookmarkCutSchema } from './bookmark-cut';
-export { type BookmarkLevel, bookmarkLevelSchema } from './bookmark-level';
+export { type BookmarkLevel, bookmarkLevelSchema, type ConsistencyLevel, consistencyLevelSchema } from './bookmark-level';
 export { type Actor, actorSchema, type CloudEvent, type CloudEventEnvelope, cloudEventSchema } from './cloud-event';
 export { defineEvent, type EventContext, eventContexts, type EventDefinition, type EventOf } from './define-event';
 export * from './desired-state';

@@ -14,6 +14,7 @@ export {
   bufferBytesDefault, desiredAgentState, desiredMasterTargetState, type DesiredPair, type DesiredPlan, desiredProcessServerState, type DesiredStateSources,
   type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
 } from './placement/desired-state';
+export { areCutByAgent } from './placement/periodic-cuts';
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
 export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type BookmarkLevel, restRoutes } from '@secondsite/contracts';
+import { type BookmarkLevel, bookmarkLevelSchema, restRoutes } from '@secondsite/contracts';
 import { type Command, Option } from 'commander';
 import { type CliContext, connect, show } from '../cli-context';
 
@@ -8,15 +8,13 @@ interface CreateOptions {
   readonly orLower?: boolean;
 }
 
-const levels: readonly BookmarkLevel[] = ['user', 'crash', 'file-system', 'application'];
-
 export function addBookmarkCommands(program: Command, context: CliContext): void {
   program
     .command('bookmark')
     .description('named cuts across the volumes and hosts of a plan')
     .command('create <plan> <name>')
     .description('cut all volumes of a plan, on all its hosts, at one point and name it')
-    .addOption(new Option('--level <level>', 'what shall stand still; file-system and application run the hooks of the volumes (default user: nothing)').choices(levels))
+    .addOption(new Option('--level <level>', 'what shall stand still; file-system and application run the hooks of the volumes (default user: nothing)').choices(bookmarkLevelSchema.options))
     .option('--or-lower', 'make it at the level that holds when a hook fails, instead of refusing it')
     .addHelpText('after', '\nExamples:\n  secondsite bookmark create web before-update\n  secondsite bookmark create web nightly --level application --or-lower')
     .action(async (plan: string, name: string, { level, orLower }: CreateOptions, command: Command) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Plan, restRoutes } from '@secondsite/contracts';
-import type { Command } from 'commander';
+import { type ConsistencyLevel, consistencyLevelSchema, type Plan, restRoutes } from '@secondsite/contracts';
+import { type Command, Option } from 'commander';
 import { type CliContext, connect, show, usageError } from '../cli-context';
 import { humanBytes, humanSeconds, parseBytes, parseSeconds, table } from '../output';
 import { pairRows, pairHeader } from './status-view';
@@ -10,6 +10,7 @@ interface CreateOptions {
   readonly retention?: string;
   readonly retentionSpace?: string;
   readonly consistencyInterval?: string;
+  readonly consistencyLevel?: ConsistencyLevel;
   readonly compression?: 'none' | 'source' | 'process-server';
   readonly folding?: boolean;
 }
@@ -28,6 +29,7 @@ function createBody(name: string, options: CreateOptions) {
     volumes: options.volume,
     retention: { ...(windowSeconds === undefined ? {} : { windowSeconds }), ...(spaceBytes === undefined ? {} : { spaceBytes }) },
     ...(interval === undefined ? {} : { consistencyIntervalSeconds: interval }),
+    ...(options.consistencyLevel === undefined ? {} : { consistencyLevel: options.consistencyLevel }),
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(options.folding === undefined ? {} : { folding: options.folding }),
   };
@@ -46,6 +48,7 @@ function addCreate(plan: Command, context: CliContext): void {
     .option('--retention <duration>', 'window in which any write can be recovered to (default 24h)')
     .option('--retention-space <size>', 'also bound the journal by space, whichever comes first')
     .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
+    .addOption(new Option('--consistency-level <level>', 'what shall stand still at those bookmarks (default crash: nothing)').choices(consistencyLevelSchema.options))
     .option('--compression <where>', 'none, source or process-server')
     .option('--folding', 'last write wins inside a change set: fewer bytes, coarser points')
     .addHelpText('after', '\nExample:\n  secondsite plan create web --volume web1-disk web1-data --retention 24h --retention-space 50GiB --consistency-interval 15m')

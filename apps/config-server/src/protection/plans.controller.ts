@@ -13,8 +13,8 @@ export class PlansController {
 
   @Handles(restRoutes.createPlan)
   create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
-    const { name, volumes, ...options } = call.body;
-    return this.plans.create({ name, volumes, options }, adminOrigin(call));
+    const { name, volumes, consistencyLevel, ...options } = call.body;
+    return this.plans.create({ name, volumes, consistencyLevel, options }, adminOrigin(call));
   }
 
   @Handles(restRoutes.listPlans)
@@ -34,10 +34,11 @@ export class PlansController {
 
   @Handles(restRoutes.changePlan)
   change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
-    const { retention, consistencyIntervalSeconds: seconds } = call.body;
+    const { retention, consistencyIntervalSeconds: seconds, consistencyLevel } = call.body;
     const commands: PlanCommand[] = [];
     if (retention) commands.push({ kind: 'change-retention', retention });
     if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
+    if (consistencyLevel) commands.push({ kind: 'change-consistency-level', consistencyLevel });
     return this.plans.change(call.params.plan ?? '', { commands, origin: adminOrigin(call) });
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Plan, PlanStatus } from '@secondsite/contracts';
+import type { ConsistencyLevel, Plan, PlanStatus } from '@secondsite/contracts';
 import { type Candidate, pairDecider, placePair, planDecider, type PlanCommand, type PlanOptions, type PlanVolume, withPlacement, worstRpoSeconds } from '@secondsite/protection';
 import { RefusedRequest } from '@secondsite/service-kit';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -23,6 +23,13 @@ export interface PlansParts {
   readonly patienceMillis?: number;
 }
 
+export interface PlanWish {
+  readonly name: string;
+  readonly options: PlanOptions;
+  readonly consistencyLevel: ConsistencyLevel;
+  readonly volumes: readonly string[];
+}
+
 interface PlacedPair {
   readonly pairId: string;
   readonly volumeId: string;
@@ -37,14 +44,16 @@ interface PlacedPair {
 export class PlanService {
   constructor(private readonly parts: PlansParts) {}
 
-  async create(wish: { readonly name: string; readonly options: PlanOptions; readonly volumes: readonly string[] }, origin: CommandOrigin): Promise<Plan> {
+  async create(wish: PlanWish, origin: CommandOrigin): Promise<Plan> {
     const directory = await this.parts.directories.load();
     if (directory.plans.some((plan) => plan.state !== 'removed' && plan.name === wish.name)) throw nameTaken(wish.name);
     const planId = `plan-${randomBytes(5).toString('hex')}`;
-    const { name, options } = wish;
+    const { name, options, consistencyLevel } = wish;
+    const plan = { decider: planDecider, streamId: streams.plan(planId) };
     const pairs = await this.#placeAll(wish.volumes);
     await this.parts.commands.run(origin, async (unit) => {
-      await unit.decide({ decider: planDecider, streamId: streams.plan(planId) }, { kind: 'create', planId, name, options, volumes: pairs.map(planVolume) });
+      await unit.decide(plan, { kind: 'create', planId, name, options, volumes: pairs.map(planVolume) });
+      await unit.decide(plan, { kind: 'change-consistency-level', consistencyLevel });
       await createPairs(pairs, { planId, unit });
     });
     return this.get(planId);
@@ -154,10 +163,10 @@ async function createPairs(pairs: readonly PlacedPair[], { planId, unit }: { rea
 }
 
 function planOf(plan: PlanRow, directory: Directory): Plan {
-  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding } = plan;
+  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, consistencyLevel, compression, folding } = plan;
   const volumes = pairsOfPlan(directory, planId).map(({ volumeId, volumeName, pairId }) => ({ volumeId, name: volumeName, pairId }));
   const interval = consistencyIntervalSeconds === undefined ? {} : { consistencyIntervalSeconds };
-  return { planId, name, state, createdAt, retention, compression, folding, volumes, ...interval };
+  return { planId, name, state, createdAt, retention, compression, folding, volumes, consistencyLevel, ...interval };
 }
 
 function refuseIfProtected(volume: VolumeRow, directory: Directory): void {

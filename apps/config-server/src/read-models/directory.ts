@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DataPlaneRole, FreezeHook, Retention, Tap } from '@secondsite/contracts';
+import type { ConsistencyLevel, DataPlaneRole, FreezeHook, Retention, Tap } from '@secondsite/contracts';
 import type { PairState } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
@@ -34,6 +34,7 @@ export interface PlanRow {
   readonly createdAt: string;
   readonly retention: Retention;
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly consistencyLevel: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
 }

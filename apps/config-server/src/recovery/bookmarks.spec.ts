@@ -111,9 +111,12 @@ describe('a bookmark', () => {
     expect(await create(['a'], { level: 'file-system' })).toMatchObject({ level: 'file-system', hooks: [{ hook: 'fsfreeze', step: 'freeze' }] });
   });
 
-  it('of a level for which nothing could stand still is refused', async () => {
+  it('of a level for which nothing could stand still is refused, or made at a lower one', async () => {
     agents.hooks = { a1: [disk] };
     expect(await create(['a'], { level: 'application' })).toMatchObject({ refusal: { code: 'bookmark/no-hooks' } });
     expect(calls).toEqual([]);
+    expect(await create(['a'], { level: 'application', orLower: true })).toMatchObject({ level: 'file-system' });
+    agents.hooks = {};
+    expect(await create(['a'], { level: 'application', orLower: true })).toMatchObject({ level: 'crash', hooks: [] });
   });
 });

@@ -65,7 +65,7 @@ export class BookmarkService {
     if (plan.state === 'paused') throw paused(plan);
     const pairs = pairsOfPlan(directory, plan.planId);
     const hosts = hostsOf(pairs, directory);
-    if (isFrozenLevel(wish.level) && !hasHooks(hosts, wish.level)) throw noHooks(plan, wish.level);
+    if (isFrozenLevel(wish.level) && !wish.orLower && !hasHooks(hosts, wish.level)) throw noHooks(plan, wish.level);
     const bookmark: HostBookmark = { bookmarkId: `bookmark-${randomBytes(5).toString('hex')}`, name: wish.name, level: wish.level, planId: plan.planId };
     const made = await this.#make(hosts, bookmark, wish).catch(async (error: unknown) => {
       await this.#recordFailure(bookmark, { error, origin });

@@ -9,11 +9,12 @@ interface Plan {
   readonly hosts: readonly string[];
   readonly interval?: number;
   readonly state?: 'active' | 'paused';
+  readonly level?: 'crash' | 'application';
 }
 
 function directoryOf(plans: readonly Plan[]): Directory {
   return {
-    plans: plans.map(({ planId, interval, state = 'active' }) => ({ planId, state, consistencyIntervalSeconds: interval })),
+    plans: plans.map(({ planId, interval, state = 'active', level = 'crash' }) => ({ planId, state, consistencyIntervalSeconds: interval, consistencyLevel: level })),
     pairs: plans.flatMap(({ planId, hosts }) => hosts.map((hostId) => ({ planId, hostId, state: 'differential-sync' }))),
   } as unknown as Directory;
 }
@@ -30,12 +31,16 @@ async function madeWhile(plans: (second: number) => readonly Plan[], seconds: nu
   return made;
 }
 
-const at = (plan: string, second: number): string => `${plan} consistency ${isoFromMicros(second * 1e6)} crash`;
+const at = (plan: string, second: number, level = 'crash'): string => `${plan} consistency ${isoFromMicros(second * 1e6)} ${level}`;
 
-describe('periodic bookmarks of plans over several hosts', () => {
+describe('periodic bookmarks that need a coordinator', () => {
   it('are made every interval, whether or not the last one succeeded', async () => {
     const plans = [{ planId: 'both', hosts: ['a', 'b'], interval: 10 }, { planId: 'alone', hosts: ['a', 'a'], interval: 5 }, { planId: 'none', hosts: ['a', 'b'] }];
     expect(await madeWhile(() => plans, 25)).toEqual([at('both', 10), at('both', 20)]);
+  });
+
+  it('are those of a higher level too, also of one host', async () => {
+    expect(await madeWhile(() => [{ planId: 'p', hosts: ['a'], interval: 10, level: 'application' }], 15)).toEqual([at('p', 10, 'application')]);
   });
 
   it('begin anew when the interval changes and after a pause', async () => {

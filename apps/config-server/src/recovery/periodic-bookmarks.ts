@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Makes the periodic bookmarks of plans over several hosts, which need a coordinator. Those of one host are made by its agent, which goes on
- * without this server.
+ * Makes the periodic bookmarks that need a coordinator: of plans over several hosts, and where something shall stand still. The others are made by
+ * the agent, which goes on without this server.
  */
+import { areCutByAgent } from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { Logger } from 'pino';
 import type { CommandOrigin } from '../commands/command-runner';
@@ -42,28 +43,29 @@ export class PeriodicBookmarks {
   /** Makes what is due. The first one of a plan is due an interval after it was seen; one that fails is recorded as such and left out. */
   async look(): Promise<void> {
     const { directories, now } = this.parts;
-    const plans = plansOverHosts(await directories.load());
+    const plans = plansToCut(await directories.load());
     for (const planId of this.#dueAt.keys()) if (!plans.some((plan) => plan.planId === planId)) this.#dueAt.delete(planId);
-    for (const { planId, consistencyIntervalSeconds: intervalSeconds } of plans) {
+    for (const plan of plans) {
+      const { planId, consistencyIntervalSeconds: intervalSeconds } = plan;
       const due = this.#dueAt.get(planId);
       if (due && due.intervalSeconds === intervalSeconds && now() < due.at) continue;
       this.#dueAt.set(planId, { intervalSeconds, at: now() + intervalSeconds * 1e6 });
-      if (due?.intervalSeconds === intervalSeconds) await this.#make(planId);
+      if (due?.intervalSeconds === intervalSeconds) await this.#make(plan);
     }
   }
 
-  async #make(planId: string): Promise<void> {
+  async #make({ planId, consistencyLevel: level }: PeriodicPlan): Promise<void> {
     const { bookmarks, logger, now } = this.parts;
     const name = `consistency ${isoFromMicros(now())}`;
-    await bookmarks.create({ plan: planId, name, level: 'crash', orLower: false }, origin).catch((error: unknown) => logger.warn({ err: error, planId }, 'a periodic bookmark failed'));
+    await bookmarks.create({ plan: planId, name, level, orLower: true }, origin).catch((error: unknown) => logger.warn({ err: error, planId }, 'a periodic bookmark failed'));
   }
 }
 
 type PeriodicPlan = PlanRow & { readonly consistencyIntervalSeconds: number };
 
-function plansOverHosts(directory: Directory): PeriodicPlan[] {
+function plansToCut(directory: Directory): PeriodicPlan[] {
   return directory.plans.filter((plan): plan is PeriodicPlan => {
     if (plan.state !== 'active' || plan.consistencyIntervalSeconds === undefined) return false;
-    return new Set(pairsOfPlan(directory, plan.planId).map((pair) => pair.hostId)).size > 1;
+    return !areCutByAgent(plan, pairsOfPlan(directory, plan.planId));
   });
 }

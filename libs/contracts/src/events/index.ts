@@ -21,6 +21,7 @@ export { pairCreatedV1 } from './protection/pair-created.v1';
 export { pairRemovedV1 } from './protection/pair-removed.v1';
 export { retentionChangedV1 } from './protection/retention-changed.v1';
 export { consistencyIntervalChangedV1 } from './protection/consistency-interval-changed.v1';
+export { consistencyLevelChangedV1 } from './protection/consistency-level-changed.v1';
 export { resyncStartedV1 } from './replication/resync-started.v1';
 export { resyncReadV1 } from './replication/resync-read.v1';
 export { differentialSyncReachedV1 } from './replication/differential-sync-reached.v1';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { consistencyLevelSchema } from '../bookmark-level';
 import { nameSchema, referenceSchema, timeSchema } from './fields';
 import { pairStatusSchema } from './pairs';
 import { defineRoute } from './route';
@@ -18,6 +19,7 @@ export const planSchema = z
     createdAt: timeSchema,
     retention: retentionPolicySchema,
     consistencyIntervalSeconds: z.number().int().optional(),
+    consistencyLevel: consistencyLevelSchema,
     compression: z.enum(['none', 'source', 'process-server']),
     folding: z.boolean(),
     volumes: z.array(z.object({ volumeId: z.string(), name: z.string(), pairId: z.string() })),
@@ -52,6 +54,7 @@ export const createPlan = defineRoute({
     volumes: z.array(referenceSchema).min(1).max(256),
     retention: retentionPolicySchema.prefault({}),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).optional(),
+    consistencyLevel: consistencyLevelSchema.default('crash').describe('of the periodic bookmarks; they are made at the level that holds when a hook fails'),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
     folding: z.boolean().default(false),
   }),
@@ -78,8 +81,12 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention or consistency interval (null: no periodic bookmarks).',
-  body: z.object({ retention: retentionPolicySchema.optional(), consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional() }),
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks) or consistency level.',
+  body: z.object({
+    retention: retentionPolicySchema.optional(),
+    consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
+    consistencyLevel: consistencyLevelSchema.optional(),
+  }),
   response: planSchema,
 });
 

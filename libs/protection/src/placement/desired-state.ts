@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentDesiredState, FreezeHook, MasterTargetDesiredState, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
+import type { AgentDesiredState, ConsistencyLevel, FreezeHook, MasterTargetDesiredState, ProcessServerDesiredState, Retention, Tap } from '@secondsite/contracts';
 import { GIB } from '@secondsite/units';
+import { areCutByAgent } from './periodic-cuts';
 
 export interface DesiredVolume {
   readonly volumeId: string;
@@ -31,6 +32,7 @@ export interface DesiredPlan {
   readonly paused: boolean;
   readonly retention: Retention;
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly consistencyLevel?: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
 }
@@ -73,16 +75,15 @@ function desiredAgentPair(volumeId: string, sources: DesiredStateSources): Agent
 }
 
 /**
- * One group per plan with the plan's volumes on this host; without an interval the agent cuts it on demand only. The hosts of a plan over
- * several are cut together, by the configuration server.
+ * One group per plan with the plan's volumes on this host; without an interval the agent cuts it on demand only.
  */
 function consistencyGroups(hostId: string, sources: DesiredStateSources): AgentDesiredState['consistencyGroups'] {
   const groups = new Map<string, string[]>();
   for (const pair of sources.pairs) if (pair.hostId === hostId) groups.set(pair.planId, [...(groups.get(pair.planId) ?? []), pair.volumeId]);
   return sortedBy([...groups], ([planId]) => planId).map(([planId, volumeIds]) => {
     const plan = sources.plans.get(planId);
-    const isAlone = sources.pairs.every((pair) => pair.planId !== planId || pair.hostId === hostId);
-    const seconds = plan?.paused || !isAlone ? undefined : plan?.consistencyIntervalSeconds;
+    const isOwn = plan && !plan.paused && areCutByAgent(plan, sources.pairs.filter((pair) => pair.planId === planId));
+    const seconds = isOwn ? plan.consistencyIntervalSeconds : undefined;
     return { planId, volumeIds: volumeIds.sort(), ...(seconds === undefined ? {} : { intervalSeconds: seconds }) };
   });
 }

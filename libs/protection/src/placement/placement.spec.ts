@@ -38,9 +38,10 @@ describe('desired state', () => {
     expect(state.consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'], intervalSeconds: 15 }]);
   });
 
-  it('of an agent that shares a plan with others leaves its cuts to the configuration server', () => {
+  it('of an agent leaves periodic cuts to the configuration server where it shares a plan with others or something shall stand still', () => {
     const shared = { ...sources, pairs: [...sources.pairs, { ...pair, pairId: 'pair-2', volumeId: 'v9', hostId: 'h2' }] };
-    expect(desiredAgentState('h1', shared).consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'] }]);
+    const plans = new Map([...sources.plans].map(([planId, plan]) => [planId, { ...plan, consistencyLevel: 'application' as const }]));
+    for (const state of [shared, { ...sources, plans }]) expect(desiredAgentState('h1', state).consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'] }]);
   });
 
   it('of an agent names the hooks of its volumes', () => {

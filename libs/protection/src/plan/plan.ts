@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Retention } from '@secondsite/contracts';
+import type { ConsistencyLevel, Retention } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 import { nextState } from '../state-graph';
@@ -20,6 +20,7 @@ export type PlanFact = Fact<
   | 'protection.volume-unprotected.v1'
   | 'protection.retention-changed.v1'
   | 'protection.consistency-interval-changed.v1'
+  | 'protection.consistency-level-changed.v1'
 >;
 
 export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name'>;
@@ -31,7 +32,8 @@ export type PlanCommand =
   | { readonly kind: 'resume' }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'change-retention'; readonly retention: Retention }
-  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined };
+  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
+  | { readonly kind: 'change-consistency-level'; readonly consistencyLevel: ConsistencyLevel };
 
 export interface PlanAggregate {
   readonly state: PlanState;
@@ -39,10 +41,13 @@ export interface PlanAggregate {
   readonly name: string;
   readonly retention: Retention | undefined;
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly consistencyLevel: ConsistencyLevel;
   readonly volumes: readonly PlanVolume[];
 }
 
-const initial: PlanAggregate = { state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, volumes: [] };
+const initial: PlanAggregate = {
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', volumes: [],
+};
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
 export const planDecider: Decider<PlanCommand, PlanAggregate, PlanFact> = { initial, decide, evolve };
@@ -64,6 +69,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
       return sameRetention(plan.retention, command.retention) ? accept() : accept(fact('protection.retention-changed.v1', { planId, retention: command.retention }));
     case 'change-consistency-interval':
       return changeInterval(plan, command.consistencyIntervalSeconds);
+    case 'change-consistency-level':
+      return changeLevel(plan, command.consistencyLevel);
   }
 }
 
@@ -85,6 +92,10 @@ function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decis
   if (plan.consistencyIntervalSeconds === seconds) return accept();
   const interval = seconds === undefined ? {} : { consistencyIntervalSeconds: seconds };
   return accept(fact('protection.consistency-interval-changed.v1', { planId: plan.planId, ...interval }));
+}
+
+function changeLevel({ planId, consistencyLevel: level }: PlanAggregate, consistencyLevel: ConsistencyLevel): Decision<PlanFact> {
+  return level === consistencyLevel ? accept() : accept(fact('protection.consistency-level-changed.v1', { planId, consistencyLevel }));
 }
 
 function protect(planId: string, volume: PlanVolume): PlanFact {
@@ -134,5 +145,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, retention: data.retention };
     case 'secondsite.protection.consistency-interval-changed.v1':
       return { ...plan, consistencyIntervalSeconds: data.consistencyIntervalSeconds };
+    case 'secondsite.protection.consistency-level-changed.v1':
+      return { ...plan, consistencyLevel: data.consistencyLevel };
   }
 }
