@@ -4,7 +4,9 @@ import { idSchema } from './scalars';
 
 const absolutePath = z.string().regex(/^\/[^\0]{0,1023}$/, 'an absolute path on the protected host');
 const plainWord = z.string().regex(/^[A-Za-z0-9_.-]{1,63}$/, 'letters, digits, dot, dash and underscore');
-const timeLimit = { secondsMax: z.int().min(1).max(600).optional().describe('for each of freeze and thaw; absent: 10 s') };
+/** For each of freeze and thaw, where a hook does not say it. */
+export const hookSecondsMaxDefault = 10;
+const timeLimit = { secondsMax: z.int().min(1).max(600).optional().describe(`for each of freeze and thaw; absent: ${hookSecondsMaxDefault} s`) };
 
 /**
  * What stands still while a volume is cut. No hook has room for a password: databases are reached through a socket as a user of the host, or

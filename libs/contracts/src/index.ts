@@ -8,7 +8,8 @@ export * from './desired-state';
 export { type CurrentEvent, eventDefinitions, findEventDefinition, type ReleasedEvent } from './event-registry';
 export * from './events';
 export {
-  type FreezeHook, freezeHookSchema, freezeHooksSchema, type FrozenLevel, frozenLevelSchema, type HookResult, hookResultSchema, levelOfHook,
+  type FreezeHook, freezeHookSchema, freezeHooksSchema, type FrozenLevel, frozenLevelSchema, type HookResult, hookResultSchema, hookSecondsMaxDefault,
+  levelOfHook,
 } from './freeze-hooks';
 export { EventMaker, type EventMakerOptions, type EventOrigin, type EventStamp, makeEvent } from './make-event';
 export { parseEvent, readEvent } from './read-event';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { FreezeHook } from '@secondsite/contracts';
+import { type FreezeHook, hookSecondsMaxDefault } from '@secondsite/contracts';
 import { stat } from 'node:fs/promises';
 import type { Freezer } from './freezer';
 import { GuestAgentFreezer } from './guest-agent-freezer';
@@ -7,11 +7,9 @@ import { hookFailed } from './hook-error';
 import { MysqlFreezer } from './mysql-freezer';
 import { ProgramFreezer } from './program-freezer';
 
-const SECONDS_MAX_DEFAULT = 10;
-
 /** `ownFolder`: where the agent writes; its file system is never frozen. */
 export function freezerOf(hook: FreezeHook, ownFolder: string): Freezer {
-  const { secondsMax = SECONDS_MAX_DEFAULT } = hook;
+  const { secondsMax = hookSecondsMaxDefault } = hook;
   switch (hook.kind) {
     case 'fsfreeze':
       return new FileSystemFreezer({ mountPoint: hook.mountPoint, ownFolder, secondsMax });

@@ -148,9 +148,9 @@ export class AgentHost {
 
   /** Runs the volumes' hooks up to the level: applications stand still first, then the file systems under them. Throws OperationError `freeze/busy`. */
   freezeVolumes({ volumeIds, level, ...wish }: FreezeRequest): Promise<readonly HookResult[]> {
-    const all = volumeIds.flatMap((volumeId) => (this.#hooks.get(volumeId) ?? []).map((hook) => ({ volumeId, hook })));
-    const [applications, fileSystems] = (['application', 'file-system'] as const).map((one) => all.filter(({ hook }) => levelOfHook[hook.kind] === one));
-    return this.#frozen.freeze({ ...wish, hooks: [...((level === 'application' && applications) || []), ...(fileSystems ?? [])] });
+    const hooks = volumeIds.flatMap((volumeId) => (this.#hooks.get(volumeId) ?? []).map((hook) => ({ volumeId, hook })));
+    const ofLevel = (one: FrozenLevel) => hooks.filter(({ hook }) => levelOfHook[hook.kind] === one);
+    return this.#frozen.freeze({ ...wish, hooks: [...(level === 'application' ? ofLevel('application') : []), ...ofLevel('file-system')] });
   }
 
   thawVolumes(freezeId: string): Promise<readonly HookResult[]> {

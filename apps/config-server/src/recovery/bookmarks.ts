@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type BookmarkLevel, createBookmarkOperation, type FreezeHook, type FrozenLevel, type HookResult, levelOfHook } from '@secondsite/contracts';
+import { type BookmarkLevel, createBookmarkOperation, type FrozenLevel, type HookResult, levelOfHook } from '@secondsite/contracts';
 import { fact, levelReached } from '@secondsite/protection';
 import { RefusedRequest } from '@secondsite/service-kit';
 import { isOperationError, OperationError } from '@secondsite/units';
@@ -9,8 +9,8 @@ import { streams } from '../commands/streams';
 import type { Directory, PairRow, PlanRow } from '../read-models/directory';
 import { findPlan, pairsOfPlan } from '../read-models/find';
 import { busHostCutter } from './bus-host-cutter';
-import { cutHosts, type HostBookmark, type HostCut, type HostToCut } from './cut-hosts';
-import { HostFreeze } from './host-freeze';
+import { cutHosts, type HostBookmark, type HostCut } from './cut-hosts';
+import { HostFreeze, type HostToFreeze } from './host-freeze';
 import type { RecoveryParts } from './views';
 
 export interface BookmarkWish {
@@ -34,11 +34,6 @@ export interface CreatedBookmark {
   readonly holds: readonly { readonly hostId: string; readonly heldMillis: number }[];
   readonly hooks: readonly HookResult[];
   readonly volumes: readonly { readonly volumeId: string; readonly volumeName: string; readonly time: string }[];
-}
-
-/** A host of the plan with what may stand still there. */
-interface PlanHost extends HostToCut {
-  readonly hooks: readonly FreezeHook[];
 }
 
 interface FrozenWish {
@@ -75,7 +70,7 @@ export class BookmarkService {
   }
 
   /** Without a freeze one host cuts alone, and waits for nobody while it holds its writes. */
-  async #make(hosts: readonly PlanHost[], bookmark: HostBookmark, { level, orLower }: BookmarkWish): Promise<Made> {
+  async #make(hosts: readonly HostToFreeze[], bookmark: HostBookmark, { level, orLower }: BookmarkWish): Promise<Made> {
     if (isFrozenLevel(level)) return this.#makeFrozen(hosts, bookmark, { level, orLower });
     const [first, ...others] = hosts;
     if (!first || others.length > 0) return { level, cuts: await cutHosts(hosts, bookmark, busHostCutter(this.parts.bus)), hooks: [] };
@@ -85,7 +80,7 @@ export class BookmarkService {
   }
 
   /** Everything is thawed again whatever comes of it. */
-  async #makeFrozen(hosts: readonly PlanHost[], bookmark: HostBookmark, { level, orLower }: { readonly level: FrozenLevel; readonly orLower: boolean }): Promise<Made> {
+  async #makeFrozen(hosts: readonly HostToFreeze[], bookmark: HostBookmark, { level, orLower }: { readonly level: FrozenLevel; readonly orLower: boolean }): Promise<Made> {
     const asked = hosts.map((host) => ({ ...host, hooks: host.hooks.filter(({ kind }) => level === 'application' || levelOfHook[kind] === level) }));
     const freezeId = bookmark.bookmarkId;
     const freeze = await HostFreeze.begin(this.parts.bus, asked.filter(({ hooks }) => hooks.length > 0), { freezeId, level, isStrict: !orLower });
@@ -93,7 +88,7 @@ export class BookmarkService {
     return { ...made, hooks: freeze.results };
   }
 
-  async #cutFrozen(asked: readonly PlanHost[], bookmark: HostBookmark, { wanted, orLower, freezeId, results }: FrozenWish): Promise<Omit<Made, 'hooks'>> {
+  async #cutFrozen(asked: readonly HostToFreeze[], bookmark: HostBookmark, { wanted, orLower, freezeId, results }: FrozenWish): Promise<Omit<Made, 'hooks'>> {
     const level = levelReached({ wanted, asked: asked.flatMap(({ hooks }) => hooks), results });
     if (level !== wanted && !orLower) throw levelNotReached(wanted, results);
     const hosts = asked.map((host) => (isFrozenLevel(level) && host.hooks.length > 0 ? { ...host, freezeId } : host));
@@ -121,7 +116,7 @@ export class BookmarkService {
   }
 }
 
-function hostsOf(pairs: readonly PairRow[], { volumes }: Directory): PlanHost[] {
+function hostsOf(pairs: readonly PairRow[], { volumes }: Directory): HostToFreeze[] {
   return [...Map.groupBy(pairs, (pair) => pair.hostId)].map(([hostId, own]) => {
     const volumeIds = own.map((pair) => pair.volumeId);
     return { hostId, volumeIds, hooks: volumes.filter(({ volumeId }) => volumeIds.includes(volumeId)).flatMap(({ hooks }) => hooks) };
@@ -132,7 +127,7 @@ function isFrozenLevel(level: BookmarkLevel): level is FrozenLevel {
   return level === 'file-system' || level === 'application';
 }
 
-function hasHooks(hosts: readonly PlanHost[], level: FrozenLevel): boolean {
+function hasHooks(hosts: readonly HostToFreeze[], level: FrozenLevel): boolean {
   return hosts.some(({ hooks }) => hooks.some(({ kind }) => levelOfHook[kind] === level));
 }
 

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-import { freezeVolumesOperation, type FrozenLevel, type HookResult, thawVolumesOperation } from '@secondsite/contracts';
+import { type FreezeHook, freezeVolumesOperation, type FrozenLevel, type HookResult, hookSecondsMaxDefault, thawVolumesOperation } from '@secondsite/contracts';
 import type { MessageBus } from '@secondsite/messaging';
 import type { HostToCut } from './cut-hosts';
 
-/** Whatever happens, agents thaw after so long. */
-const FREEZE_SECONDS_MAX = 60;
+/** After the freeze of the slowest host, for the cut. Should this server die now, the agents thaw by then. */
+const CUT_SECONDS_MAX = 5;
+const FREEZE_SECONDS_MAX = 600;
 /** On the bus, besides the freeze itself. */
 const ANSWER_MILLIS = 2_000;
 /** Thawing is tried again for some seconds where it fails. */
 const THAW_MILLIS_MAX = 30_000;
+
+/** A host with what shall stand still there. */
+export interface HostToFreeze extends HostToCut {
+  readonly hooks: readonly FreezeHook[];
+}
 
 export interface FreezeWish {
   readonly freezeId: string;
@@ -20,13 +26,14 @@ export interface FreezeWish {
 export class HostFreeze {
   readonly #results = new Map<string, readonly HookResult[]>();
 
-  private constructor(private readonly bus: MessageBus, private readonly hosts: readonly HostToCut[], private readonly freezeId: string) {}
+  private constructor(private readonly bus: MessageBus, private readonly hosts: readonly HostToFreeze[], private readonly freezeId: string) {}
 
   /** Resolves when every host has tried. Throws what a host answers, or OperationError `bus/…`; then nothing stands still. */
-  static async begin(bus: MessageBus, hosts: readonly HostToCut[], { freezeId, level, isStrict }: FreezeWish): Promise<HostFreeze> {
+  static async begin(bus: MessageBus, hosts: readonly HostToFreeze[], { freezeId, level, isStrict }: FreezeWish): Promise<HostFreeze> {
     const freeze = new HostFreeze(bus, hosts, freezeId);
-    const wish = { freezeId, level, isStrict, freezeSecondsMax: FREEZE_SECONDS_MAX };
-    const timeoutMillis = FREEZE_SECONDS_MAX * 1000 + ANSWER_MILLIS;
+    const freezeSecondsMax = secondsMaxOf(hosts);
+    const wish = { freezeId, level, isStrict, freezeSecondsMax };
+    const timeoutMillis = freezeSecondsMax * 1000 + ANSWER_MILLIS;
     const replies = await Promise.allSettled(hosts.map(async ({ hostId, volumeIds }) => {
       const { results } = await bus.request(freezeVolumesOperation, { componentId: hostId, timeoutMillis }, { ...wish, volumeIds: [...volumeIds] });
       freeze.#results.set(hostId, results);
@@ -50,4 +57,10 @@ export class HostFreeze {
       if (results.length > 0) this.#results.set(hostId, results);
     }));
   }
+}
+
+/** All hosts stand still until the slowest does. */
+function secondsMaxOf(hosts: readonly HostToFreeze[]): number {
+  const each = hosts.map(({ hooks }) => hooks.reduce((seconds, { secondsMax = hookSecondsMaxDefault }) => seconds + secondsMax, CUT_SECONDS_MAX));
+  return Math.min(Math.max(CUT_SECONDS_MAX, ...each), FREEZE_SECONDS_MAX);
 }
