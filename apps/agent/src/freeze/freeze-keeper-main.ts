@@ -7,6 +7,7 @@ import { freezerOf } from './freezer-of';
 import { type FreezeOrder, keepFrozen, type KeeperReport, type ThawCause } from './keep-frozen';
 
 const THAW_PAUSE_MILLIS = 250;
+const THAW_PAUSE_MILLIS_MAX = 10_000;
 
 async function main(): Promise<void> {
   const lines = createInterface({ input: process.stdin });
@@ -21,7 +22,7 @@ async function main(): Promise<void> {
   const timer = setTimeout(() => ended.resolve('time-limit'), order.limitMillis);
   const report = (told: KeeperReport): void => void process.stdout.write(`${JSON.stringify(told)}\n`);
   await keepFrozen(order, {
-    freezerOf: (hook) => freezerOf(hook, order.ownFolder), ended: ended.promise, report, millis: () => performance.now(), pause: () => delay(THAW_PAUSE_MILLIS),
+    freezerOf: (hook) => freezerOf(hook, order.ownFolder), ended: ended.promise, report, millis: () => performance.now(), pause: (tried) => delay(Math.min(tried * THAW_PAUSE_MILLIS, THAW_PAUSE_MILLIS_MAX)),
   });
   clearTimeout(timer);
   lines.close();

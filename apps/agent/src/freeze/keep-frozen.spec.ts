@@ -79,6 +79,11 @@ describe('what stands still', () => {
     expect(reports).toContainEqual({ kind: 'step', result: expect.objectContaining({ step: 'thaw', outcome: 'done' }) });
   });
 
+  it('goes on although another one cannot be thawed yet', async () => {
+    const { calls } = await run({ hooks: [done, { ...done, thawFailures: 1 }] });
+    expect(calls).toEqual(['freeze 0', 'freeze 1', 'thaw 1', 'thaw 0', 'thaw 1']);
+  });
+
   it('never stays so: whatever was begun is thawed once, last first, whatever fails and whenever it ends', async () => {
     const hook = fc.record({ freeze: fc.constantFrom('done' as const, 'failed' as const, 'too-slow' as const), thawsAfterFailure: fc.boolean(), thawFailures: fc.constant(0) });
     await fc.assert(fc.asyncProperty(fc.array(hook, { maxLength: 5 }), fc.boolean(), fc.nat({ max: 6 }), async (hooks, isStrict, endsAt) => {

@@ -37,8 +37,8 @@ export interface KeeperParts {
   /** Must not throw, also when nobody listens any more. */
   readonly report: (report: KeeperReport) => void;
   readonly millis: () => number;
-  /** Between two tries to thaw. */
-  readonly pause: () => Promise<unknown>;
+  /** After so many tries to thaw. */
+  readonly pause: (tried: number) => Promise<unknown>;
 }
 
 interface Begun {
@@ -46,7 +46,8 @@ interface Begun {
   readonly freezer: Freezer;
 }
 
-const THAW_TRIES = 20;
+/** With the pauses between them: a quarter of an hour. */
+const THAW_TRIES = 100;
 
 /** Resolves when everything that was begun is thawed, or was tried often. */
 export async function keepFrozen(order: FreezeOrder, parts: KeeperParts): Promise<void> {
@@ -54,9 +55,7 @@ export async function keepFrozen(order: FreezeOrder, parts: KeeperParts): Promis
   const { begun, cause } = await freezeAll(order, parts);
   if (!cause) report({ kind: 'frozen' });
   report({ kind: 'thawing', cause: cause ?? (await ended) });
-  for (const { one, freezer } of begun.reverse()) {
-    report({ kind: 'step', result: await told(one, 'thaw', parts, () => thawInsistently(freezer, parts)) });
-  }
+  await thawInsistently(begun.reverse(), parts);
   report({ kind: 'thawed' });
 }
 
@@ -74,14 +73,18 @@ async function freezeAll({ hooks, isStrict }: FreezeOrder, parts: KeeperParts): 
   return { begun };
 }
 
-async function thawInsistently(freezer: Freezer, { pause }: KeeperParts): Promise<void> {
-  for (let tried = 1; ; tried++) {
-    try {
-      return await freezer.thaw();
-    } catch (error) {
-      if (tried === THAW_TRIES) throw error;
-      await pause();
+/** One after the other; what cannot be thawed is tried again when the others go on. */
+async function thawInsistently(begun: readonly Begun[], parts: KeeperParts): Promise<void> {
+  let left = begun;
+  for (let tried = 1; left.length > 0; tried++) {
+    const failed: Begun[] = [];
+    for (const each of left) {
+      const result = await told(each.one, 'thaw', parts, () => each.freezer.thaw());
+      if (result.outcome === 'done' || tried === THAW_TRIES) parts.report({ kind: 'step', result });
+      else failed.push(each);
     }
+    left = failed;
+    if (left.length > 0) await parts.pause(tried);
   }
 }
 

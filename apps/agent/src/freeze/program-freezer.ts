@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Freezer } from './freezer';
 import { hookFailed, hookTooSlow } from './hook-error';
 
@@ -36,8 +37,17 @@ export class ProgramFreezer implements Freezer {
   }
 
   async thaw(): Promise<void> {
-    await this.#freezeEnded;
+    await this.#whenFreezeEnded();
     if (this.#programs.thaw) await this.#finish(this.#spawn(this.#programs.thaw), this.#programs.thaw);
+  }
+
+  async #whenFreezeEnded(): Promise<void> {
+    const { secondsMax, freeze: [program = ''] } = this.#programs;
+    const late = new AbortController();
+    const isLate = delay(secondsMax * 1000, true, { signal: late.signal }).catch(() => false);
+    const timedOut = await Promise.race([this.#freezeEnded.then(() => false), isLate]);
+    late.abort();
+    if (timedOut) throw hookTooSlow(program, secondsMax);
   }
 
   #spawn([program = '', ...args]: readonly string[]): ChildProcess {
