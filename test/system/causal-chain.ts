@@ -3,6 +3,7 @@
  * Causally linked writes to two disks: link n goes to disk a, then, when that is acknowledged, to disk b, then link n+1 to disk a. Any state
  * of both disks at one instant therefore has the newest link of a in b too, or just not yet.
  */
+import type { View } from '@secondsite/contracts';
 import { NbdClient } from '@secondsite/nbd';
 
 export const linkBytes = 4096;
@@ -55,8 +56,18 @@ function linkBlock(link: number): Buffer {
   return block;
 }
 
+/** The newest link in the view of a volume. */
+export async function newestLinkIn(views: readonly View[], volumeName: string): Promise<number> {
+  const client = await NbdClient.connect(views.find((view) => view.volumeName === volumeName)?.nbdUris[0] as string);
+  try {
+    return await newestLink(client);
+  } finally {
+    await client.disconnect();
+  }
+}
+
 /** The newest link on a disk; throws when a link before it is missing, or a block is torn. */
-export async function newestLink(disk: NbdClient): Promise<number> {
+async function newestLink(disk: NbdClient): Promise<number> {
   const content = Buffer.alloc(slots * linkBytes);
   await disk.read(0, content);
   const blocks = Array.from({ length: slots }, (_, slot) => content.subarray(slot * linkBytes, (slot + 1) * linkBytes));

@@ -4,9 +4,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster } from '@secondsite/cli/testing';
 import type { RecoveryPoints, View } from '@secondsite/contracts';
-import { NbdClient } from '@secondsite/nbd';
 import { MIB, microsFromIso } from '@secondsite/units';
-import { CausalChain, newestLink } from './causal-chain';
+import { CausalChain, newestLinkIn } from './causal-chain';
 
 interface Bookmark {
   readonly name: string;
@@ -55,7 +54,7 @@ describe('two volumes of one host in one plan', () => {
     for (const { name, time } of bookmarks) {
       const { views } = await cluster.cli<{ views: View[] }>('view', 'open', 'plan', '--bookmark', name);
       expect(views.map(({ pointTime }) => pointTime)).toEqual([time, time]);
-      const [a, b] = [await linkIn(views, 'a'), await linkIn(views, 'b')];
+      const [a, b] = [await newestLinkIn(views, 'a'), await newestLinkIn(views, 'b')];
       expect({ name, a, b, isCut: b === a || b === a - 1 }).toEqual({ name, a, b, isCut: true });
       seen.push(a);
       for (const { viewId } of views) await cluster.cli('view', 'close', viewId);
@@ -66,12 +65,3 @@ describe('two volumes of one host in one plan', () => {
     expect(new Set(seen).size).toBe(bookmarkCount);
   }, 120_000);
 });
-
-async function linkIn(views: readonly View[], volumeName: string): Promise<number> {
-  const client = await NbdClient.connect(views.find((view) => view.volumeName === volumeName)?.nbdUris[0] as string);
-  try {
-    return await newestLink(client);
-  } finally {
-    await client.disconnect();
-  }
-}

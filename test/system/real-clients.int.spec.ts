@@ -4,8 +4,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-import { TestCluster, type TestDisk } from '@secondsite/cli/testing';
-import type { View } from '@secondsite/contracts';
+import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
+import type { HookResult, RecoveryPoints, View } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
 import { isoFromMicros, MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
 import { itWithTools, runTool, withBlockDevice, withMounted } from './host-tools';
@@ -60,6 +60,45 @@ describe('real clients of a protected disk', () => {
     expect(await filesInViewAt(beforeDamage)).toEqual(Object.fromEntries(Object.entries(files).map(([name, content]) => [name, digest(content)])));
     expect(await filesInViewAt(await coveredAfter(clockMicros()))).toEqual({});
   }, 120_000);
+
+  itWithTools('a bookmark of level file-system finds the file system clean while it is in use, and it goes on', { tools: [...fileSystemTools, 'fsfreeze', 'dumpe2fs', 'nbdcopy'], asRoot: true }, async () => {
+    const mounted = join(cluster.folder, 'mounted');
+    await cluster.cli('volume', 'hooks', 'set', 'disk', '--fsfreeze', mounted);
+    await withBlockDevice({ uri: disk.uri, folder: cluster.folder, name: 'disk.fuse' }, async (device) => {
+      await runTool('mkfs.ext4', '-qF', device);
+      await withMounted({ device, at: mounted }, async () => {
+        const writing = new AbortController();
+        let written = 0;
+        const writer = (async () => {
+          for (; !writing.signal.aborted; written++) await writeFile(join(mounted, `file-${written % 50}`), randomBytes(9000), { flush: true });
+        })();
+        await cluster.cli('bookmark', 'create', 'plan', 'crash', '--level', 'crash');
+        const frozen = await cluster.cli<{ level: string; hooks: HookResult[] }>('bookmark', 'create', 'plan', 'frozen', '--level', 'file-system');
+        expect(frozen).toMatchObject({ level: 'file-system', hooks: [{ hook: 'fsfreeze', step: 'freeze', outcome: 'done' }, { hook: 'fsfreeze', step: 'thaw', outcome: 'done' }] });
+        const before = written;
+        await waitFor('writes after the thaw', 20, async () => written > before);
+        writing.abort();
+        await writer;
+      });
+    });
+    expect(await cluster.cliFailure('bookmark', 'create', 'plan', 'no', '--level', 'application')).toMatchObject({ problem: { code: 'bookmark/no-hooks' } });
+    expect(await cluster.cliFailure('bookmark', 'create', 'plan', 'no', '--level', 'file-system')).toMatchObject({ problem: { code: 'bookmark/level-not-reached' } });
+    await coveredAfter(clockMicros());
+    const points = await cluster.cli<RecoveryPoints>('points', 'plan');
+    expect(points.common.bookmarks.map(({ name, level }) => `${name} ${level}`)).toEqual(['crash crash', 'frozen file-system']);
+    expect([await featuresAt('crash'), await featuresAt('frozen')]).toEqual([expect.stringContaining('needs_recovery'), expect.not.stringContaining('needs_recovery')]);
+  }, 120_000);
+
+  /** What the ext4 file system says of itself at a bookmark. */
+  async function featuresAt(bookmark: string): Promise<string> {
+    return cluster.withView({ of: 'disk', point: ['--bookmark', bookmark] }, async (_client, { nbdUris }) => {
+      const image = join(cluster.folder, 'at-bookmark.img');
+      await runTool('nbdcopy', nbdUris[0] as string, image);
+      const [, features = ''] = /features: +(.*)/.exec(await runTool('dumpe2fs', '-h', image)) ?? [];
+      await rm(image);
+      return features;
+    });
+  }
 
   /** Opens a writable view (the mount replays the file system's journal into it), mounts it, and reads the files; then checks the file system. */
   async function filesInViewAt(at: TimeMicros): Promise<Record<string, string>> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Command } from 'commander';
 import type { CliContext } from './cli-context';
+import { addBookmarkCommands } from './commands/bookmark-commands';
 import { addEnrollCommands, addHostCommands } from './commands/host-commands';
 import { addBandwidthCommands } from './commands/bandwidth-commands';
 import { addClusterCommands } from './commands/cluster-commands';
@@ -41,6 +42,7 @@ export function buildProgram(context: CliContext): Command {
   addResyncCommands(program, context);
   addRetentionCommands(program, context);
   addPointCommands(program, context);
+  addBookmarkCommands(program, context);
   addViewCommands(program, context);
   addRestoreCommands(program, context);
   addStatusCommands(program, context);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renewIdentity, readIdentity } from '@secondsite/certificates';
 import {
   bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host, type KeepRule,
-  listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, previewRetentionOperation, type ReplyInputOf, resolvePointOperation, restRoutes,
+  listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, previewRetentionOperation, type RecoveryPoints, type ReplyInputOf, resolvePointOperation, restRoutes,
   quarantineAtMasterTargetOperation, volumeGrownV1, volumeRestoredV1, volumeShrunkV1, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
@@ -215,16 +215,33 @@ describe('the configuration server', () => {
     const time = '2026-01-01T00:00:05.000001Z';
     agent.bus.serve(createBookmarkOperation, async ({ bookmarkId, volumeIds }) => {
       expect(volumeIds).toEqual([volume.volumeId]);
-      return { bookmarkId, time, heldMillis: 1.5, cuts: [{ volumeId: volume.volumeId, pairId, epoch: 1, sequence: 8 }] };
+      return { bookmarkId, time, heldMillis: 1.5, cuts: [{ volumeId: volume.volumeId, pairId, epoch: 1, sequence: 8, time }] };
     });
-    const points = { pairId, ranges: [{ from: '2026-01-01T00:00:00.000000Z', to: '2026-01-01T00:00:09.000000Z', green: true }], bookmarks: [], latest: '2026-01-01T00:00:09.000000Z' };
-    masterTarget.bus.serve(listPointsOperation, async () => ({ pairs: [points] }));
+    const points = { pairId, ranges: [{ from: '2026-01-01T00:00:00.000000Z', to: '2026-01-01T00:00:09.000000Z', green: true }], latest: '2026-01-01T00:00:09.000000Z' };
+    const bookmarks = [{ bookmarkId: 'alone', name: 'alone', level: 'crash' as const, time }, { bookmarkId: 'half', name: 'half', level: 'user' as const, time, hosts: 2 }];
+    masterTarget.bus.serve(listPointsOperation, async () => ({ pairs: [{ ...points, bookmarks }] }));
     await Promise.all([agent.served(), masterTarget.served()]);
     const bookmark = await cluster.rest.ok<{ time: string; bookmarkId: string }>(restRoutes.createBookmark, { params: { plan: 'shop' }, body: { name: 'before update' } });
     expect(bookmark).toMatchObject({ time, heldMillis: 1.5, volumes: [{ volumeName: 'web-root' }] });
     const listed = await cluster.rest.ok(restRoutes.listPoints, { query: { of: 'shop', from: '-1h' } });
     expect(listed).toMatchObject({ of: { kind: 'plan', name: 'shop' }, common: { latest: points.latest }, volumes: [{ volumeName: 'web-root', ranges: points.ranges }] });
-    expect((await history()).at(-1)).toMatchObject({ type: 'secondsite.recovery.bookmark-created.v1', actor: 'user admin' });
+    expect((await history()).at(-1)).toMatchObject({ type: 'secondsite.recovery.bookmark-created.v2', actor: 'user admin' });
+    const offered = async () => (await cluster.rest.ok<RecoveryPoints>(restRoutes.listPoints, { query: { of: 'web-root' } })).common.bookmarks.map(({ name }) => name);
+    expect(await offered()).toEqual(['alone']);
+    bookmarks.push({ bookmarkId: bookmark.bookmarkId, name: 'before update', level: 'user', time, hosts: 2 });
+    expect(await offered()).toEqual(['alone', 'before update']);
+  });
+
+  it('hands the hooks of a volume to its agent, and refuses a level for which there are none', async () => {
+    const hooks = [{ kind: 'script', file: '/etc/quiesce' }];
+    const told = await cluster.rest.ok<Volume>(restRoutes.setVolumeHooks, { params: { volume: 'web-root' }, body: { hooks } });
+    expect(told.hooks).toEqual(hooks);
+    await until('the hooks at the agent', async () => (await agent.desiredState())?.volumes[0]?.hooks?.length === 1);
+    const relative = await cluster.rest.call(restRoutes.setVolumeHooks, { params: { volume: 'web-root' }, body: { hooks: [{ kind: 'script', file: 'quiesce' }] } });
+    expect(relative.status).toBe(400);
+    await cluster.rest.ok(restRoutes.setVolumeHooks, { params: { volume: 'web-root' }, body: { hooks: [] } });
+    const refused = await cluster.rest.call(restRoutes.createBookmark, { params: { plan: 'shop' }, body: { name: 'x', level: 'application' } });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'bookmark/no-hooks' } });
   });
 
   it('opens views at a resolved point, refuses others with the nearest points, and closes them', async () => {

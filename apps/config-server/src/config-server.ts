@@ -20,6 +20,7 @@ import { AddBandwidth1764180000000 } from './database/bandwidth.migration';
 import { AddPlanPins1764180000000 } from './database/plan-pins.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { AddResyncColumns1764180000000 } from './database/resync.migration';
+import { AddConsistency1763980000000 } from './database/consistency.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { AlertWatch } from './live/alert-watch';
 import { LiveStatus } from './live/live-status';
@@ -34,6 +35,9 @@ import { readModels } from './read-models/apply-event';
 import { DirectoryCache } from './read-models/directory-cache';
 import { livePairs } from './read-models/find';
 import { ResyncQueue } from './resync/resync-queue';
+import { BookmarkRecords } from './recovery/bookmark-records';
+import { BookmarkService } from './recovery/bookmarks';
+import { PeriodicBookmarks } from './recovery/periodic-bookmarks';
 import { AuditAllowance } from './security/audit-allowance';
 import { issueOwnIdentity, ownComponentId, type PreparedAuthority, prepareAuthority } from './security/prepare-authority';
 import { RefusalAudit } from './security/refusal-audit';
@@ -54,7 +58,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });
@@ -161,6 +165,8 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   const alerts = new AlertWatch({ commands, directories, live, clock, limits: { silentSeconds: config.silentSeconds, freeBytesMin: config.freeBytesMin } });
   const rounds = new Rounds({ logger, looks: [{ name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }] });
   const statuses = new PairStatuses(live, clock, queue);
+  const bookmarks = new BookmarkService({ bus, records: new BookmarkRecords(store), commands, directories, clock });
+  const periodic = new PeriodicBookmarks({ bookmarks, directories, now: () => clock.now(), logger });
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
     alerts: async () => (await directories.load()).alerts,
@@ -174,6 +180,7 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
       stopObserving();
       await streams.close();
       await rounds.close();
+      await periodic.close();
       await publisher.close();
       await busAccess.close();
       await relay.close();

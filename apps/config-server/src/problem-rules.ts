@@ -8,6 +8,7 @@ export const problemRules: ProblemRules = {
   statusByCode: {
     'enrolment/token-unknown': 401, 'enrolment/token-used': 401, 'enrolment/token-expired': 401, 'enrolment/name-taken': 409, 'certificate/bad-request': 422,
     'tls/foreign-certificate': 401, 'bus/reply-invalid': 502, 'bus/timeout': 504, 'event-store/conflict': 409, 'database/conflict': 409,
+    'bookmark/level-not-reached': 409, 'freeze/busy': 409, 'bookmark/held-too-long': 503, 'bookmark/thawed-too-early': 503, 'bookmark/host-silent': 504,
     config: 500,
   },
   translate,

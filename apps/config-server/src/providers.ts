@@ -14,6 +14,7 @@ import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
 import { QuarantineService } from './quarantine/quarantine';
 import { DirectoryCache } from './read-models/directory-cache';
+import { BookmarkRecords } from './recovery/bookmark-records';
 import { BookmarkService } from './recovery/bookmarks';
 import { RetentionService } from './recovery/retention';
 import { TraceService } from './recovery/traces';
@@ -39,7 +40,8 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
   const { tenantId, componentNatsUrls: natsUrls } = config;
   const inventory = new InventoryService(commands, directories, live, clock);
   const statuses = new PairStatuses(live, clock, queue);
-  const recovery = { bus, commands, directories, clock };
+  const records = new BookmarkRecords(store);
+  const recovery = { bus, records, commands, directories, clock };
   const plans = new PlanService({ commands, directories, live, inventory, statuses });
   return [
     { provide: ServerClock, useValue: clock },
@@ -57,6 +59,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: ResyncQueue, useValue: queue },
     { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },
     { provide: ViewService, useValue: new ViewService(recovery) },
+    { provide: BookmarkRecords, useValue: records },
     { provide: BookmarkService, useValue: new BookmarkService(recovery) },
     { provide: QuarantineService, useValue: new QuarantineService(bus, directories) },
     { provide: TraceService, useValue: new TraceService(bus, directories) },

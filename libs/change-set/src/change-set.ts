@@ -27,7 +27,21 @@ export type StreamMarker =
   | { readonly kind: 'resync-started'; readonly reason: ResyncReason; readonly resyncBytes: ByteCount }
   /** All regions were read: step 1 is over; when this is applied step 2 is over too and the replica is the source at this cut. */
   | { readonly kind: 'resync-read' }
-  | { readonly kind: 'bookmark'; readonly bookmarkId: string; readonly name: string; readonly level: 'crash' | 'user' };
+  | BookmarkMarker;
+
+/**
+ * A named cut. `level`: what stood still. `hosts`: it cuts so many hosts, and counts only where it was recorded that all of them were cut and stood
+ * still as it says; absent: it counts by itself.
+ */
+export interface BookmarkMarker {
+  readonly kind: 'bookmark';
+  readonly bookmarkId: string;
+  readonly name: string;
+  readonly level: BookmarkLevel;
+  readonly hosts?: number;
+}
+
+export type BookmarkLevel = 'crash' | 'file-system' | 'application' | 'user';
 
 /**
  * What an epoch builds on: the replica holds everything up to this place durably, so the source does not send it again. A replica that does

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-export type { ChangeEntry, ChangeSetHeader, EntryKind, ResyncReason, StreamBase, StreamMarker } from './change-set';
+export type { BookmarkLevel, BookmarkMarker, ChangeEntry, ChangeSetHeader, EntryKind, ResyncReason, StreamBase, StreamMarker } from './change-set';
 export { type BytesEntry, ChangeSetBuilder, isAllZeros, type RangeEntry } from './change-set-builder';
 export { type ContentChecksums, type DecodedHeader, decodeHeader, encodeHeader } from './change-set-header';
 export { CHANGE_SET_BYTES_MAX, CONTENT_BYTES_MAX, DATA_BYTES_MAX, DATA_BYTES_TARGET, ENTRIES_MAX, ENTRY_BYTES, ENTRY_LENGTH_MAX, HEADER_BYTES } from './change-set-layout';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ResyncReason, StreamBase, StreamMarker } from './change-set';
+import type { BookmarkLevel, ResyncReason, StreamBase, StreamMarker } from './change-set';
 
 const RESYNC_REASONS: readonly ResyncReason[] = ['none', 'baseline', 'agent-crash', 'bitmap-mode', 'target-request', 'tap-interrupted', 'stream-broken', 'replica-lost', 'bitmap-lost', 'volume-grown'];
+const BOOKMARK_LEVELS: readonly BookmarkLevel[] = ['crash', 'file-system', 'application', 'user'];
 
 /** UTF-8 JSON. */
 export function encodeMarker(marker: StreamMarker): Uint8Array {
@@ -17,9 +18,11 @@ export function decodeMarker(bytes: Uint8Array): StreamMarker | undefined {
   return resync(value);
 }
 
-function bookmark({ bookmarkId, name, level }: Record<string, unknown>): StreamMarker | undefined {
-  if (typeof bookmarkId !== 'string' || typeof name !== 'string' || (level !== 'crash' && level !== 'user')) return undefined;
-  return { kind: 'bookmark', bookmarkId, name, level };
+function bookmark({ bookmarkId, name, level, hosts }: Record<string, unknown>): StreamMarker | undefined {
+  const known = BOOKMARK_LEVELS.find((one) => one === level);
+  if (typeof bookmarkId !== 'string' || typeof name !== 'string' || !known) return undefined;
+  if (hosts !== undefined && !isCount(hosts)) return undefined;
+  return { kind: 'bookmark', bookmarkId, name, level: known, ...(hosts === undefined ? {} : { hosts }) };
 }
 
 function resync({ kind, reason, volumeBytes, resyncBytes, base }: Record<string, unknown>): StreamMarker | undefined {

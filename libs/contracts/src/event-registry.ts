@@ -8,7 +8,11 @@ type DefinitionName = keyof Definitions;
 /** Any released event, whatever its version. */
 export type ReleasedEvent = { [Name in DefinitionName]: EventOf<Definitions[Name]> }[DefinitionName];
 /** Versions that an upcaster replaces when they are read. */
-type ReplacedType = 'secondsite.replication.change-set-applied.v1' | 'secondsite.replication.resync-required.v1' | 'secondsite.protection.retention-changed.v1';
+type ReplacedType =
+  | 'secondsite.replication.change-set-applied.v1'
+  | 'secondsite.replication.resync-required.v1'
+  | 'secondsite.protection.retention-changed.v1'
+  | 'secondsite.recovery.bookmark-created.v1';
 /** What readers handle: the newest version of each fact. Switch on `type`. */
 export type CurrentEvent = Exclude<ReleasedEvent, { readonly type: ReplacedType }>;
 

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 export { buildAsyncApiDocument } from './asyncapi/build-async-api-document';
 export { type Bandwidth, type BandwidthRule, type Priority, type Weekday } from './bandwidth';
-export { type BookmarkCut, bookmarkCutSchema } from './bookmark-cut';
+export { type BookmarkCut, bookmarkCutSchema, type TimedBookmarkCut, timedBookmarkCutSchema } from './bookmark-cut';
+export { type BookmarkLevel, bookmarkLevelSchema, type ConsistencyLevel, consistencyLevelSchema } from './bookmark-level';
 export { type Actor, actorSchema, type CloudEvent, type CloudEventEnvelope, cloudEventSchema } from './cloud-event';
 export { defineEvent, type EventContext, eventContexts, type EventDefinition, type EventOf } from './define-event';
 export * from './desired-state';
 export { type CurrentEvent, eventDefinitions, findEventDefinition, type ReleasedEvent } from './event-registry';
 export * from './events';
+export {
+  type FreezeHook, freezeHookSchema, freezeHooksSchema, type FrozenLevel, frozenLevelSchema, type HookResult, hookResultSchema, hookSecondsMaxDefault,
+  levelOfHook,
+} from './freeze-hooks';
 export { EventMaker, type EventMakerOptions, type EventOrigin, type EventStamp, makeEvent } from './make-event';
 export { parseEvent, readEvent } from './read-event';
 export * from './requests';

@@ -2,7 +2,9 @@
 import { isoFromMicros, microsFromIso } from '@secondsite/units';
 import type { z } from 'zod';
 import type { CloudEventEnvelope } from './cloud-event';
-import type { changeSetAppliedV1, changeSetAppliedV2, resyncRequiredV1, resyncRequiredV2, retentionChangedV1 } from './events';
+import type {
+  bookmarkCreatedV1, bookmarkCreatedV2, changeSetAppliedV1, changeSetAppliedV2, resyncRequiredV1, resyncRequiredV2, retentionChangedV1,
+} from './events';
 
 /** Turns the data of one version into the data of the next; total for every event that its old schema accepts. */
 export interface Upcaster {
@@ -24,6 +26,12 @@ function resyncRequiredFromV1(event: CloudEventEnvelope): z.infer<typeof resyncR
   return { ...(event.data as z.infer<typeof resyncRequiredV1.data>), work: 'regions' };
 }
 
+/** v1 told one time for all volumes and one hold for all hosts; no hook was known. */
+function bookmarkCreatedFromV1(event: CloudEventEnvelope): z.infer<typeof bookmarkCreatedV2.data> {
+  const { heldMillis: _, cuts, ...same } = event.data as z.infer<typeof bookmarkCreatedV1.data>;
+  return { ...same, cuts: cuts.map((cut) => ({ ...cut, time: same.time })), holds: [], hooks: [] };
+}
+
 export const upcasters: readonly Upcaster[] = Object.freeze([
   {
     from: 'secondsite.replication.change-set-applied.v1',
@@ -36,6 +44,11 @@ export const upcasters: readonly Upcaster[] = Object.freeze([
     from: 'secondsite.protection.retention-changed.v1',
     to: 'secondsite.protection.retention-changed.v2',
     upcast: ({ data }) => data as z.infer<typeof retentionChangedV1.data>,
+  },
+  {
+    from: 'secondsite.recovery.bookmark-created.v1',
+    to: 'secondsite.recovery.bookmark-created.v2',
+    upcast: bookmarkCreatedFromV1,
   },
 ]);
 

@@ -18,6 +18,7 @@ export {
   bufferBytesDefault, desiredAgentState, desiredMasterTargetState, type DesiredPair, type DesiredPlan, desiredProcessServerState, type DesiredStateSources,
   type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
 } from './placement/desired-state';
+export { areCutByAgent } from './placement/periodic-cuts';
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
 export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type Pin, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault } from './plan/plan';
 export { faultOfRules, invalidLadder, withWindowOfRules } from './plan/retention';
@@ -25,4 +26,5 @@ export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
 export { type ResyncCandidate, type ResyncTurn, resyncTurns } from './resync/resync-turns';
 export { resyncWords } from './resync/resync-words';
 export { commonPoints, type Points } from './recovery/common-points';
+export { levelReached } from './recovery/level-reached';
 export { nextState, stateGraph, type StateGraph, type Transitions } from './state-graph';

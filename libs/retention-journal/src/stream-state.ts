@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the stream of change sets says about the replica: which instants are exact. Pure. Times become *effective* times here: they never
 // go back and never repeat across sets, so that an instant names one place of the stream.
-import { bytesOf, type ChangeEntry, decodeMarker, type StreamMarker } from '@secondsite/change-set';
+import { type BookmarkLevel, bytesOf, type ChangeEntry, decodeMarker, type StreamMarker } from '@secondsite/change-set';
 import type { Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 
 /** A named cut. `time` is effective: the disk at `time` is the disk at the bookmark. */
 export interface Bookmark {
   readonly bookmarkId: string;
   readonly name: string;
-  readonly level: 'crash' | 'user';
+  readonly level: BookmarkLevel;
   readonly time: TimeMicros;
+  /** Told: it counts only where it is recorded, see `BookmarkMarker`. */
+  readonly hosts?: number;
 }
 
 /** A change of what instants are worth, in stream order. */
@@ -98,7 +100,7 @@ function stepOfMarker(marker: StreamMarker | undefined, { at, before, continuity
     case 'resync-read':
       return { kind: 'green', at };
     case 'bookmark':
-      return { kind: 'bookmark', bookmarkId: marker.bookmarkId, name: marker.name, level: marker.level, time: at };
+      return { ...marker, time: at };
     default:
       return undefined;
   }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ClusterMember, TelemetryReporter } from '@secondsite/component';
-import { type AgentTelemetry, type ChangeSetHop, createBookmarkOperation, traceAtAgentOperation } from '@secondsite/contracts';
+import {
+  type AgentTelemetry, type ChangeSetHop, createBookmarkOperation, cutHeldOperation, freezeVolumesOperation, holdWritesOperation,
+  releaseWritesOperation, thawVolumesOperation, traceAtAgentOperation,
+} from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
 import type { MessageBus } from '@secondsite/messaging';
 import { spaceGauge } from '@secondsite/telemetry';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import { statfs } from 'node:fs/promises';
 import type { AgentHost } from '../host/agent-host';
+import type { TogetherCut } from '../host/cut-together';
 import type { ChangeSetHops } from '../volume/change-set-hop-log';
 import { volumeGauges } from './volume-gauges';
 
@@ -25,15 +29,26 @@ export class ControlLink {
     this.#host = options.host;
     this.#dataDir = options.dataDir;
     this.#bus.watchDesiredState({ role: 'agent', componentId }, (document) => this.#host.reconcile(document));
-    this.#bus.serve(createBookmarkOperation, async (request) => {
-      const { time, heldMillis, cuts } = await this.#host.createBookmark(request);
-      return { bookmarkId: request.bookmarkId, time: isoFromMicros(time), heldMillis, cuts: [...cuts] };
-    });
+    this.#serveBookmarks();
     this.#bus.serve(traceAtAgentOperation, async ({ pairId, epoch, sequence }) => {
       const hops = await this.#host.hops(pairId, epoch !== undefined && sequence !== undefined ? { epoch, sequence } : undefined);
       return hops ? { changeSet: changeSetOf(pairId, hops) } : {};
     });
     this.#telemetry = new TelemetryReporter({ bus, log, gather: () => this.telemetry() });
+  }
+
+  #serveBookmarks(): void {
+    this.#bus.serve(createBookmarkOperation, async (request) => ({ bookmarkId: request.bookmarkId, ...cutReply(await this.#host.createBookmark(request)) }));
+    this.#bus.serve(holdWritesOperation, async ({ holdId, volumeIds, holdMillisMax }) => {
+      await this.#host.holdWrites({ holdId, volumeIds, limitMillis: holdMillisMax });
+      return { holdId };
+    });
+    this.#bus.serve(cutHeldOperation, async (request) => ({ holdId: request.holdId, ...cutReply(await this.#host.cutHeld(request)) }));
+    this.#bus.serve(releaseWritesOperation, async ({ holdId }) => ({ released: await this.#host.releaseWrites(holdId) }));
+    this.#bus.serve(freezeVolumesOperation, async ({ freezeSecondsMax, ...request }) => ({
+      results: [...(await this.#host.freezeVolumes({ ...request, limitMillis: freezeSecondsMax * 1000 }))],
+    }));
+    this.#bus.serve(thawVolumesOperation, async ({ freezeId }) => ({ results: [...(await this.#host.thawVolumes(freezeId))] }));
   }
 
   async telemetry(): Promise<AgentTelemetry> {
@@ -49,6 +64,11 @@ export class ControlLink {
   close(): void {
     this.#telemetry.close();
   }
+}
+
+function cutReply({ time, heldMillis, cuts }: TogetherCut) {
+  const iso = isoFromMicros(time);
+  return { time: iso, heldMillis, cuts: cuts.map(({ volumeId, pairId, epoch, sequence }) => ({ volumeId, pairId, epoch, sequence, time: iso })) };
 }
 
 function changeSetOf(pairId: string, hops: ChangeSetHops) {

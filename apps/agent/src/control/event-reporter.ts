@@ -2,7 +2,7 @@
 import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
-  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetRefusedV1, type CloudEvent, flowControlEndedV1,
+  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetRefusedV1, type CloudEvent, flowControlEndedV1,
   flowControlStartedV1, resyncChosenV1, resyncCauseWords, resyncReadV1, resyncRequiredV2, resyncStartedV1,
   volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
 } from '@secondsite/contracts';
@@ -66,15 +66,17 @@ export class EventReporter implements FactReporter {
   }
 
   #bookmarkEvent(report: BookmarkReport): CloudEvent {
-    const { events } = this.#outlet;
+    const { events, componentId } = this.#outlet;
     const { bookmarkId, name, level, planId } = report;
     const plan = planId === undefined ? {} : { planId };
     if (report.kind === 'failed') {
       return events.make(bookmarkFailedV1, { bookmarkId, name, ...plan, code: report.code, reason: report.reason.slice(0, REASON_CHARACTERS_MAX) });
     }
     const { time, heldMillis, cuts } = report.cut;
-    const places = cuts.map(({ volumeId, pairId, epoch, sequence }) => ({ volumeId, pairId, epoch, sequence }));
-    return events.make(bookmarkCreatedV1, { bookmarkId, name, level, ...plan, time: isoFromMicros(time), heldMillis, cuts: places });
+    const iso = isoFromMicros(time);
+    const places = cuts.map(({ volumeId, pairId, epoch, sequence }) => ({ volumeId, pairId, epoch, sequence, time: iso }));
+    const holds = [{ hostId: componentId, heldMillis }];
+    return events.make(bookmarkCreatedV2, { bookmarkId, name, level, ...plan, time: iso, cuts: places, holds, hooks: [] });
   }
 }
 

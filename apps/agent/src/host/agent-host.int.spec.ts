@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AgentPair, AgentVolume } from '@secondsite/contracts';
 import { MIB } from '@secondsite/units';
-import { readFileSync, truncateSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HostBench } from '../testing/host-bench';
 import { waitFor } from '../testing/wait-for';
@@ -76,6 +76,35 @@ describe('an agent with real disks, threads and clients', () => {
     expect(await bench.host.createBookmark(request)).toEqual(await bench.host.createBookmark(request));
     await expect(bench.host.createBookmark({ ...request, bookmarkId: 'c', volumeIds: ['nowhere'] })).rejects.toMatchObject({ code: 'volume/unknown' });
     expect(bench.bookmarks.map(({ kind }) => kind)).toEqual(['created', 'failed']);
+  });
+
+  it('cuts for a bookmark over hosts only what was held without a break, and stood still', async () => {
+    bench = await HostBench.start({ volumes: 2 });
+    await Promise.all([bench.settled(0), bench.settled(1)]);
+    const volumeIds = ['disk-0', 'disk-1'];
+    const file = join(bench.folder.path, 'quiesce');
+    writeFileSync(file, '#!/bin/sh\n', { mode: 0o755 });
+    await bench.host.reconcile({ ...bench.desired, revision: 2, volumes: bench.desired.volumes.map((volume) => ({ ...volume, hooks: [{ kind: 'script', file }] })) });
+    const freeze = { freezeId: 'f', volumeIds, isStrict: true, limitMillis: 20_000 };
+    expect(await bench.host.freezeVolumes({ ...freeze, level: 'application' })).toMatchObject([{ volumeId: 'disk-0', outcome: 'done' }, { volumeId: 'disk-1', outcome: 'done' }]);
+    const bookmark = { bookmarkId: 'b', name: 'n', level: 'application' as const, hosts: 2 };
+    const client = await bench.connect(1);
+    await bench.host.holdWrites({ holdId: 'h1', volumeIds, limitMillis: 500 });
+    const written = client.write(0, Buffer.alloc(512, 1));
+    const { cuts, heldMillis } = await bench.host.cutHeld({ ...bookmark, holdId: 'h1', freezeId: 'f' });
+    await written;
+    expect([cuts.length, heldMillis < 500]).toEqual([2, true]);
+    await bench.host.thawVolumes('f');
+    await bench.host.holdWrites({ holdId: 'h2', volumeIds, limitMillis: 500 });
+    await expect(bench.host.cutHeld({ ...bookmark, holdId: 'h2', freezeId: 'f' })).rejects.toMatchObject({ code: 'bookmark/thawed-too-early' });
+    expect(await bench.host.releaseWrites('h2')).toBe(true);
+    await bench.host.holdWrites({ holdId: 'h3', volumeIds, limitMillis: 50 });
+    await client.write(0, Buffer.alloc(512, 2)); // Waits until the hold is over.
+    await expect(bench.host.cutHeld({ ...bookmark, holdId: 'h3' })).rejects.toMatchObject({ code: 'bookmark/held-too-long' });
+    await client.disconnect();
+    await Promise.all([bench.settled(0), bench.settled(1)]);
+    for (const { target } of bench.targets) expect(target.bookmarkTimes).toHaveLength(1);
+    expect(bench.targets[1]?.target.markers).toContainEqual({ kind: 'bookmark', ...bookmark });
   });
 
   it('starts again without the control plane, with nothing to resynchronise after a clean stop', async () => {

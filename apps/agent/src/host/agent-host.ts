@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // All volumes of one host. Keeps what it should be doing on disk, so that it starts without the control plane; failures of one volume
 // never touch another.
-import { type AgentDesiredState, agentDesiredStateSchema, type AgentVolume, type AgentVolumeTelemetry, type ConsistencyGroup } from '@secondsite/contracts';
+import {
+  type AgentDesiredState, agentDesiredStateSchema, type AgentVolume, type AgentVolumeTelemetry, type BookmarkLevel, type ConsistencyGroup, type FreezeHook,
+  type FrozenLevel, type HookResult, levelOfHook,
+} from '@secondsite/contracts';
 import { clockMicros, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { isOperationError, isoFromMicros, OperationError } from '@secondsite/units';
 import { randomUUID } from 'node:crypto';
@@ -10,17 +13,36 @@ import { QemuMachines } from '../qemu-tap/qemu-machine';
 import type { ChangeSetHops } from '../volume/change-set-hop-log';
 import type { ReplicationFact } from '../volume/replication-fact';
 import type { Credentials, VolumeEnvironment, VolumeSettings } from '../volume/volume-thread';
-import { cutTogether, type TogetherCut } from './cut-together';
+import { cutTogether, type TogetherCut, type VolumeToCut } from './cut-together';
+import { FrozenVolumes } from './frozen-volumes';
 import { RateMeter } from './rate-meter';
+import { SharedCuts } from './shared-cuts';
 import { VolumeRunner } from './volume-runner';
 import { volumeTelemetry } from './volume-telemetry';
 
 export interface BookmarkRequest {
   readonly bookmarkId: string;
   readonly name: string;
-  readonly level: 'crash' | 'user';
+  readonly level: BookmarkLevel;
   readonly planId?: string | undefined;
   readonly volumeIds: readonly string[];
+}
+
+/** See `cutHeldOperation`. */
+export interface SharedCutRequest extends Pick<BookmarkRequest, 'bookmarkId' | 'name' | 'level'> {
+  readonly holdId: string;
+  readonly freezeId?: string | undefined;
+  readonly hosts: number;
+}
+
+export interface FreezeRequest {
+  readonly freezeId: string;
+  readonly volumeIds: readonly string[];
+  readonly level: FrozenLevel;
+  /** Thaw at the first failure. */
+  readonly isStrict: boolean;
+  /** Everything is thawed at the latest after so long. */
+  readonly limitMillis: number;
 }
 
 export type BookmarkReport = BookmarkRequest & ({ readonly kind: 'created'; readonly cut: TogetherCut } | { readonly kind: 'failed'; readonly code: string; readonly reason: string });
@@ -44,6 +66,9 @@ export class AgentHost {
   readonly #runners = new Map<string, VolumeRunner>();
   readonly #rates = new Map<string, RateMeter>();
   readonly #bookmarks = new Map<string, Promise<TogetherCut>>();
+  readonly #sharedCuts = new SharedCuts(clockMicros);
+  readonly #frozen: FrozenVolumes;
+  #hooks: ReadonlyMap<string, readonly FreezeHook[]> = new Map();
   #groupTimers: NodeJS.Timeout[] = [];
   #groups: readonly ConsistencyGroup[] = [];
   #credentials: Credentials | undefined;
@@ -56,6 +81,7 @@ export class AgentHost {
     this.#credentials = options.credentials;
     this.#lock = lock;
     this.#machines = new QemuMachines(options.environment.dataDir);
+    this.#frozen = new FrozenVolumes(options.environment.dataDir);
   }
 
   /** Takes the data folder (refused while another agent has it) and starts the volumes of the last known desired state. */
@@ -63,6 +89,7 @@ export class AgentHost {
     const { dataDir } = options.environment;
     await openDirectory(dataDir);
     const host = new AgentHost(options, lockFolder(dataDir));
+    await host.#frozen.thawLeftovers();
     const known = agentDesiredStateSchema.safeParse(await readJsonFile(host.#desiredStateFile));
     if (known.success) await host.#obey(known.data).catch((error: unknown) => options.onFailure(error, 'all'));
     return host;
@@ -101,6 +128,35 @@ export class AgentHost {
     return cut;
   }
 
+  /** First step of a cut through several hosts: no write reaches the volumes until the second, or for `limitMillis`. */
+  async holdWrites({ volumeIds, ...limits }: { readonly holdId: string; readonly volumeIds: readonly string[]; readonly limitMillis: number }): Promise<void> {
+    await this.#sharedCuts.hold(this.#volumesToCut(volumeIds), limits);
+  }
+
+  /** Second step. Throws OperationError `bookmark/held-too-long`, and `bookmark/thawed-too-early` when the freeze did not last until after it. */
+  async cutHeld({ holdId, freezeId, bookmarkId, name, level, hosts }: SharedCutRequest): Promise<TogetherCut> {
+    if (freezeId !== undefined) this.#frozen.assertFrozen(freezeId);
+    const cut = await this.#sharedCuts.cut(holdId, { kind: 'bookmark', bookmarkId, name, level, hosts });
+    if (freezeId !== undefined) this.#frozen.assertFrozen(freezeId);
+    return cut;
+  }
+
+  /** Instead of the second step. */
+  releaseWrites(holdId: string): Promise<boolean> {
+    return this.#sharedCuts.release(holdId);
+  }
+
+  /** Runs the volumes' hooks up to the level: applications stand still first, then the file systems under them. Throws OperationError `freeze/busy`. */
+  freezeVolumes({ volumeIds, level, ...wish }: FreezeRequest): Promise<readonly HookResult[]> {
+    const hooks = volumeIds.flatMap((volumeId) => (this.#hooks.get(volumeId) ?? []).map((hook) => ({ volumeId, hook })));
+    const ofLevel = (one: FrozenLevel) => hooks.filter(({ hook }) => levelOfHook[hook.kind] === one);
+    return this.#frozen.freeze({ ...wish, hooks: [...(level === 'application' ? ofLevel('application') : []), ...ofLevel('file-system')] });
+  }
+
+  thawVolumes(freezeId: string): Promise<readonly HookResult[]> {
+    return this.#frozen.thaw(freezeId);
+  }
+
   /** When a change set passed the agent; undefined when it is not remembered. */
   async hops(pairId: string, key?: { readonly epoch: number; readonly sequence: number }): Promise<ChangeSetHops | undefined> {
     const runner = [...this.#runners.values()].find((candidate) => candidate.settings.pair?.pairId === pairId);
@@ -117,6 +173,7 @@ export class AgentHost {
     if (this.#closed) return;
     this.#closed = true;
     this.#schedule([]);
+    await this.#frozen.close();
     await this.#working;
     const results = await Promise.allSettled([...this.#runners.values()].map((runner) => runner.close()));
     this.#lock.release();
@@ -136,6 +193,7 @@ export class AgentHost {
       if (!settings || JSON.stringify(settings.tap) !== JSON.stringify(runner.settings.tap) || settings.sizeBytes !== runner.settings.sizeBytes) await this.#remove(volumeId, runner);
     }
     const results = await Promise.allSettled([...wanted.values()].map((settings) => this.#set(settings)));
+    this.#hooks = new Map(desired.volumes.map(({ volumeId, hooks = [] }) => [volumeId, hooks]));
     this.#schedule(desired.consistencyGroups);
     this.#revision = desired.revision;
     const failed = results.find((result) => result.status === 'rejected');
@@ -161,8 +219,7 @@ export class AgentHost {
   async #cut(request: BookmarkRequest): Promise<TogetherCut> {
     const { bookmarkId, name, level, volumeIds } = request;
     try {
-      const volumes = volumeIds.map((volumeId) => ({ volumeId, thread: this.#runner(volumeId).thread }));
-      const cut = await cutTogether(volumes, { bookmarkId, name, level }, clockMicros);
+      const cut = await cutTogether(this.#volumesToCut(volumeIds), { kind: 'bookmark', bookmarkId, name, level }, clockMicros);
       this.#options.onBookmark({ ...request, kind: 'created', cut });
       return cut;
     } catch (error) {
@@ -170,6 +227,10 @@ export class AgentHost {
       this.#options.onBookmark({ ...request, kind: 'failed', code, reason: error instanceof Error ? error.message : String(error) });
       throw error;
     }
+  }
+
+  #volumesToCut(volumeIds: readonly string[]): VolumeToCut[] {
+    return volumeIds.map((volumeId) => ({ volumeId, thread: this.#runner(volumeId).thread }));
   }
 
   #runner(volumeId: string): VolumeRunner {

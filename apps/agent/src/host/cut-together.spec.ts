@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cutTogether, type VolumeToCut } from './cut-together';
 
-const bookmark = { bookmarkId: 'b', name: 'n', level: 'crash' } as const;
+const bookmark = { kind: 'bookmark', bookmarkId: 'b', name: 'n', level: 'crash' } as const;
 
 /** A volume whose thread takes so many milliseconds to hold, one number for each try, the last for all later ones. */
 function volume(volumeId: string, { calls, holdMillis }: { calls: string[]; holdMillis: number[] }): VolumeToCut {

@@ -131,9 +131,14 @@ export class PairReplication {
     this.#enterBitmapMode('requested');
   }
 
+  /** Throws OperationError `bookmark/not-in-data-mode` unless a bookmark could be cut now. */
+  assertCut(): void {
+    if (this.#interruption || this.#resync || this.#options.tap?.isProven === false || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) throw notInDataMode(this.pairId);
+  }
+
   /** A bookmark at `time`, which is after every write so far; ends the set. Throws OperationError `bookmark/not-in-data-mode`. */
   cut(marker: StreamMarker, time: TimeMicros): { readonly epoch: Epoch; readonly sequence: SequenceNumber } {
-    if (this.#interruption || this.#resync || this.#options.tap?.isProven === false || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) throw notInDataMode(this.pairId);
+    this.assertCut();
     this.#stream.appendMarker(marker, time);
     this.#stream.seal();
     return { epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence };

@@ -2,6 +2,7 @@
 // One volume of the host: its tap, and its replication while it is protected. Needs a thread of its own, because its
 // writes block; can be used without one in tests.
 import { clientTlsOptions } from '@secondsite/certificates';
+import type { BookmarkMarker } from '@secondsite/change-set';
 import { clockMicros } from '@secondsite/disk-files';
 import { ChangeSetClient } from '@secondsite/transport';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
@@ -21,7 +22,8 @@ import type { ReplicationFact } from './replication-fact';
 import { StreamTimes } from './stream-times';
 import type { VolumeTap } from './volume-tap';
 import type { WholeCause } from './whole-resync';
-import type { Credentials, CutReply, CutRequest, PairSettings, VolumeEnvironment, VolumeSettings, VolumeStatus } from './volume-thread';
+import type { Credentials, CutReply, CutRequest, HoldRequest, PairSettings, VolumeEnvironment, VolumeSettings, VolumeStatus } from './volume-thread';
+import { WriteHolds } from './write-holds';
 
 export interface VolumeListener {
   fact(fact: ReplicationFact): void;
@@ -37,8 +39,8 @@ interface Protection {
 
 const TICK_MILLIS = 20;
 const SIZE_MILLIS = 1000;
-/** Writes never wait longer than this, whatever became of the one who asked. */
-const HOLD_MILLIS_MAX = 500;
+/** Who holds while the protection changes; then no bookmark lets writes go. */
+const PROTECTION_CHANGE = 'protection change';
 const millis = () => performance.now();
 
 export class ProtectedVolume {
@@ -56,11 +58,7 @@ export class ProtectedVolume {
   #credentials: Credentials | undefined;
   #pair: PairSettings | undefined;
   #protection: Protection | undefined;
-  /** Held for a bookmark since. */
-  #heldSince: number | undefined;
-  /** Held because the protection changes; then no bookmark lets writes go. */
-  #changing = false;
-  #holdTimer: NodeJS.Timeout | undefined;
+  readonly #holds: WriteHolds;
   #configuring: Promise<void> = Promise.resolve();
 
   private constructor(settings: VolumeSettings, parts: { environment: VolumeEnvironment; listener: VolumeListener; tap: VolumeTap; files: PairFiles }) {
@@ -69,6 +67,7 @@ export class ProtectedVolume {
     this.#credentials = parts.environment.credentials;
     this.#listener = parts.listener;
     this.#tap = parts.tap;
+    this.#holds = new WriteHolds(parts.tap, millis);
     this.#files = parts.files;
     this.#budget = new BufferBudget(parts.environment.budget);
     this.#ticker = setInterval(() => this.#protection?.replication.tick(), TICK_MILLIS);
@@ -94,41 +93,34 @@ export class ProtectedVolume {
     return this.#inTurn(() => this.#configure(settings));
   }
 
-  hold(): TimeMicros {
-    if (!this.#protection || this.#changing) throw notProtected(this.#settings);
-    this.#tap.hold();
-    this.#heldSince ??= millis();
-    this.#holdTimer ??= setTimeout(() => this.release(), HOLD_MILLIS_MAX);
+  /** No write reaches the disk until `cut` or `release`, or until the limit has passed. Refused when no cut could be made now. */
+  hold({ holdId, limitMillis }: HoldRequest): TimeMicros {
+    this.#replication.assertCut();
+    this.#holds.hold(holdId, limitMillis);
     return this.#times.last;
   }
 
   /** Ends the open change set with a bookmark at the given time and lets writes go on. */
-  cut({ bookmarkId, name, level, time }: CutRequest): CutReply {
+  cut({ holdId, bookmark, time }: CutRequest): CutReply {
     try {
-      if (!this.#protection || this.#changing) throw notProtected(this.#settings);
-      if (this.#heldSince === undefined) throw heldTooLong(this.#settings);
-      const { replication } = this.#protection;
-      const place = replication.cut({ kind: 'bookmark', bookmarkId, name, level }, time);
-      return { pairId: replication.pairId, ...place, heldMillis: millis() - this.#heldSince };
+      const heldMillis = this.#holds.heldMillis(holdId);
+      if (heldMillis === undefined) throw heldTooLong(this.#settings);
+      const replication = this.#replication;
+      return { pairId: replication.pairId, ...replication.cut(bookmark, time), heldMillis };
     } finally {
-      this.release();
+      this.release(holdId);
     }
   }
 
   /** The same for a bookmark of this volume only, at once: what was written until now is before it. */
-  cutAlone({ bookmarkId, name, level }: Omit<CutRequest, 'time'>): CutReply & { readonly time: TimeMicros } {
-    if (!this.#protection || this.#changing) throw notProtected(this.#settings);
-    const { replication } = this.#protection;
+  cutAlone(bookmark: BookmarkMarker): CutReply & { readonly time: TimeMicros } {
+    const replication = this.#replication;
     const [started, time] = [millis(), this.#times.now()];
-    const place = replication.cut({ kind: 'bookmark', bookmarkId, name, level }, time);
-    return { pairId: replication.pairId, ...place, time, heldMillis: millis() - started };
+    return { pairId: replication.pairId, ...replication.cut(bookmark, time), time, heldMillis: millis() - started };
   }
 
-  release(): void {
-    clearTimeout(this.#holdTimer);
-    this.#holdTimer = undefined;
-    this.#heldSince = undefined;
-    if (!this.#changing) this.#tap.release();
+  release(holdId: string): void {
+    this.#holds.release(holdId);
   }
 
   hops(key: { readonly epoch: number; readonly sequence: number } | undefined): ChangeSetHops | undefined {
@@ -159,7 +151,7 @@ export class ProtectedVolume {
   /** Ends the export, ships what was captured within the time, and leaves everything durable. */
   async close({ drainMillisMax }: { readonly drainMillisMax: number }): Promise<void> {
     await this.#configuring;
-    this.release();
+    this.#holds.releaseAll();
     await this.#tap.endChanges();
     clearInterval(this.#ticker);
     clearInterval(this.#sizeTimer);
@@ -238,21 +230,21 @@ export class ProtectedVolume {
 
   /** Writes wait meanwhile, so that none of them is missing in the bitmap that is kept. */
   async #whileHeld(change: () => Promise<void>): Promise<void> {
-    this.#changing = true;
-    this.#tap.hold();
+    this.#holds.hold(PROTECTION_CHANGE);
     try {
       await change();
     } catch (error) {
       await this.#files.keepOnly(undefined); // Writes are not watched from here on. If even this fails they stay held.
-      this.#letGo();
+      this.#holds.release(PROTECTION_CHANGE);
       throw error;
     }
-    this.#letGo();
+    this.#holds.release(PROTECTION_CHANGE);
   }
 
-  #letGo(): void {
-    this.#changing = false;
-    if (this.#heldSince === undefined) this.#tap.release();
+  /** Throws OperationError `volume/not-protected`. */
+  get #replication(): PairReplication {
+    if (this.#protection && this.#holds.heldMillis(PROTECTION_CHANGE) === undefined) return this.#protection.replication;
+    throw notProtected(this.#settings);
   }
 
   /** A request is obeyed when the pair has its turn; until then it stays in sync. */
@@ -350,7 +342,7 @@ function notMirror({ volumeId }: VolumeSettings): OperationError {
 
 function heldTooLong({ volumeId }: VolumeSettings): OperationError {
   return new OperationError({
-    code: 'bookmark/held-too-long', operation: 'create bookmark', context: { volumeId, limitMillis: HOLD_MILLIS_MAX }, retryable: true,
+    code: 'bookmark/held-too-long', operation: 'create bookmark', context: { volumeId }, retryable: true,
     hint: 'Writes were let go before all volumes could be cut; repeat the bookmark.',
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the main thread and a volume's thread say to each other. Everything here crosses threads, so it is plain data.
 import type { ComponentIdentity } from '@secondsite/certificates';
+import type { BookmarkMarker } from '@secondsite/change-set';
 import type { Tap } from '@secondsite/contracts';
 import type { ThreadContract } from '@secondsite/thread-host';
 import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
@@ -57,10 +58,15 @@ export interface VolumeStatus {
   readonly replication: (ReplicationStatus & { readonly pairId: string }) | undefined;
 }
 
+export interface HoldRequest {
+  /** Who holds: a cut is made only by who still holds. */
+  readonly holdId: string;
+  readonly limitMillis: number;
+}
+
 export interface CutRequest {
-  readonly bookmarkId: string;
-  readonly name: string;
-  readonly level: 'crash' | 'user';
+  readonly holdId: string;
+  readonly bookmark: BookmarkMarker;
   readonly time: TimeMicros;
 }
 
@@ -76,12 +82,12 @@ export interface VolumeThread extends ThreadContract {
   readonly requests: {
     /** Protects, unprotects or alters; repeatable. */
     configure(settings: VolumeSettings): Promise<void>;
-    /** Writes wait from now on, until `cut`, `release` or a time limit. Answers the newest time in the stream. */
-    hold(): TimeMicros;
+    /** Writes wait from now on, until `cut`, `release` or the time limit. Answers the newest time in the stream. */
+    hold(request: HoldRequest): TimeMicros;
     cut(request: CutRequest): CutReply;
     /** Without `hold`: at a time of this volume's choice, which is answered. */
-    cutAlone(request: Omit<CutRequest, 'time'>): CutReply & { readonly time: TimeMicros };
-    release(): void;
+    cutAlone(bookmark: BookmarkMarker): CutReply & { readonly time: TimeMicros };
+    release(holdId: string): void;
     hops(key: { readonly epoch: Epoch; readonly sequence: SequenceNumber } | undefined): ChangeSetHops | undefined;
     useCredentials(credentials: Credentials): void;
     status(): VolumeStatus;

@@ -14,10 +14,10 @@ serveThread<VolumeThread, VolumeThreadData>(async (side, { settings, environment
   return {
     requests: {
       configure: (changed) => volume.configure(changed),
-      hold: () => volume.hold(),
+      hold: (request) => volume.hold(request),
       cut: (request) => volume.cut(request),
-      cutAlone: (request) => volume.cutAlone(request),
-      release: () => volume.release(),
+      cutAlone: (bookmark) => volume.cutAlone(bookmark),
+      release: (holdId) => volume.release(holdId),
       hops: (key) => volume.hops(key),
       useCredentials: (credentials) => volume.useCredentials(credentials),
       status: () => volume.status,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Plan, restRoutes } from '@secondsite/contracts';
-import type { Command } from 'commander';
+import { type ConsistencyLevel, consistencyLevelSchema, type Plan, restRoutes } from '@secondsite/contracts';
+import { type Command, Option } from 'commander';
 import { type CliContext, connect, required, show } from '../cli-context';
 import { humanSeconds, parseSeconds, table } from '../output';
 import { addRetentionOptions, describeRetention, type RetentionOptions, retentionOf } from './retention-options';
@@ -9,6 +9,7 @@ import { pairHeader, pairRows, resyncLines, retentionLines } from './status-view
 interface CreateOptions extends RetentionOptions {
   readonly volume: string[];
   readonly consistencyInterval?: string;
+  readonly consistencyLevel?: ConsistencyLevel;
   readonly compression?: 'none' | 'source' | 'process-server';
   readonly folding?: boolean;
   readonly rpoThreshold?: string;
@@ -22,6 +23,7 @@ function createBody(name: string, options: CreateOptions) {
     volumes: options.volume,
     retention: retentionOf(options) ?? {},
     ...(interval === undefined ? {} : { consistencyIntervalSeconds: interval }),
+    ...(options.consistencyLevel === undefined ? {} : { consistencyLevel: options.consistencyLevel }),
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(options.folding === undefined ? {} : { folding: options.folding }),
     ...(rpoThreshold === undefined ? {} : { rpoThresholdSeconds: rpoThreshold }),
@@ -36,6 +38,7 @@ export function describePlan(plan: Plan): string {
 function addCreate(plan: Command, context: CliContext): void {
   addRetentionOptions(plan.command('create <name>').description('protect volumes').requiredOption('--volume <volumes...>', 'volumes by name'))
     .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
+    .addOption(new Option('--consistency-level <level>', 'what shall stand still at those bookmarks (default crash: nothing)').choices(consistencyLevelSchema.options))
     .option('--compression <where>', 'none, source or process-server')
     .option('--rpo-threshold <duration>', 'raise an alert when the RPO is above this (default 15m)')
     .option('--folding', 'last write wins inside a change set: fewer bytes, coarser points')

@@ -34,15 +34,6 @@ export function addPointCommands(program: Command, context: CliContext): void {
       const human = (): string => `common to ${value.volumes.length} volume(s), latest ${value.common.latest ?? '–'}\n${table(['FROM', 'TO', 'POINTS'], ranges)}\n\n${table(['BOOKMARK AT', 'NAME', 'LEVEL'], bookmarks)}`;
       show(context, command, { value, human });
     });
-  program
-    .command('bookmark')
-    .description('named cuts across the volumes of a plan')
-    .command('create <plan> <name>')
-    .description('cut all volumes of a plan at one instant and name it')
-    .action(async (plan: string, name: string, _options: object, command: Command) => {
-      const value = await (await connect(context, command)).call(restRoutes.createBookmark, { path: { plan }, body: { name } });
-      show(context, command, { value, human: (made) => `bookmark ${made.name} at ${made.time}, writes held ${made.heldMillis.toFixed(1)} ms` });
-    });
 }
 
 export function addViewCommands(program: Command, context: CliContext): void {

@@ -4,6 +4,7 @@ import { restRoutes, type Volume } from '@secondsite/contracts';
 import type { Command } from 'commander';
 import { type CliContext, connect, show, usageError } from '../cli-context';
 import { humanBytes, table } from '../output';
+import { addHookCommands } from './hook-commands';
 
 interface AddOptions {
   readonly host: string;
@@ -56,4 +57,5 @@ export function addVolumeCommands(program: Command, context: CliContext): void {
       await (await connect(context, command)).call(restRoutes.removeVolume, { path: { volume: name } });
       show(context, command, { value: { removed: name }, human: () => `volume ${name} removed` });
     });
+  addHookCommands(volume, context);
 }

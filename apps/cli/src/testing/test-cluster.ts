@@ -95,19 +95,19 @@ export class TestCluster {
     });
   }
 
-  /** Adds a volume of the host `local`, backed by a new sparse image. */
-  async addDisk(name: string, sizeBytes: number): Promise<TestDisk> {
+  /** Adds a volume of a host of this machine, backed by a new sparse image. */
+  async addDisk(name: string, sizeBytes: number, host = 'local'): Promise<TestDisk> {
     const image = join(this.folder, `${name}.img`);
     const file = await open(image, 'wx');
     await file.truncate(sizeBytes);
     await file.close();
-    return this.addImage(name, image);
+    return this.addImage(name, image, host);
   }
 
-  /** Adds a volume of the host `local`, backed by an image that is there. */
-  async addImage(name: string, image: string): Promise<TestDisk> {
+  /** Adds a volume of a host of this machine, backed by an image that is there. */
+  async addImage(name: string, image: string, host = 'local'): Promise<TestDisk> {
     const { size: sizeBytes } = await stat(image);
-    const { nbdUris } = await this.cli<Volume>('volume', 'add', name, '--host', 'local', '--image', image);
+    const { nbdUris } = await this.cli<Volume>('volume', 'add', name, '--host', host, '--image', image);
     return { name, image, sizeBytes, uri: nbdUris[0] as string };
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
 import {
-  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, componentRegisteredV1, type CurrentEvent,
+  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, componentRegisteredV1, type CurrentEvent,
   differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncChosenV1, resyncReadV1, resyncRequiredV2,
   resyncStartedV1, retentionShortenedV1,
   viewClosedV1, viewOpenedV1, volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
@@ -44,7 +44,7 @@ export class ComponentEventsController {
     return this.events.keepRetention(event);
   }
 
-  @OnEvent(bookmarkCreatedV1, bookmarkFailedV1, viewOpenedV1, viewClosedV1, pointRefusedV1)
+  @OnEvent(bookmarkCreatedV2, bookmarkFailedV1, viewOpenedV1, viewClosedV1, pointRefusedV1)
   recovery(event: CurrentEvent): Promise<void> {
     return this.events.keepRecovery(event);
   }

@@ -50,6 +50,11 @@ export class InventoryController {
     return this.inventory.getVolume(call.params.volume ?? '');
   }
 
+  @Handles(restRoutes.setVolumeHooks)
+  setVolumeHooks(@Call() call: RouteCall<typeof restRoutes.setVolumeHooks>): Promise<unknown> {
+    return this.inventory.setVolumeHooks(call.params.volume ?? '', call.body.hooks, adminOrigin(call));
+  }
+
   @Handles(restRoutes.removeVolume)
   removeVolume(@Call() call: RouteCall<typeof restRoutes.removeVolume>): Promise<void> {
     return this.inventory.removeVolume(call.params.volume ?? '', adminOrigin(call));

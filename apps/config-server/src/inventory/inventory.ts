@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
-import type { Bandwidth, Component, Host, Priority, Tap, Volume } from '@secondsite/contracts';
+import type { Bandwidth, Component, FreezeHook, Host, Priority, Tap, Volume } from '@secondsite/contracts';
 import { inventoryDecider, silentAfterMicros } from '@secondsite/protection';
 import { isoFromMicros } from '@secondsite/units';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -84,6 +84,12 @@ export class InventoryService {
     return this.#volume(findVolume(directory, reference), directory);
   }
 
+  async setVolumeHooks(reference: string, hooks: readonly FreezeHook[], origin: CommandOrigin): Promise<Volume> {
+    const { volumeId } = findVolume(await this.directories.load(), reference);
+    await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'set-volume-hooks', volumeId, hooks }));
+    return this.getVolume(volumeId);
+  }
+
   async removeVolume(reference: string, origin: CommandOrigin): Promise<void> {
     const directory = await this.directories.load();
     const { volumeId } = findVolume(directory, reference);
@@ -116,12 +122,12 @@ export class InventoryService {
   }
 
   #volume(volume: VolumeRow, directory: Directory): Volume {
-    const { volumeId, name, hostId, tap, addedAt } = volume;
+    const { volumeId, name, hostId, tap, addedAt, hooks } = volume;
     const pair = livePairs(directory).find((one) => one.volumeId === volumeId);
     const told = this.live.volume(volume);
     const sizeBytes = volume.sizeBytes ?? pair?.sizeBytes ?? told?.sizeBytes;
     return {
-      volumeId, name, hostId, tap, addedAt, hostName: directory.hosts.find((host) => host.hostId === hostId)?.name ?? hostId, nbdUris: told?.nbdUris ?? [],
+      volumeId, name, hostId, tap, addedAt, hooks: [...hooks], hostName: directory.hosts.find((host) => host.hostId === hostId)?.name ?? hostId, nbdUris: told?.nbdUris ?? [],
       ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair ? { pairId: pair.pairId, planId: pair.planId } : {}),
     };
   }

@@ -47,6 +47,9 @@ async function applyInventoryEvent(event: CurrentEvent, manager: EntityManager):
         event.data.volumeId, event.data.hostId, event.data.name, JSON.stringify(event.data.tap), event.data.sizeBytes ?? null, event.time,
       ]);
       break;
+    case 'secondsite.inventory.volume-hooks-set.v1':
+      await manager.query('update rm_volumes set hooks = $2 where volume_id = $1', [event.data.volumeId, JSON.stringify(event.data.hooks)]);
+      break;
     case 'secondsite.inventory.volume-removed.v1':
       await manager.query('delete from rm_volumes where volume_id = $1', [event.data.volumeId]);
       break;
@@ -115,6 +118,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
       break;
     case 'secondsite.protection.rpo-threshold-changed.v1':
       await manager.query('update rm_plans set rpo_threshold_seconds = $2 where plan_id = $1', [event.data.planId, event.data.rpoThresholdSeconds]);
+      break;
+    case 'secondsite.protection.consistency-level-changed.v1':
+      await manager.query('update rm_plans set consistency_level = $2 where plan_id = $1', [event.data.planId, event.data.consistencyLevel]);
       break;
     case 'secondsite.protection.pair-created.v1':
       await createPair(event, manager);
@@ -196,7 +202,7 @@ async function applyReplicationEvent(event: CurrentEvent, manager: EntityManager
 }
 
 async function applyBookmarkEvent(event: CurrentEvent, manager: EntityManager): Promise<void> {
-  if (event.type !== 'secondsite.recovery.bookmark-created.v1' && event.type !== 'secondsite.recovery.bookmark-failed.v1') return;
+  if (event.type !== 'secondsite.recovery.bookmark-created.v2' && event.type !== 'secondsite.recovery.bookmark-failed.v1') return;
   const reason = event.type === 'secondsite.recovery.bookmark-failed.v1' ? event.data.reason : null;
   await manager.query('update rm_plans set bookmark_failure = $2 where plan_id = $1', [event.data.planId ?? '', reason]);
 }

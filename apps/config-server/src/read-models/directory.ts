@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bandwidth, DataPlaneRole, Priority, RetentionLadder, Tap } from '@secondsite/contracts';
+import type { Bandwidth, ConsistencyLevel, DataPlaneRole, FreezeHook, Priority, RetentionLadder, Tap } from '@secondsite/contracts';
 import type { Fact, PairState, Pin } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
@@ -26,6 +26,7 @@ export interface VolumeRow {
   readonly tap: Tap;
   readonly sizeBytes: number | undefined;
   readonly addedAt: string;
+  readonly hooks: readonly FreezeHook[];
 }
 
 export interface PlanRow {
@@ -36,6 +37,7 @@ export interface PlanRow {
   readonly retention: RetentionLadder;
   readonly pins: readonly Pin[];
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly consistencyLevel: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
   readonly bandwidth: Bandwidth | undefined;

@@ -8,6 +8,7 @@ import { adminOrigin } from '../admin-origin';
 import { DirectoryCache } from '../read-models/directory-cache';
 import { findSubject } from '../read-models/find';
 import { ServerClock } from '../server-clock';
+import { BookmarkRecords } from './bookmark-records';
 import { BookmarkService } from './bookmarks';
 import { fetchPoints, readTime } from './point-requests';
 import { TraceService } from './traces';
@@ -17,6 +18,7 @@ import { ViewService } from './views';
 export class RecoveryController {
   constructor(
     private readonly bus: MessageBus,
+    private readonly records: BookmarkRecords,
     private readonly directories: DirectoryCache,
     private readonly clock: ServerClock,
     private readonly views: ViewService,
@@ -30,7 +32,7 @@ export class RecoveryController {
     const { kind, id, name, pairs } = findSubject(await this.directories.load(), of);
     const now = this.clock.now();
     const limits = { ...(from === undefined ? {} : { from: readTime(from, now) }), ...(to === undefined ? {} : { to: readTime(to, now) }) };
-    const points = await fetchPoints(this.bus, { pairs, ...limits });
+    const points = await fetchPoints({ bus: this.bus, records: this.records }, { pairs, ...limits });
     const volumes = points.map((own) => {
       const pair = pairs.find((one) => one.pairId === own.pairId);
       return { ...own, volumeId: pair?.volumeId ?? own.pairId, volumeName: pair?.volumeName ?? own.pairId };
@@ -40,7 +42,7 @@ export class RecoveryController {
 
   @Handles(restRoutes.createBookmark)
   createBookmark(@Call() call: RouteCall<typeof restRoutes.createBookmark>): Promise<unknown> {
-    return this.bookmarks.create({ plan: call.params.plan ?? '', name: call.body.name }, adminOrigin(call));
+    return this.bookmarks.create({ plan: call.params.plan ?? '', ...call.body }, adminOrigin(call));
   }
 
   @Handles(restRoutes.openViews)

@@ -35,11 +35,11 @@ export class RetentionService {
 
   /** Throws RefusedRequest `recovery/point-refused` with the nearest points, or `pin/exists`. */
   async pin(reference: string, wish: { readonly name: string; readonly point: PointRequest; readonly origin: CommandOrigin }): Promise<Plan> {
-    const { bus, clock, commands, directories } = this.parts;
+    const { clock, commands, directories } = this.parts;
     const directory = await directories.load();
     const { planId } = findPlan(directory, reference);
     const { name, point, origin } = wish;
-    const resolved = await resolvePoint(bus, { pairs: pairsOfPlan(directory, planId), point: pointSelection(point, clock.now()) });
+    const resolved = await resolvePoint(this.parts, { pairs: pairsOfPlan(directory, planId), point: pointSelection(point, clock.now()) });
     if (resolved.outcome === 'refused') throw await refusedPoint(commands, { refusal: resolved, point, origin });
     const pin = { pinId: `pin-${randomBytes(5).toString('hex')}`, name, points: [...resolved.times].map(([pairId, time]) => ({ pairId, time })) };
     await commands.run(origin, (unit) => unit.decide({ decider: planDecider, streamId: streams.plan(planId) }, { kind: 'pin-point', pin }));

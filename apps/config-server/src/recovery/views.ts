@@ -11,11 +11,13 @@ import type { Directory, PairRow } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
 import { findSubject } from '../read-models/find';
 import type { ServerClock } from '../server-clock';
+import type { BookmarkRecords } from './bookmark-records';
 import { pointSelection, resolvePoint } from './point-requests';
 import { refusedPoint } from './refused-point';
 
 export interface RecoveryParts {
   readonly bus: MessageBus;
+  readonly records: BookmarkRecords;
   readonly commands: CommandRunner;
   readonly directories: DirectoryCache;
   readonly clock: ServerClock;
@@ -36,10 +38,10 @@ export class ViewService {
 
   /** All views or none. Throws RefusedRequest `recovery/point-refused` with the nearest points. */
   async open(wish: ViewWish, origin: CommandOrigin): Promise<{ readonly pointTime: string; readonly views: View[] }> {
-    const { bus, clock, directories } = this.parts;
+    const { clock, directories } = this.parts;
     const directory = await directories.load();
     const subject = findSubject(directory, wish.of);
-    const resolved = await resolvePoint(bus, { pairs: subject.pairs, point: pointSelection(wish.point, clock.now()) });
+    const resolved = await resolvePoint(this.parts, { pairs: subject.pairs, point: pointSelection(wish.point, clock.now()) });
     if (resolved.outcome === 'refused') throw await refusedPoint(this.parts.commands, { refusal: resolved, point: wish.point, origin });
     const views: View[] = [];
     try {

@@ -43,6 +43,8 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.kind} of ${data.subjectName}`;
     case 'secondsite.protection.rpo-threshold-changed.v1':
       return `${data.rpoThresholdSeconds} s`;
+    case 'secondsite.recovery.bookmark-created.v2':
+      return `${data.name}, level ${data.level}${data.wantedLevel === undefined ? '' : `, not ${data.wantedLevel} as wanted`}`;
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
     case 'secondsite.protection.retention-changed.v2':

@@ -64,6 +64,6 @@ function previewOf(pairId: string, { earliestNow, earliestThen, dropped, dropped
   };
 }
 
-function bookmarkOf({ bookmarkId, name, level, time }: Bookmark) {
-  return { bookmarkId, name, level, time: isoFromMicros(time) };
+function bookmarkOf({ bookmarkId, name, level, time, hosts }: Bookmark) {
+  return { bookmarkId, name, level, time: isoFromMicros(time), ...(hosts === undefined ? {} : { hosts }) };
 }

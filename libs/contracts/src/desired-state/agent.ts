@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { freezeHooksSchema } from '../freeze-hooks';
 import { byteCountSchema, countSchema, idSchema, pairIdSchema } from '../scalars';
 import { tapSchema } from '../tap';
 
@@ -22,6 +23,7 @@ export const agentVolumeSchema = z.object({
   tap: tapSchema,
   sizeBytes: byteCountSchema.optional().describe('absent: the size of the source'),
   pair: agentPairSchema.optional().describe('absent: exported, not protected'),
+  hooks: freezeHooksSchema.optional().describe('what stands still while the volume is cut; absent: nothing'),
 });
 export type AgentVolume = z.infer<typeof agentVolumeSchema>;
 

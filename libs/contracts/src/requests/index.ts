@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createBookmarkOperation } from './bookmarks';
+import {
+  createBookmarkOperation, cutHeldOperation, freezeVolumesOperation, holdWritesOperation, releaseWritesOperation, thawVolumesOperation,
+} from './bookmarks';
 import type { Operation } from './define-operation';
 import { listPointsOperation, resolvePointOperation } from './points';
 import { quarantineAtMasterTargetOperation, quarantineAtProcessServerOperation } from './quarantine';
@@ -17,7 +19,8 @@ export * from './views';
 
 /** Every request with a reply on the bus. */
 export const operations: readonly Operation[] = Object.freeze([
-  createBookmarkOperation, listPointsOperation, resolvePointOperation, previewRetentionOperation, openViewOperation, closeViewOperation, listViewsOperation,
+  createBookmarkOperation, holdWritesOperation, cutHeldOperation, releaseWritesOperation, freezeVolumesOperation, thawVolumesOperation,
+  listPointsOperation, resolvePointOperation, previewRetentionOperation, openViewOperation, closeViewOperation, listViewsOperation,
   traceAtAgentOperation, traceAtProcessServerOperation, traceAtMasterTargetOperation,
   quarantineAtProcessServerOperation, quarantineAtMasterTargetOperation,
 ]);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { bookmarkLevelSchema } from '../bookmark-level';
 import { idSchema, isoTimeSchema, pairIdSchema } from '../scalars';
 import { defineOperation } from './define-operation';
 
 export const recoveryPointRangeSchema = z.object({ from: isoTimeSchema, to: isoTimeSchema, green: z.boolean().describe('every instant of it can be recovered') });
-export const recoveryBookmarkSchema = z.object({ bookmarkId: idSchema, name: z.string(), level: z.enum(['crash', 'user']), time: isoTimeSchema });
+export const recoveryBookmarkSchema = z.object({
+  bookmarkId: idSchema, name: z.string(), level: bookmarkLevelSchema, time: isoTimeSchema,
+  hosts: z.int().min(1).optional().describe('told: the bookmark counts only when the configuration server has recorded it; absent: it counts by itself'),
+});
 export const pairPointsSchema = z.object({
   pairId: pairIdSchema,
   ranges: z.array(recoveryPointRangeSchema),

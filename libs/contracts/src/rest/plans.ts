@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { bandwidthSchema, bandwidthWishSchema } from '../bandwidth';
 import { keepRuleSchema } from '../retention';
+import { consistencyLevelSchema } from '../bookmark-level';
 import { nameSchema, referenceSchema, timeSchema } from './fields';
 import { pairStatusSchema } from './pairs';
 import { defineRoute } from './route';
@@ -29,6 +30,7 @@ export const planSchema = z
     retention: retentionPolicySchema,
     consistencyIntervalSeconds: z.number().int().optional(),
     rpoThresholdSeconds: z.number().int().describe('an alert is raised above it'),
+    consistencyLevel: consistencyLevelSchema,
     compression: z.enum(['none', 'source', 'process-server']),
     folding: z.boolean(),
     bandwidth: bandwidthSchema.optional().describe('limit from the process servers to the master targets; absent: none'),
@@ -66,6 +68,7 @@ export const createPlan = defineRoute({
     retention: retentionPolicySchema.prefault({}),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).optional(),
     rpoThresholdSeconds: rpoThresholdSchema.optional().describe('default 900'),
+    consistencyLevel: consistencyLevelSchema.default('crash').describe('of the periodic bookmarks; they are made at the level that holds when a hook fails'),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
     folding: z.boolean().default(false),
   }),
@@ -92,12 +95,13 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention, consistency interval (null: no periodic bookmarks), bandwidth (null: no limit) or RPO threshold.',
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks), consistency level, bandwidth (null: no limit) or RPO threshold.',
   body: z.object({
     retention: retentionPolicySchema.optional(),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
     bandwidth: bandwidthWishSchema.nullable().optional(),
     rpoThresholdSeconds: rpoThresholdSchema.optional(),
+    consistencyLevel: consistencyLevelSchema.optional(),
   }),
   response: planSchema,
 });

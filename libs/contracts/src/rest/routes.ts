@@ -13,11 +13,11 @@ import { explainRpo } from './rpo';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
-import { addVolume, getVolume, listVolumes, removeVolume } from './volumes';
+import { addVolume, getVolume, listVolumes, removeVolume, setVolumeHooks } from './volumes';
 
 /** All REST operations of the configuration server, by operation id. */
 export const restRoutes = {
-  addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, removeVolume,
+  addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, setVolumeHooks, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
   previewRetention, pinPoint, unpinPoint,

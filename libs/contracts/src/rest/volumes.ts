@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { freezeHooksSchema } from '../freeze-hooks';
 import { tapSchema } from '../tap';
 import { bytesSchema, nameSchema, referenceSchema, timeSchema } from './fields';
 import { defineRoute } from './route';
@@ -16,6 +17,7 @@ export const volumeSchema = z
     nbdUris: z.array(z.string()).describe('what the server uses as its disk (tap nbd); empty until the agent exports it'),
     planId: z.string().optional(),
     pairId: z.string().optional(),
+    hooks: freezeHooksSchema.describe('what stands still while the volume is cut for a bookmark of level file-system or application'),
   })
   .meta({ id: 'Volume' });
 export type Volume = z.infer<typeof volumeSchema>;
@@ -37,6 +39,13 @@ export const listVolumes = defineRoute({
 export const getVolume = defineRoute({
   operationId: 'getVolume', method: 'GET', path: '/v1/volumes/{volume}', tag: 'inventory', access: 'admin', status: 200,
   summary: 'One volume, by name or id.',
+  response: volumeSchema,
+});
+
+export const setVolumeHooks = defineRoute({
+  operationId: 'setVolumeHooks', method: 'POST', path: '/v1/volumes/{volume}/hooks', tag: 'inventory', access: 'admin', status: 200,
+  summary: 'Say what stands still while the volume is cut; replaces what was said before.',
+  body: z.object({ hooks: freezeHooksSchema }),
   response: volumeSchema,
 });
 

@@ -44,6 +44,12 @@ describe('the inventory', () => {
     expect(inventory.when({ kind: 'change-host-priority', host: host.data.name, priority: 'low' })).toMatchObject({ facts: [{ data: { hostId: host.data.hostId, priority: 'low' } }] });
   });
 
+  it('sets the hooks of a volume that is there', () => {
+    const command = { kind: 'set-volume-hooks', volumeId: 'v1', hooks: [{ kind: 'script', file: '/etc/quiesce' }] } as const;
+    expect(given(inventoryDecider, [host, volume]).when(command)).toMatchObject({ facts: [{ data: { volumeId: 'v1', hooks: [{ kind: 'script' }] } }] });
+    expect(given(inventoryDecider, [host]).when(command)).toMatchObject({ rejection: { code: 'volume/unknown' } });
+  });
+
   it('registers only components that were enrolled', () => {
     const component = { componentId: 'ps', role: 'process-server', version: '0.1.0', hostName: 'x' } as const;
     expect(given(inventoryDecider, []).when({ kind: 'register-component', component })).toMatchObject({ rejection: { code: 'component/unknown' } });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bandwidth, Priority, Role, Tap } from '@secondsite/contracts';
+import type { Bandwidth, FreezeHook, Priority, Role, Tap } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 
@@ -11,6 +11,7 @@ export type InventoryFact = Fact<
   | 'inventory.component-bandwidth-changed.v1'
   | 'inventory.host-priority-changed.v1'
   | 'inventory.volume-added.v1'
+  | 'inventory.volume-hooks-set.v1'
   | 'inventory.volume-removed.v1'
 >;
 
@@ -26,6 +27,7 @@ export interface NewVolume {
 export type InventoryCommand =
   | { readonly kind: 'add-host'; readonly hostId: string; readonly name: string }
   | { readonly kind: 'add-volume'; readonly volume: NewVolume }
+  | { readonly kind: 'set-volume-hooks'; readonly volumeId: string; readonly hooks: readonly FreezeHook[] }
   | { readonly kind: 'remove-volume'; readonly volumeId: string; readonly protectedByPlan: string | undefined }
   | { readonly kind: 'enrol-component'; readonly component: Fact<'inventory.component-enrolled.v1'>['data'] }
   | { readonly kind: 'change-host-priority'; readonly host: string; readonly priority: Priority }
@@ -64,6 +66,9 @@ function decide(command: InventoryCommand, inventory: Inventory): Decision<Inven
       return accept(fact('inventory.host-added.v1', { hostId: command.hostId, name: command.name }));
     case 'add-volume':
       return addVolume(command.volume, inventory);
+    case 'set-volume-hooks':
+      if (!inventory.volumes.has(command.volumeId)) return refuse(unknown('volume', command.volumeId));
+      return accept(fact('inventory.volume-hooks-set.v1', { volumeId: command.volumeId, hooks: [...command.hooks] }));
     case 'remove-volume':
       return removeVolume(command, inventory);
     case 'change-host-priority':
@@ -141,6 +146,7 @@ function evolve(inventory: Inventory, { type, data }: InventoryFact): Inventory 
     case 'secondsite.inventory.component-registered.v1':
     case 'secondsite.inventory.component-bandwidth-changed.v1':
     case 'secondsite.inventory.host-priority-changed.v1':
+    case 'secondsite.inventory.volume-hooks-set.v1':
       return inventory;
     case 'secondsite.inventory.volume-added.v1': {
       const { volumeId, hostId, name } = data;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type {
-  AgentDesiredState, Bandwidth, LimitedLink, MasterTargetDesiredState, MasterTargetPair, Priority, ProcessServerDesiredState, RetentionLadder, Tap,
+  AgentDesiredState, Bandwidth, ConsistencyLevel, FreezeHook, LimitedLink, MasterTargetDesiredState, MasterTargetPair, Priority, ProcessServerDesiredState, RetentionLadder, Tap,
 } from '@secondsite/contracts';
 import { GIB } from '@secondsite/units';
 import type { Pin } from '../plan/plan';
 import type { ResyncTurn } from '../resync/resync-turns';
+import { areCutByAgent } from './periodic-cuts';
 
 export interface DesiredVolume {
   readonly volumeId: string;
@@ -12,6 +13,7 @@ export interface DesiredVolume {
   readonly name: string;
   readonly tap: Tap;
   readonly sizeBytes: number | undefined;
+  readonly hooks?: readonly FreezeHook[];
 }
 
 export interface DesiredPair {
@@ -37,6 +39,7 @@ export interface DesiredPlan {
   readonly retention: RetentionLadder;
   readonly pins: readonly Pin[];
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly consistencyLevel?: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
   readonly bandwidth: Bandwidth | undefined;
@@ -71,9 +74,9 @@ export function desiredAgentState(hostId: string, sources: DesiredStateSources):
 }
 
 function desiredVolume(volume: DesiredVolume, sources: DesiredStateSources): AgentDesiredState['volumes'][number] {
-  const { volumeId, name, tap, sizeBytes } = volume;
+  const { volumeId, name, tap, sizeBytes, hooks = [] } = volume;
   const pair = desiredAgentPair(volumeId, sources);
-  return { volumeId, name, tap, ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair === undefined ? {} : { pair }) };
+  return { volumeId, name, tap, ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair === undefined ? {} : { pair }), ...(hooks.length === 0 ? {} : { hooks: [...hooks] }) };
 }
 
 function desiredAgentPair(volumeId: string, sources: DesiredStateSources): AgentDesiredState['volumes'][number]['pair'] {
@@ -89,13 +92,16 @@ function desiredAgentPair(volumeId: string, sources: DesiredStateSources): Agent
   };
 }
 
-/** One group per plan with the plan's volumes on this host; without an interval it is cut on demand only. */
+/**
+ * One group per plan with the plan's volumes on this host; without an interval the agent cuts it on demand only.
+ */
 function consistencyGroups(hostId: string, sources: DesiredStateSources): AgentDesiredState['consistencyGroups'] {
   const groups = new Map<string, string[]>();
   for (const pair of sources.pairs) if (pair.hostId === hostId) groups.set(pair.planId, [...(groups.get(pair.planId) ?? []), pair.volumeId]);
   return sortedBy([...groups], ([planId]) => planId).map(([planId, volumeIds]) => {
     const plan = sources.plans.get(planId);
-    const seconds = plan?.paused ? undefined : plan?.consistencyIntervalSeconds;
+    const isOwn = plan && !plan.paused && areCutByAgent(plan, sources.pairs.filter((pair) => pair.planId === planId));
+    const seconds = isOwn ? plan.consistencyIntervalSeconds : undefined;
     return { planId, volumeIds: volumeIds.sort(), ...(seconds === undefined ? {} : { intervalSeconds: seconds }) };
   });
 }

@@ -41,6 +41,18 @@ describe('desired state', () => {
     expect(state.consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'], intervalSeconds: 15 }]);
   });
 
+  it('of an agent leaves periodic cuts to the configuration server where it shares a plan with others or something shall stand still', () => {
+    const shared = { ...sources, pairs: [...sources.pairs, { ...pair, pairId: 'pair-2', volumeId: 'v9', hostId: 'h2' }] };
+    const plans = new Map([...sources.plans].map(([planId, plan]) => [planId, { ...plan, consistencyLevel: 'application' as const }]));
+    for (const state of [shared, { ...sources, plans }]) expect(desiredAgentState('h1', state).consistencyGroups).toEqual([{ planId: 'plan', volumeIds: ['v1'] }]);
+  });
+
+  it('of an agent names the hooks of its volumes', () => {
+    const hooks = [{ kind: 'script', file: '/etc/quiesce' } as const];
+    const volumes = sources.volumes.map((volume) => ({ ...volume, ...(volume.volumeId === 'v1' ? { hooks } : {}) }));
+    expect(desiredAgentState('h1', { ...sources, volumes }).volumes.map((volume) => volume.hooks)).toEqual([hooks, undefined]);
+  });
+
   it('of a pair whose next hop has no address yet waits', () => {
     const unreachable = { ...sources, urls: new Map<string, string>() };
     expect(desiredAgentState('h1', unreachable).volumes[0]?.pair).toBeUndefined();

@@ -75,11 +75,13 @@ describe('a protection plan', () => {
     expect(given(planDecider, [...created, pinned, unpinned]).state.pins).toEqual([]);
   });
 
-  it('changes retention and consistency interval only when they differ', () => {
+  it('changes retention, consistency interval and level only when they differ', () => {
     const plan = given(planDecider, created);
     expect(plan.when({ kind: 'change-retention', retention: { windowSeconds: 3600 } })).toEqual({ accepted: true, facts: [] });
     expect(plan.when({ kind: 'change-retention', retention: { windowSeconds: 60 } })).toMatchObject({ facts: [{ data: { retention: { windowSeconds: 60 } } }] });
     expect(plan.when({ kind: 'change-consistency-interval', consistencyIntervalSeconds: undefined })).toEqual({ accepted: true, facts: [] });
+    expect(plan.when({ kind: 'change-consistency-level', consistencyLevel: 'crash' })).toEqual({ accepted: true, facts: [] });
+    expect(plan.when({ kind: 'change-consistency-level', consistencyLevel: 'application' })).toMatchObject({ facts: [{ data: { consistencyLevel: 'application' } }] });
     expect(plan.when({ kind: 'change-consistency-interval', consistencyIntervalSeconds: 60 })).toMatchObject({ facts: [{ data: { consistencyIntervalSeconds: 60 } }] });
   });
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bandwidth, RetentionLadder } from '@secondsite/contracts';
+import type { Bandwidth, ConsistencyLevel, RetentionLadder } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 import { nextState } from '../state-graph';
@@ -25,6 +25,7 @@ export type PlanFact = Fact<
   | 'protection.consistency-interval-changed.v1'
   | 'protection.bandwidth-changed.v1'
   | 'protection.rpo-threshold-changed.v1'
+  | 'protection.consistency-level-changed.v1'
 >;
 
 export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name' | 'retention'> & { readonly retention: RetentionLadder };
@@ -43,7 +44,8 @@ export type PlanCommand =
   | { readonly kind: 'unpin-point'; readonly nameOrId: string }
   | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
   | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined }
-  | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number };
+  | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number }
+  | { readonly kind: 'change-consistency-level'; readonly consistencyLevel: ConsistencyLevel };
 
 export interface PlanAggregate {
   readonly state: PlanState;
@@ -52,6 +54,7 @@ export interface PlanAggregate {
   readonly retention: RetentionLadder | undefined;
   readonly consistencyIntervalSeconds: number | undefined;
   readonly rpoThresholdSeconds: number;
+  readonly consistencyLevel: ConsistencyLevel;
   readonly volumes: readonly PlanVolume[];
   readonly pins: readonly Pin[];
 }
@@ -60,7 +63,7 @@ export interface PlanAggregate {
 export const rpoThresholdSecondsDefault = 900;
 
 const initial: PlanAggregate = {
-  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, rpoThresholdSeconds: rpoThresholdSecondsDefault, volumes: [], pins: [],
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', rpoThresholdSeconds: rpoThresholdSecondsDefault, volumes: [], pins: [],
 };
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
@@ -93,6 +96,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
       const { rpoThresholdSeconds } = command;
       return plan.rpoThresholdSeconds === rpoThresholdSeconds ? accept() : accept(fact('protection.rpo-threshold-changed.v1', { planId, rpoThresholdSeconds }));
     }
+    case 'change-consistency-level':
+      return changeLevel(plan, command.consistencyLevel);
   }
 }
 
@@ -120,6 +125,10 @@ function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decis
   if (plan.consistencyIntervalSeconds === seconds) return accept();
   const interval = seconds === undefined ? {} : { consistencyIntervalSeconds: seconds };
   return accept(fact('protection.consistency-interval-changed.v1', { planId: plan.planId, ...interval }));
+}
+
+function changeLevel({ planId, consistencyLevel: level }: PlanAggregate, consistencyLevel: ConsistencyLevel): Decision<PlanFact> {
+  return level === consistencyLevel ? accept() : accept(fact('protection.consistency-level-changed.v1', { planId, consistencyLevel }));
 }
 
 function protect(planId: string, volume: PlanVolume): PlanFact {
@@ -191,5 +200,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return plan;
     case 'secondsite.protection.rpo-threshold-changed.v1':
       return { ...plan, rpoThresholdSeconds: data.rpoThresholdSeconds };
+    case 'secondsite.protection.consistency-level-changed.v1':
+      return { ...plan, consistencyLevel: data.consistencyLevel };
   }
 }

@@ -22,6 +22,12 @@ describe('common recovery points', () => {
     expect(common).toEqual({ ranges: [], bookmarks: [bookmark('b')], latest: at(50) });
   });
 
+  it('include a bookmark that cut the volumes at times of their own, with the newest; but that is no time to go to', () => {
+    const cutAt = (second: number) => ({ bookmarkId: 'a', name: 'a', level: 'user' as const, time: at(second) });
+    const volumes = [{ ...volume([0, 9, true]), bookmarks: [cutAt(50)] }, { ...volume([0, 8, true]), bookmarks: [cutAt(70)] }];
+    expect(commonPoints(volumes)).toMatchObject({ bookmarks: [cutAt(70)], latest: at(8) });
+  });
+
   it('of nothing are none', () => {
     expect(commonPoints([])).toEqual({ ranges: [], bookmarks: [] });
   });

@@ -11,17 +11,33 @@ interface Range {
 }
 
 /**
- * Points that all volumes have in common: the times covered by a range of every one (green where all are), bookmarks that lie in every one,
- * and the newest time of those.
+ * Points that all volumes have in common: the times covered by a range of every one (green where all are), bookmarks that lie in every one
+ * (each with its newest time), and the newest time of those. A bookmark that cut the volumes at different times, by the clocks of their hosts,
+ * is a point but no time.
  */
 export function commonPoints(volumes: readonly Points[]): Points {
   const [first, ...others] = volumes;
   if (!first) return { ranges: [], bookmarks: [] };
   const ranges = others.reduce((common, volume) => intersect(common, volume.ranges.map(rangeOf)), first.ranges.map(rangeOf));
-  const bookmarks = first.bookmarks.filter((bookmark) => others.every((volume) => volume.bookmarks.some((one) => one.bookmarkId === bookmark.bookmarkId)));
-  const latest = latestOf(ranges, bookmarks.map((bookmark) => micros(bookmark.time)));
+  const cuts = commonCuts(first, others);
+  const bookmarks = cuts.map(({ bookmark, times }) => ({ ...bookmark, time: isoFromMicros(Math.max(...times)) }));
+  const latest = latestOf(ranges, cuts.flatMap(({ times }) => (new Set(times).size === 1 ? times.slice(0, 1) : [])));
   const texts = ranges.map(({ from, to, green }) => ({ from: isoFromMicros(from), to: isoFromMicros(to), green }));
   return { ranges: texts, bookmarks, ...(latest === undefined ? {} : { latest: isoFromMicros(latest) }) };
+}
+
+interface CommonCut {
+  readonly bookmark: Points['bookmarks'][number];
+  /** One per volume. */
+  readonly times: readonly TimeMicros[];
+}
+
+function commonCuts(first: Points, others: readonly Points[]): CommonCut[] {
+  const timesById = others.map((volume) => new Map(volume.bookmarks.map(({ bookmarkId, time }) => [bookmarkId, micros(time)])));
+  return first.bookmarks.flatMap((bookmark) => {
+    const times = timesById.map((byId) => byId.get(bookmark.bookmarkId)).filter((time) => time !== undefined);
+    return times.length === others.length ? [{ bookmark, times: [micros(bookmark.time), ...times] }] : [];
+  });
 }
 
 /** Both lists are in order and free of overlaps, and so is the result. */
