@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+export { BlockHasher } from './block-hasher';
+export { BLOCK_BYTES, blockCountOf, BLOCKS_PER_CHUNK, CHECKSUM_BYTES, CHUNK_BYTES, chunkBytesAt, CHUNKS_MAX } from './block-layout';
+export { type Answer, chunkCountOf, decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Question, QUESTION_BYTES_MAX } from './comparison-format';
