@@ -2,18 +2,20 @@
 import type { StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
 import { startSpan } from '@secondsite/telemetry';
-import type { HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
+import type { CompareOutcome, HeldOff, PairPosition, Refusal, Stored } from '@secondsite/transport';
 import { type ByteCount, type Epoch, isoFromMicros, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ByteBudget } from './byte-budget';
 import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
 import { counters } from './control/counters';
+import { askTarget } from './forward/ask-target';
 import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
 import { FlowControl } from './receive/flow-control';
 import type { FreeSpaceGuard } from './receive/free-space-guard';
 import { stageOfSet } from './receive/stage-of-set';
 import type { PairSpool } from './spool/pair-spool';
+import type { StreamPlace } from './spool/pair-state';
 
 export interface PairServices {
   readonly now: () => TimeMicros;
@@ -97,6 +99,14 @@ export class Pair {
     } finally {
       span.end();
     }
+  }
+
+  /** Passes a question on to the target (see CompareRequest). */
+  async compare(question: Uint8Array, place: StreamPlace): Promise<CompareOutcome> {
+    const { epoch } = place;
+    if (epoch < this.#spool.epoch) return endedEpoch({ code: oldEpoch, reason: `epoch ${epoch} is over, the pair is in epoch ${this.#spool.epoch}` });
+    if (this.#ended && epoch <= this.#ended.epoch) return endedEpoch(this.#ended);
+    return askTarget(this.#config.paused ? undefined : this.#forwarder, { question, place });
   }
 
   position(): PairPosition {
@@ -260,7 +270,7 @@ export class Pair {
   }
 
   #refuseEnded(set: StoredChangeSet, ended: { readonly code: string; readonly reason: string }): Refusal {
-    const refusal: Refusal = { kind: 'refused', code: ended.code, detail: ended.reason, hint: 'Begin a new epoch.' };
+    const refusal = endedEpoch(ended);
     this.reportRefused(set.header, refusal);
     return refusal;
   }
@@ -273,4 +283,8 @@ export class Pair {
   #attributes({ epoch, sequence }: { readonly epoch: number; readonly sequence: number }) {
     return { 'pair.id': this.pairId, 'change_set.epoch': epoch, 'change_set.sequence': sequence };
   }
+}
+
+function endedEpoch({ code, reason }: { readonly code: string; readonly reason: string }): Refusal {
+  return { kind: 'refused', code, detail: reason, hint: 'Begin a new epoch.' };
 }

@@ -229,13 +229,11 @@ export class HttpConnection {
   }
 
   #answer({ status, headers, body }: HttpAnswer): void {
-    const text = JSON.stringify(body);
-    const fields = {
-      'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...(this.#keepAlive ? {} : { connection: 'close' }), ...headers,
-    };
+    const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
+    const fields = { 'content-type': 'application/json', 'content-length': bytes.length, ...(this.#keepAlive ? {} : { connection: 'close' }), ...headers };
     if (fields.connection === 'close') this.#keepAlive = false;
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket.write(`HTTP/1.1 ${status} ${reasons[status] ?? 'Other'}\r\n${lines.join('')}\r\n${text}`);
+    this.#socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${reasons[status] ?? 'Other'}\r\n${lines.join('')}\r\n`), bytes]));
   }
 
   #refuse({ status, detail }: { readonly status: number; readonly detail: string }): void {

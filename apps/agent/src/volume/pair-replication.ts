@@ -16,10 +16,11 @@ import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
 import { OverloadPause } from './overload-pause';
 import type { PairReplicationOptions } from './pair-replication-options';
 import { RegionLedger } from './region-ledger';
+import { RegionComparer } from './region-comparer';
 import type { BitmapModeReason } from './replication-fact';
-import { type Fault, faultOf, notInDataMode, type ReplicationStatus } from './replication-status';
+import { type Fault, faultOf, notInDataMode, type ReplicationStatus, resyncProgress } from './replication-status';
 import { RegionSweeper, type StreamPosition } from './region-sweeper';
-import { ResyncReader } from './resync-reader';
+import { type ResyncCounts, ResyncReader } from './resync-reader';
 
 export type { PairReplicationOptions } from './pair-replication-options';
 export type { ReplicationStatus } from './replication-status';
@@ -45,6 +46,7 @@ export class PairReplication {
   /** Undefined while capturing. */
   #interruption: Interruption | undefined;
   #resync: { readonly totalBytes: ByteCount; readonly startedMillis: number } | undefined;
+  #baselineRead = false;
   #appliedSequence: SequenceNumber = 0;
   #sealedMillis = 0;
   #flowControlledMillis = 0;
@@ -68,8 +70,9 @@ export class PairReplication {
       bitmap: options.bitmap, ledger: this.#ledger, millis: options.millis, syncSource: () => options.source.sync(),
       failed: (error) => (this.#fault = faultOf(error, 'bitmap/not-durable')),
     });
+    const { regionBytes } = options.bitmap;
     this.#reader = new ResyncReader({
-      ...options, regionBytes: options.bitmap.regionBytes, ledger: this.#ledger, stream: this.#stream,
+      ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: RegionComparer.canCompare(regionBytes) ? this.#newComparer() : undefined,
       mayRead: (bytes) => this.#mayReadAhead(bytes),
       failed: (error) => (this.#fault = faultOf(error, 'source/read-failed')),
     });
@@ -79,13 +82,19 @@ export class PairReplication {
 
   get status(): ReplicationStatus {
     const { kind } = this.#interruption ?? { kind: undefined };
+    const leftBytes = this.#ledger.toResyncBytes;
     return {
       mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#openBytes,
-      dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resyncProgress(), flowControlled: this.#shipper.flowControlled,
+      dirtyBytes: leftBytes, resync: this.#resync && resyncProgress(this.#resync, { leftBytes, millis: this.#options.millis() }), flowControlled: this.#shipper.flowControlled,
       fault: this.#fault ?? this.#shipper.fault,
     };
+  }
+
+  /** Of the resynchronisation that goes on, or the last one. */
+  get resyncCounts(): ResyncCounts {
+    return this.#reader.counts;
   }
 
   set paused(paused: boolean) {
@@ -286,7 +295,9 @@ export class PairReplication {
     const { reason, resyncBytes } = marker;
     if (resyncBytes === 0) return true;
     this.#resync = { totalBytes: resyncBytes, startedMillis: this.#options.millis() };
-    this.#reader.start();
+    // The marker goes out at once: nothing can be compared before the target has it.
+    if (this.#hasReplica) this.#stream.seal();
+    this.#reader.start({ compareFrom: this.#hasReplica ? this.#stream.sealedSequence : undefined });
     this.#options.onFact({ kind: 'resync-started', pairId: this.pairId, epoch: this.#stream.epoch, reason, resyncBytes, volumeBytes: this.#options.volumeBytes });
     return true;
   }
@@ -320,10 +331,21 @@ export class PairReplication {
     if (!this.#resync || this.#interruption || this.#options.tap?.isProven === false) return;
     if (this.#ledger.toResync.size > 0 || !this.#reader.isIdle || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
+    this.#baselineRead = true;
     this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
     this.#options.onFact({ kind: 'resync-read', pairId: this.pairId, epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence });
+  }
+
+  /** The target has, or had, most of the volume: only the baseline of a new pair is sent without asking. */
+  get #hasReplica(): boolean {
+    return this.#stream.epoch > 1 || this.#baselineRead;
+  }
+
+  #newComparer(): RegionComparer {
+    const { sender } = this.#options;
+    return new RegionComparer({ ...this.#options, compare: (question, about) => sender.compare(question, about), position: () => this.#streamPosition });
   }
 
   /** Undefined between two epochs, when no sequence means anything. */
@@ -370,13 +392,5 @@ export class PairReplication {
     const position = await this.#options.sender.position(this.pairId, AbortSignal.timeout(1000));
     if (position.kind === 'known') this.#progress(position);
     if (this.#appliedSequence < this.#stream.sealedSequence) await wait(50);
-  }
-
-  #resyncProgress(): ReplicationStatus['resync'] {
-    if (!this.#resync) return undefined;
-    const { totalBytes, startedMillis } = this.#resync;
-    const doneBytes = Math.max(0, totalBytes - this.#ledger.toResyncBytes);
-    const seconds = (this.#options.millis() - startedMillis) / 1000;
-    return { doneBytes, totalBytes, ...(doneBytes > 0 ? { finishSeconds: (seconds / doneBytes) * (totalBytes - doneBytes) } : {}) };
   }
 }

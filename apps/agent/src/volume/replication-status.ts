@@ -13,6 +13,15 @@ export interface ReplicationStatus {
   readonly fault: Fault | undefined;
 }
 
+/** `leftBytes`: still to be read. The finish is told from the speed since the start. */
+export function resyncProgress(
+  { totalBytes, startedMillis }: { readonly totalBytes: ByteCount; readonly startedMillis: number }, now: { readonly leftBytes: ByteCount; readonly millis: number },
+): NonNullable<ReplicationStatus['resync']> {
+  const doneBytes = Math.max(0, totalBytes - now.leftBytes);
+  const seconds = (now.millis - startedMillis) / 1000;
+  return { doneBytes, totalBytes, ...(doneBytes > 0 ? { finishSeconds: (seconds / doneBytes) * (totalBytes - doneBytes) } : {}) };
+}
+
 /** The last thing that went wrong and still does. */
 export interface Fault {
   readonly code: string;

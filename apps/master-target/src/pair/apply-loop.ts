@@ -8,7 +8,7 @@ import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
 import type { CheckpointFile } from './checkpoint-file';
-import type { PairEvent, SetHops } from './pair-types';
+import type { PairEvent, SetHops, StreamPlace } from './pair-types';
 import type { RecentHops } from './recent-hops';
 import type { CachedSet, SetCache } from './set-cache';
 import type { LoadedSet, SetApplier } from './set-applier';
@@ -39,6 +39,8 @@ type Loaded = LoadedSet & { readonly cached: CachedSet };
 export class ApplyLoop {
   readonly #parts: ApplyLoopParts;
   #retention: RetentionLimits;
+  /** The newest set that the replica holds, and everything before it. */
+  #reached: StreamPlace;
   /** Applied, not covered by a checkpoint yet. */
   #uncovered: CachedSet[] = [];
   #uncoveredBytes = 0;
@@ -58,6 +60,15 @@ export class ApplyLoop {
     this.#parts = parts;
     this.#retention = parts.retention;
     this.#lastCheckpoint = parts.clock();
+    this.#reached = parts.checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
+  }
+
+  /**
+   * The replica holds everything up to here. Undefined after a crash that took passing sets back, until they have come again or a new epoch
+   * has begun: then nobody can tell what the replica holds.
+   */
+  get reached(): StreamPlace | undefined {
+    return this.#isRecordedReached ? this.#reached : undefined;
   }
 
   /** Writes the sets whose undo is recorded to the replica again. Afterwards replica and journal agree. */
@@ -85,8 +96,7 @@ export class ApplyLoop {
 
   /** False after a crash that took passing sets back, until they have come again or a new epoch has begun. No checkpoint can be made then. */
   get #isRecordedReached(): boolean {
-    const reached = this.#uncovered.at(-1) ?? this.#parts.checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
-    return compareStreamPlaces(reached, this.#parts.journal.recorded) >= 0;
+    return compareStreamPlaces(this.#reached, this.#parts.journal.recorded) >= 0;
   }
 
   /** Why the loop stopped: only opening the pair anew helps. */
@@ -205,6 +215,7 @@ export class ApplyLoop {
 
   #covered(set: CachedSet): void {
     this.#parts.cache.applied(set);
+    this.#reached = { epoch: set.epoch, sequence: set.sequence };
     this.#uncovered.push(set);
     this.#uncoveredBytes += set.storedBytes;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PointRequest, ResolvedPoint, RetentionLimits } from '@secondsite/retention-journal';
-import type { StoreOutcome } from '@secondsite/transport';
+import type { CompareOutcome, StoreOutcome } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { OfferedBookmark, PointRange, Span } from '@secondsite/retention-journal';
 import type { TlsOptions } from 'node:tls';
@@ -35,6 +35,7 @@ export type OpenViewAnswer = { readonly ok: true; readonly view: OpenView } | (R
 export interface PairThread {
   requests: {
     store(input: StreamPlace & { readonly body: Uint8Array }): StoreOutcome;
+    compare(input: StreamPlace & { readonly question: Uint8Array }): CompareOutcome;
     position(): ReturnType<import('./target-pair').TargetPair['position']>;
     status(): PairStatus;
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;

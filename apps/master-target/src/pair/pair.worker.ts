@@ -43,6 +43,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
   return {
     requests: {
       store: ({ body, epoch, sequence }) => pair.store(body, { epoch, sequence }),
+      compare: ({ question, epoch, sequence }) => pair.compare(question, { epoch, sequence }),
       position: () => pair.position(),
       status: () => pair.status(),
       points: (range) => {

@@ -6,7 +6,7 @@ import { type Decompress, decompressChangeSet, type VerifiedChangeSet, verifySto
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
-import type { StoreOutcome } from '@secondsite/transport';
+import type { CompareOutcome, StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { CheckpointFile } from './checkpoint-file';
@@ -14,6 +14,7 @@ import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { Quarantine } from './quarantine';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
+import { ReplicaComparer } from './replica-comparer';
 import { type Admission, type CachedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
 import { StreamWatch } from './stream-watch';
@@ -77,6 +78,7 @@ export class TargetPair {
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
   readonly #watch: StreamWatch;
+  readonly #comparer: ReplicaComparer;
   readonly #hops = new RecentHops();
   #freeBytes = Infinity;
   #refusedSets = 0;
@@ -98,6 +100,9 @@ export class TargetPair {
       emit: (event) => this.#emit(event),
       onApplied: options.onApplied ?? (() => undefined),
       cacheIsDamaged: parts.log.corrupt.length > 0,
+    });
+    this.#comparer = new ReplicaComparer({
+      pairId: options.pairId, volumeBytes: options.sizeBytes, replica: parts.replica, reached: () => this.#loop.reached, newestEpoch: () => parts.cache.received.epoch,
     });
   }
 
@@ -244,6 +249,12 @@ export class TargetPair {
     const { epoch, sequence } = this.#parts.cache.received;
     const applied = this.#parts.checkpoint.current?.applied;
     return { epoch, sequence, appliedEpoch: applied?.epoch ?? 0, appliedSequence: applied?.sequence ?? 0, creditBytes: this.#parts.cache.creditBytes };
+  }
+
+  /** See ReplicaComparer. */
+  async compare(question: Uint8Array, place: StreamPlace): Promise<CompareOutcome> {
+    if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
+    return this.#comparer.compare(question, place);
   }
 
   points(): RecoveryPoints {
