@@ -32,7 +32,7 @@ export interface Answer {
   readonly chunks: readonly (Uint8Array | undefined)[];
 }
 
-export function chunkCountOf({ digests }: Question): number {
+export function chunkCountOf({ digests }: Pick<Question, 'digests'>): number {
   return digests.byteLength / CHECKSUM_BYTES;
 }
 
