@@ -30,6 +30,18 @@ async function resync(bench: ReplicationBench, meanwhile: () => Promise<void> = 
   return { sentBytes: bench.target.resyncBytes - before, ...bench.replication.resyncCounts };
 }
 
+/** Bytes that the agent reads of its disk in `run`; the bench, to compare, reads it whole. */
+async function sourceReads(bench: ReplicationBench, run: () => Promise<unknown>): Promise<number> {
+  let bytes = 0;
+  bench.storage.fault = (operation) => {
+    if (operation.kind === 'read' && operation.name === 'disk' && operation.bytes < bench.volumeBytes) bytes += operation.bytes;
+    return undefined;
+  };
+  await run();
+  bench.storage.fault = undefined;
+  return bytes;
+}
+
 describe('fast resync', () => {
   it.each([false, true])('sends nothing when nothing differs (source in another process: %s)', async (slowSource) => {
     const bench = await started({ slowSource });
@@ -112,6 +124,38 @@ describe('fast resync', () => {
     await bench.settle();
     await bench.drain();
     expect(bench.replication.resyncCounts).toMatchObject({ comparedBlocks: 16, sentBlocks: 1 });
+  });
+
+  it('reads nothing the second time where nothing was written since, also after a clean stop; after a crash no stale checksum is believed', async () => {
+    const bench = await started();
+    await resync(bench);
+    expect(await sourceReads(bench, () => resync(bench))).toBe(0);
+    await bench.device.write(9 * BLOCK_BYTES - 1, [Buffer.alloc(2, 7)], plain);
+    await bench.drain();
+    bench.target.replica[30 * BLOCK_BYTES] = 0;
+    expect(await sourceReads(bench, () => resync(bench))).toBe(3 * BLOCK_BYTES);
+    bench.target.immediate = true;
+    await bench.replication.stop({ drainMillisMax: 1000, wait: () => bench.settle().then(() => void (bench.millis += 10)) });
+    await bench.start();
+    await bench.drain();
+    expect(await sourceReads(bench, () => resync(bench))).toBe(0);
+    await bench.device.write(40 * BLOCK_BYTES, [Buffer.alloc(9, 7)], plain);
+    bench.crash(seededRandom(1), { powerLost: true });
+    await bench.start();
+    await bench.drain();
+    expect(await sourceReads(bench, () => resync(bench))).toBeLessThanOrEqual(16 * BLOCK_BYTES);
+  });
+
+  it('believes no kept checksum of what the tap missed', async () => {
+    const bench = await started();
+    await resync(bench);
+    bench.target.immediate = true;
+    bench.replication.loseTap();
+    // Past the tap, as QEMU does while the mirror is away.
+    bench.disk.file.writeNow(Buffer.alloc(10, 0xd7), 3 * MIB);
+    await bench.replication.noteMissed([{ offset: 0, length: bench.volumeBytes }]);
+    await bench.drain();
+    expect(bench.replication.resyncCounts).toMatchObject({ comparedBlocks: 81, sentBlocks: 1 });
   });
 
   it('takes up what bitmap mode missed by blocks, not by regions', async () => {

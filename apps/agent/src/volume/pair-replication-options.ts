@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { KeptChecksums } from '@secondsite/block-checksums';
 import type { SealedChangeSet } from '@secondsite/change-set';
 import type { ByteCount } from '@secondsite/units';
 import type { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
@@ -18,6 +19,8 @@ export interface PairReplicationOptions {
   readonly tap?: TapWatch;
   /** Owned from here on; closed by `stop`. */
   readonly bitmap: WriteIntentBitmap;
+  /** Of the source; owned from here on as well. Undefined: a comparison reads everything. */
+  readonly checksums?: KeptChecksums;
   readonly budget: BufferBudget;
   readonly clock: StreamClock;
   /** Monotonic. */

@@ -39,6 +39,7 @@ export class PairReplication {
   readonly #stream: ChangeStream;
   readonly #shipper: ChangeSetShipper;
   readonly #ledger: RegionLedger;
+  readonly #comparer: RegionComparer;
   readonly #reader: ResyncReader;
   readonly #sweeper: RegionSweeper;
   readonly #epochBackoff: Backoff;
@@ -71,8 +72,12 @@ export class PairReplication {
       failed: (error) => (this.#fault = faultOf(error, 'bitmap/not-durable')),
     });
     const { regionBytes } = options.bitmap;
+    this.#comparer = new RegionComparer({
+      ...options, compare: (question, about) => options.sender.compare(question, about), position: () => this.#streamPosition,
+      failed: (error) => (this.#fault = faultOf(error, 'checksums/not-durable')),
+    });
     this.#reader = new ResyncReader({
-      ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: RegionComparer.canCompare(regionBytes) ? this.#newComparer() : undefined,
+      ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: RegionComparer.canCompare(regionBytes) ? this.#comparer : undefined,
       mayRead: (bytes) => this.#mayReadAhead(bytes),
       failed: (error) => (this.#fault = faultOf(error, 'source/read-failed')),
     });
@@ -103,7 +108,9 @@ export class PairReplication {
 
   /** Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. */
   admit(range: ByteRange): undefined | Promise<void> {
-    return this.#options.bitmap.mark(range);
+    const marked = this.#options.bitmap.mark(range);
+    const stale = this.#options.checksums?.changing(range);
+    return marked && stale ? Promise.all([marked, stale]).then(() => undefined) : (marked ?? stale);
   }
 
   /** Puts a write into the stream, in the turn in which it is done. Returns its bytes in one piece, or undefined in bitmap mode. */
@@ -155,7 +162,7 @@ export class PairReplication {
   /** While the tap is lost: these ranges changed, or may have, without being seen. Durably noted when it resolves. */
   async noteMissed(ranges: readonly ByteRange[]): Promise<void> {
     for (const range of ranges) this.#ledger.miss(range);
-    await Promise.all(ranges.map(async (range) => this.#options.bitmap.mark(range)));
+    await Promise.all(ranges.map(async (range) => this.admit(range)));
   }
 
   /** Every change that is not noted as missed is seen again. */
@@ -192,6 +199,7 @@ export class PairReplication {
     this.#shipper.close();
     this.#buffer.close();
     if (this.#streamPosition) await this.#sweeper.finish(this.#streamPosition);
+    await this.#comparer.close();
     await bitmap.close({ clean: bitmap.markedRegions === 0 });
   }
 
@@ -341,11 +349,6 @@ export class PairReplication {
   /** The target has, or had, most of the volume: only the baseline of a new pair is sent without asking. */
   get #hasReplica(): boolean {
     return this.#stream.epoch > 1 || this.#baselineRead;
-  }
-
-  #newComparer(): RegionComparer {
-    const { sender } = this.#options;
-    return new RegionComparer({ ...this.#options, compare: (question, about) => sender.compare(question, about), position: () => this.#streamPosition });
   }
 
   /** Undefined between two epochs, when no sequence means anything. */

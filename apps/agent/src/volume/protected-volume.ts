@@ -205,11 +205,13 @@ export class ProtectedVolume {
   }
 
   async #protect({ pairId, processServerUrl, paused }: PairSettings): Promise<void> {
-    const bitmap = await this.#files.openBitmap({ pairId, volumeId: this.#settings.volumeId, volumeBytes: this.#tap.sizeBytes });
+    const volumeBytes = this.#tap.sizeBytes;
+    const bitmap = await this.#files.openBitmap({ pairId, volumeId: this.#settings.volumeId, volumeBytes });
+    const checksums = await this.#files.openChecksums({ pairId, volumeBytes });
     const tls = this.#credentials && processServerTls(this.#credentials);
     const client = new ChangeSetClient({ url: processServerUrl, connectionsMax: 6, ...(tls ? { tls } : {}) });
     const replication = new PairReplication({
-      pairId, bitmap, sender: client, millis, volumeBytes: this.#tap.sizeBytes, source: this.#tap.source, budget: this.#budget, clock: this.#times,
+      pairId, bitmap, checksums, sender: client, millis, volumeBytes, source: this.#tap.source, budget: this.#budget, clock: this.#times,
       segmentDataBytes: this.#environment.segmentDataBytes,
       ...(this.#tap.watch ? { tap: this.#tap.watch } : {}),
       onFact: (fact) => this.#listener.fact(fact),

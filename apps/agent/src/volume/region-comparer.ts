@@ -4,7 +4,7 @@
 // that was the same stays the same: either nothing in the stream touches it, or the last entry that does makes it the same on both sides.
 // Nothing here has a timer: `pump` is called every few milliseconds.
 import {
-  type Answer, BLOCK_BYTES, BlockHasher, CHECKSUM_BYTES, CHUNK_BYTES, chunkBytesAt, CHUNKS_MAX, decodeAnswer, encodeQuestion,
+  type Answer, BLOCK_BYTES, BlockHasher, CHECKSUM_BYTES, ChecksummedContent, CHUNK_BYTES, CHUNKS_MAX, decodeAnswer, encodeQuestion, type KeptChecksums,
 } from '@secondsite/block-checksums';
 import type { CompareAnswer, CompareOptions } from '@secondsite/transport';
 import type { ByteCount, ByteOffset, SequenceNumber } from '@secondsite/units';
@@ -18,6 +18,10 @@ export interface RegionComparerOptions {
   readonly pairId: string;
   readonly volumeBytes: ByteCount;
   readonly source: ResyncSource;
+  /** Checksums of the source that need not be computed again; owned from here on. */
+  readonly checksums?: KeptChecksums | undefined;
+  /** They could not be made durable; it is tried again. */
+  readonly failed: (error: unknown) => void;
   readonly compare: (question: Uint8Array, options: CompareOptions) => Promise<CompareAnswer>;
   /** Monotonic. */
   readonly millis: () => number;
@@ -34,6 +38,7 @@ const RETRY = { firstMillis: 20, longestMillis: 1000 };
 /** Of an epoch that ends: the shipper hears the same and ends it. */
 const oldEpoch = new Set(['change-set/old-epoch', 'change-set/stream-broken', 'change-set/unknown-pair']);
 const RUN_BYTES = 32 * CHUNK_BYTES;
+const FLUSH_MILLIS = 2000;
 
 export class RegionComparer {
   /** Bytes that should be compared at once. */
@@ -41,14 +46,17 @@ export class RegionComparer {
   readonly #options: RegionComparerOptions;
   readonly #hasher: BlockHasher;
   readonly #backoff: Backoff;
-  readonly #memory: Buffer[] = [];
+  readonly #content: ChecksummedContent;
   #waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
   #abort = new AbortController();
   #marker: SequenceNumber = 0;
+  #flushedMillis: number;
 
   constructor(options: RegionComparerOptions) {
     this.#options = options;
     this.#hasher = new BlockHasher(options.pairId);
+    this.#content = new ChecksummedContent({ hasher: this.#hasher, kept: options.checksums, read: (into, offset) => options.source.read(into, offset) });
+    this.#flushedMillis = options.millis();
     this.#backoff = new Backoff(options.millis, RETRY);
   }
 
@@ -62,8 +70,9 @@ export class RegionComparer {
     this.#marker = marker;
   }
 
-  /** Lets those go on that waited. */
+  /** Lets those go on that waited, and makes kept checksums durable now and then. */
   pump(): void {
+    this.#flush();
     const over = this.#waiting.filter(({ isOver }) => isOver());
     this.#waiting = this.#waiting.filter((waiter) => !over.includes(waiter));
     for (const { resolve } of over) resolve();
@@ -77,28 +86,25 @@ export class RegionComparer {
     this.pump();
   }
 
+  /** Nothing is compared any more and the source is not written. */
+  async close(): Promise<void> {
+    const { checksums, source } = this.#options;
+    await checksums?.close(() => source.sync());
+  }
+
   /**
    * Reads the run, asks, and says which of its blocks the target may lack; the others are the same at the end of the stream, as it is then
    * and later. Rejects when the source cannot be read.
    */
   async compare(run: ResyncActivity): Promise<Verdict> {
     const chunks: Buffer[] = [];
-    for (let offset = run.offset; offset < run.offset + run.length; offset += CHUNK_BYTES) {
+    for await (const { checksums } of this.#content.chunksOf(run)) {
       if (run.dropped) return dropped;
-      chunks.push(await this.#checksumsAt(offset));
+      chunks.push(checksums);
     }
     const digests = Buffer.concat(chunks.map((chunk) => this.#hasher.digestOf(chunk)));
     const answer = await this.#ask(run, encodeQuestion({ offset: run.offset, volumeBytes: this.#options.volumeBytes, digests }));
     return answer === 'refused' || answer === 'dropped' ? { kind: answer } : { kind: 'compared', different: differentBlocks(run, { ours: chunks, theirs: answer }) };
-  }
-
-  async #checksumsAt(offset: ByteOffset): Promise<Buffer> {
-    const { source, volumeBytes } = this.#options;
-    const memory = this.#memory.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    const chunk = memory.subarray(0, chunkBytesAt(offset, volumeBytes));
-    chunk.fill(0, await source.read(chunk, offset));
-    this.#memory.push(memory);
-    return this.#hasher.checksumsOf(chunk);
   }
 
   /** Until there is an answer, for as long as the comparison is wanted. */
@@ -121,6 +127,13 @@ export class RegionComparer {
       }
     }
     return 'dropped';
+  }
+
+  #flush(): void {
+    const { checksums, failed, millis, source } = this.#options;
+    if (!checksums || millis() - this.#flushedMillis < FLUSH_MILLIS) return;
+    this.#flushedMillis = millis();
+    checksums.flush(() => source.sync()).catch(failed);
   }
 
   #until(isOver: () => boolean): Promise<void> {

@@ -3,6 +3,7 @@
 // Invariants: one group at a time; a checkpoint names only what the replica held when its sync began; nothing that is in the cache is
 // applied after passing sets before a checkpoint covers those, so a crash takes back only the newest of the stream, and nothing green; a
 // full disk pauses and retries, any other failure stops the loop until the pair is opened anew.
+import type { KeptChecksums } from '@secondsite/block-checksums';
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
@@ -17,6 +18,7 @@ import type { PairLimits } from './target-pair';
 
 export interface ApplyLoopParts {
   readonly replica: StorageFile;
+  readonly checksums: KeptChecksums;
   readonly journal: RetentionJournal;
   readonly checkpoint: CheckpointFile;
   readonly cache: SetCache;
@@ -90,7 +92,7 @@ export class ApplyLoop {
   }
 
   async #rewrite(set: CachedSet): Promise<void> {
-    this.#parts.applier.rewrite([await this.#load(set)]);
+    await this.#parts.applier.rewrite([await this.#load(set)]);
     this.#covered(set);
   }
 
@@ -241,7 +243,7 @@ export class ApplyLoop {
    * @writePath 8 A checkpoint names the sets that are durable in the replica, and change-set-applied goes on the bus with the covered time, from which the RPO is told. A crash before it only repeats step 7.
    */
   async #checkpoint(): Promise<void> {
-    const { replica, journal, checkpoint, cache, clock, hops } = this.#parts;
+    const { replica, journal, checkpoint, checksums, cache, clock, hops } = this.#parts;
     if (!this.#isRecordedReached) return;
     const sets = this.#uncovered;
     const applied = journal.applied;
@@ -251,6 +253,7 @@ export class ApplyLoop {
     for (const set of sets) cache.release(set);
     const { epoch, sequence, lastTime } = applied;
     this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
+    await checksums.flush(() => replica.sync());
   }
 
   #setFault(error: OperationError): void {

@@ -4,17 +4,20 @@
 // one that the agent does not decide by this answer (ADR 15). The thread pool reads, chunk by chunk; the pair's thread only computes
 // checksums, about 0.1 ms in a row.
 import {
-  type Answer, BlockHasher, blockCountOf, CHECKSUM_BYTES, CHUNK_BYTES, chunkBytesAt, chunkCountOf, decodeQuestion, encodeAnswer, type Question,
+  type Answer, BlockHasher, CHECKSUM_BYTES, ChecksummedContent, CHUNK_BYTES, chunkCountOf, decodeQuestion, encodeAnswer, type KeptChecksums, type Question,
 } from '@secondsite/block-checksums';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { CompareOutcome } from '@secondsite/transport';
-import type { ByteCount, ByteOffset, Epoch } from '@secondsite/units';
+import type { ByteCount, Epoch } from '@secondsite/units';
+import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { StreamPlace } from './pair-types';
 
 export interface ReplicaComparerOptions {
   readonly pairId: string;
   readonly replica: StorageFile;
+  /** Of the replica. */
+  readonly checksums: KeptChecksums;
   readonly volumeBytes: ByteCount;
   /** The replica holds everything up to here; undefined: nobody can tell. */
   readonly reached: () => StreamPlace | undefined;
@@ -29,11 +32,14 @@ const RETRY_MILLIS = 20;
 export class ReplicaComparer {
   readonly #options: ReplicaComparerOptions;
   readonly #hasher: BlockHasher;
+  readonly #content: ChecksummedContent;
   #questions = 0;
 
   constructor(options: ReplicaComparerOptions) {
     this.#options = options;
     this.#hasher = new BlockHasher(options.pairId);
+    const { checksums, replica } = options;
+    this.#content = new ChecksummedContent({ hasher: this.#hasher, kept: checksums, read: (into, offset) => replica.read(into, offset), isHole: (range) => isHole(replica, range) });
   }
 
   /** `bytes`: a question, unchecked. Rejects with the storage's OperationError. */
@@ -48,33 +54,28 @@ export class ReplicaComparer {
     if (this.#questions >= QUESTIONS_MAX) return heldOff('comparison/busy', 'too many questions at once');
     this.#questions += 1;
     try {
-      return { kind: 'compared', answer: encodeAnswer(bytes, await this.#answer(question, Buffer.allocUnsafe(CHUNK_BYTES))) };
+      return { kind: 'compared', answer: encodeAnswer(bytes, await this.#answer(question)) };
     } finally {
       this.#questions -= 1;
     }
   }
 
-  async #answer(question: Question, memory: Buffer): Promise<Answer> {
+  async #answer({ digests, offset, volumeBytes }: Question): Promise<Answer> {
     const chunks: (Uint8Array | undefined)[] = [];
     let readBlocks = 0;
-    for (let index = 0; index < chunkCountOf(question); index++) {
-      const offset = question.offset + index * CHUNK_BYTES;
-      const { checksums, read } = await this.#checksums(offset, memory.subarray(0, chunkBytesAt(offset, question.volumeBytes)));
-      const asked = question.digests.subarray(index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES);
-      chunks.push(this.#hasher.digestOf(checksums).equals(asked) ? undefined : checksums);
-      readBlocks += read;
+    const length = Math.min(chunkCountOf({ digests }) * CHUNK_BYTES, volumeBytes - offset);
+    for await (const chunk of this.#content.chunksOf({ offset, length })) {
+      const asked = digests.subarray(chunks.length * CHECKSUM_BYTES, (chunks.length + 1) * CHECKSUM_BYTES);
+      chunks.push(this.#hasher.digestOf(chunk.checksums).equals(asked) ? undefined : chunk.checksums);
+      readBlocks += chunk.readBlocks;
     }
     return { readBlocks, chunks };
   }
+}
 
-  /** Of one chunk, and how many blocks had to be read. A hole is known without that. */
-  async #checksums(offset: ByteOffset, chunk: Buffer): Promise<{ readonly checksums: Buffer; readonly read: number }> {
-    const { replica } = this.#options;
-    const data = replica.nextData(offset);
-    if (!data || data.offset >= offset + chunk.length) return { checksums: this.#hasher.checksumsOfZeros(chunk.length), read: 0 };
-    chunk.fill(0, await replica.read(chunk, offset));
-    return { checksums: this.#hasher.checksumsOf(chunk), read: blockCountOf(chunk.length) };
-  }
+function isHole(replica: StorageFile, { offset, length }: ByteRange): boolean {
+  const data = replica.nextData(offset);
+  return !data || data.offset >= offset + length;
 }
 
 function refused(code: string, detail: string): CompareOutcome {

@@ -2,6 +2,7 @@
 // One replication pair at the target: cache → retention journal → replica, and its recovery points and views. Runs in a thread of its own;
 // a plain class, so that it runs anywhere. Invariants: I2 (cached sets are released only after their replica writes are durable), I3, I4,
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
+import { KeptChecksums } from '@secondsite/block-checksums';
 import { type Decompress, decompressChangeSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
@@ -61,8 +62,13 @@ const defaultLimits: PairLimits = {
   groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6,
 };
 
+const REPLICA = 'replica.img';
+const REPLICA_CHECKSUMS = 'replica-blocks';
+
 interface PairParts {
   readonly replica: StorageFile;
+  /** Of the replica's blocks. */
+  readonly checksums: KeptChecksums;
   readonly log: SegmentLog;
   readonly journal: RetentionJournal;
   readonly checkpoint: CheckpointFile;
@@ -102,7 +108,7 @@ export class TargetPair {
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
     this.#comparer = new ReplicaComparer({
-      pairId: options.pairId, volumeBytes: options.sizeBytes, replica: parts.replica, reached: () => this.#loop.reached, newestEpoch: () => parts.cache.received.epoch,
+      pairId: options.pairId, volumeBytes: options.sizeBytes, replica: parts.replica, checksums: parts.checksums, reached: () => this.#loop.reached, newestEpoch: () => parts.cache.received.epoch,
     });
   }
 
@@ -114,6 +120,7 @@ export class TargetPair {
     const { directory } = options;
     const limits = { ...defaultLimits, ...options.limits };
     const replica = await openReplica(options);
+    const checksums = await KeptChecksums.open({ directory, name: REPLICA_CHECKSUMS, pairId: options.pairId, volumeBytes: options.sizeBytes });
     const checkpoint = await CheckpointFile.open(directory);
     const applied = checkpoint.current?.applied;
     const journal = await RetentionJournal.open(await directory.directory('journal'), {
@@ -131,7 +138,7 @@ export class TargetPair {
       },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { replica, log, journal, checkpoint, quarantine, cache, readMemory, limits });
+    const pair = new TargetPair(options, { replica, checksums, log, journal, checkpoint, quarantine, cache, readMemory, limits });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -319,6 +326,7 @@ export class TargetPair {
     await this.#parts.log.close();
     await this.#parts.journal.close();
     await this.#parts.checkpoint.close();
+    await this.#parts.checksums.close(() => this.#parts.replica.sync());
     await this.#parts.replica.close();
   }
 
@@ -354,7 +362,10 @@ export class TargetPair {
 }
 
 async function openReplica({ directory, sizeBytes }: TargetPairOptions): Promise<StorageFile> {
-  const replica = await directory.open('replica.img', { create: true });
+  const names = await directory.list();
+  // Checksums of a replica that is gone mean nothing.
+  if (!names.includes(REPLICA)) for (const name of names.filter((other) => other.startsWith(`${REPLICA_CHECKSUMS}.`))) await directory.remove(name);
+  const replica = await directory.open(REPLICA, { create: true });
   if (replica.size() < sizeBytes) {
     await replica.truncate(sizeBytes);
     await replica.sync();

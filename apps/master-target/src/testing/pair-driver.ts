@@ -72,10 +72,13 @@ export class PairDriver {
     const epoch = this.#unsent[0]?.epoch;
     const window = this.#unsent.slice(0, 1 + randomBelow(this.#random, 6)).filter((set) => set.epoch === epoch);
     const shuffled = window.map((set) => ({ set, order: this.#random() })).sort((left, right) => left.order - right.order);
-    const results = await Promise.allSettled(shuffled.map(({ set }) => this.#sendOne(pair, set)));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
-    await setImmediate();
+    const sending = shuffled.map(({ set }) => this.#sendOne(pair, set));
+    try {
+      await Promise.all(sending);
+    } finally {
+      // Not until all have settled: a passing set waits for the ones before it, which never come when the power is gone.
+      for (let turn = 0; turn < 5; turn++) await setImmediate();
+    }
   }
 
   async #sendOne(pair: TargetPair, set: HistorySet): Promise<void> {
