@@ -4,8 +4,8 @@ import type { ComponentAddress, DataPlaneRole } from '@secondsite/contracts';
 /** `<context>.<fact>` of the events that a role tells about the pairs and bookmarks of its tenant. */
 const toldByRole: Readonly<Record<DataPlaneRole, readonly string[]>> = {
   agent: [
-    'replication.resync-started', 'replication.resync-read', 'replication.resync-required', 'replication.bitmap-mode-entered', 'replication.bitmap-mode-left',
-    'replication.flow-control-started', 'replication.flow-control-ended', 'replication.change-set-refused', 'recovery.bookmark-created', 'recovery.bookmark-failed',
+    'replication.resync-started', 'replication.resync-compared', 'replication.resync-read', 'replication.resync-required', 'replication.bitmap-mode-entered',
+    'replication.bitmap-mode-left', 'replication.flow-control-started', 'replication.flow-control-ended', 'replication.change-set-refused', 'recovery.bookmark-created', 'recovery.bookmark-failed',
   ],
   'process-server': [
     'replication.flow-control-started', 'replication.flow-control-ended', 'replication.resync-required', 'replication.change-set-refused',

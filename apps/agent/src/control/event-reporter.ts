@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { BLOCK_BYTES } from '@secondsite/block-checksums';
 import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
   bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetRefusedV1, type CloudEvent, flowControlEndedV1,
-  flowControlStartedV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
+  flowControlStartedV1, resyncComparedV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
 import type { BookmarkReport } from '../host/agent-host';
@@ -41,6 +42,10 @@ export class EventReporter implements FactReporter {
         return events.make(resyncRequiredV1, { pairId, reason: fact.reason.slice(0, REASON_CHARACTERS_MAX) });
       case 'resync-started':
         return events.make(resyncStartedV1, { pairId, epoch: fact.epoch, reason: reasonOfEvent[fact.reason], dirtyBytes: fact.resyncBytes, totalBytes: fact.volumeBytes });
+      case 'resync-compared': {
+        const { comparedBlocks, sentBlocks, skippedBlocks } = fact;
+        return events.make(resyncComparedV1, { pairId, epoch: fact.epoch, comparedBlocks, sentBlocks, skippedBlocks, blockBytes: BLOCK_BYTES });
+      }
       case 'resync-read':
         return events.make(resyncReadV1, { pairId, epoch: fact.epoch, sequence: fact.sequence });
       case 'flow-control-started':

@@ -18,9 +18,9 @@ import type { PairReplicationOptions } from './pair-replication-options';
 import { RegionLedger } from './region-ledger';
 import { RegionComparer } from './region-comparer';
 import type { BitmapModeReason } from './replication-fact';
-import { type Fault, faultOf, notInDataMode, type ReplicationStatus, resyncProgress } from './replication-status';
+import { type Fault, faultOf, notInDataMode, type ReplicationStatus, resyncProgress, whyNoMemory } from './replication-status';
 import { RegionSweeper, type StreamPosition } from './region-sweeper';
-import { type ResyncCounts, ResyncReader } from './resync-reader';
+import { ResyncReader } from './resync-reader';
 
 export type { PairReplicationOptions } from './pair-replication-options';
 export type { ReplicationStatus } from './replication-status';
@@ -92,14 +92,9 @@ export class PairReplication {
       mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#openBytes,
-      dirtyBytes: leftBytes, resync: this.#resync && resyncProgress(this.#resync, { leftBytes, millis: this.#options.millis() }), flowControlled: this.#shipper.flowControlled,
+      dirtyBytes: leftBytes, resync: this.#resync && resyncProgress(this.#resync, { leftBytes, millis: this.#options.millis(), counts: this.#reader.counts }), flowControlled: this.#shipper.flowControlled,
       fault: this.#fault ?? this.#shipper.fault,
     };
-  }
-
-  /** Of the resynchronisation that goes on, or the last one. */
-  get resyncCounts(): ResyncCounts {
-    return this.#reader.counts;
   }
 
   set paused(paused: boolean) {
@@ -210,7 +205,7 @@ export class PairReplication {
 
   #capture(range: ByteRange, dataBytes: ByteCount): boolean {
     this.#reader.overlap(range);
-    if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(this.#whyNoMemory());
+    if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(whyNoMemory(this.#shipper));
     this.#overload.written(range.length);
     if (this.#interruption) this.#ledger.miss(range);
     else this.#ledger.write(range, this.#stream.openSequence);
@@ -229,11 +224,6 @@ export class PairReplication {
     this.#stream.appendBytes({ kind: 'resync-write', offset }, [bytes]);
     this.#ledger.write({ offset, length }, this.#stream.openSequence);
     return true;
-  }
-
-  #whyNoMemory(): BitmapModeReason {
-    if (this.#shipper.flowControlled) return 'flow-controlled';
-    return this.#shipper.fault ? 'process-server-unreachable' : 'buffer-full';
   }
 
   #enterBitmapMode(reason: BitmapModeReason): void {
@@ -343,6 +333,7 @@ export class PairReplication {
     this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
+    if (this.#reader.counts.comparedBlocks > 0) this.#options.onFact({ kind: 'resync-compared', pairId: this.pairId, epoch: this.#stream.epoch, ...this.#reader.counts });
     this.#options.onFact({ kind: 'resync-read', pairId: this.pairId, epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence });
   }
 

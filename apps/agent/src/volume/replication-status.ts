@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ByteCount, type Epoch, isOperationError, OperationError, type SequenceNumber, type TimeMicros } from '@secondsite/units';
+import type { BitmapModeReason } from './replication-fact';
+import type { ResyncCounts } from './resync-reader';
 
 export interface ReplicationStatus {
   readonly mode: 'data' | 'bitmap' | 'resync-required';
@@ -8,18 +10,38 @@ export interface ReplicationStatus {
   readonly lastWriteTime: TimeMicros;
   readonly heldBytes: ByteCount;
   readonly dirtyBytes: ByteCount;
-  readonly resync: { readonly doneBytes: ByteCount; readonly totalBytes: ByteCount; readonly finishSeconds?: number } | undefined;
+  readonly resync: ResyncProgress | undefined;
   readonly flowControlled: boolean;
   readonly fault: Fault | undefined;
 }
 
 /** `leftBytes`: still to be read. The finish is told from the speed since the start. */
 export function resyncProgress(
-  { totalBytes, startedMillis }: { readonly totalBytes: ByteCount; readonly startedMillis: number }, now: { readonly leftBytes: ByteCount; readonly millis: number },
-): NonNullable<ReplicationStatus['resync']> {
+  { totalBytes, startedMillis }: { readonly totalBytes: ByteCount; readonly startedMillis: number },
+  now: { readonly leftBytes: ByteCount; readonly millis: number; readonly counts: ResyncCounts },
+): ResyncProgress {
   const doneBytes = Math.max(0, totalBytes - now.leftBytes);
   const seconds = (now.millis - startedMillis) / 1000;
-  return { doneBytes, totalBytes, ...(doneBytes > 0 ? { finishSeconds: (seconds / doneBytes) * (totalBytes - doneBytes) } : {}) };
+  const { comparedBlocks: compared, sentBlocks: sent, skippedBlocks: skipped } = now.counts;
+  return {
+    doneBytes, totalBytes,
+    ...(doneBytes > 0 ? { finishSeconds: (seconds / doneBytes) * (totalBytes - doneBytes) } : {}),
+    ...(compared > 0 ? { blocks: { compared, sent, skipped } } : {}),
+  };
+}
+
+/** Why no more can be captured. */
+export function whyNoMemory({ flowControlled, fault }: { readonly flowControlled: boolean; readonly fault: Fault | undefined }): BitmapModeReason {
+  if (flowControlled) return 'flow-controlled';
+  return fault ? 'process-server-unreachable' : 'buffer-full';
+}
+
+export interface ResyncProgress {
+  readonly doneBytes: ByteCount;
+  readonly totalBytes: ByteCount;
+  readonly finishSeconds?: number;
+  /** Undefined: nothing is compared. */
+  readonly blocks?: { readonly compared: number; readonly sent: number; readonly skipped: number };
 }
 
 /** The last thing that went wrong and still does. */

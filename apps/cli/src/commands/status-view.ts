@@ -6,8 +6,10 @@ export const pairHeader = ['VOLUME', 'PLAN', 'STAGE', 'PROGRESS', 'RPO', 'RATE',
 
 function progressOf(pair: PairStatus): string {
   if (!pair.progress) return '–';
-  const finish = pair.progress.finishSeconds === undefined ? '' : `, ${humanSeconds(pair.progress.finishSeconds)} left`;
-  return `${pair.progress.percent.toFixed(0)} %${finish}`;
+  const { blocks, finishSeconds, percent } = pair.progress;
+  const finish = finishSeconds === undefined ? '' : `, ${humanSeconds(finishSeconds)} left`;
+  const compared = blocks ? `, ${blocks.compared} blocks compared, ${blocks.sent} sent` : '';
+  return `${percent.toFixed(0)} %${finish}${compared}`;
 }
 
 export function pairRows(pairs: readonly PairStatus[]): Cell[][] {

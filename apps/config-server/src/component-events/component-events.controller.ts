@@ -2,7 +2,7 @@
 import { Controller } from '@nestjs/common';
 import {
   bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV1, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, componentRegisteredV1, type CurrentEvent,
-  differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
+  differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncComparedV1, resyncReadV1, resyncRequiredV1, resyncStartedV1,
   viewClosedV1, viewOpenedV1,
 } from '@secondsite/contracts';
 import { OnEvent } from '@secondsite/service-kit';
@@ -26,8 +26,8 @@ export class ComponentEventsController {
   }
 
   @OnEvent(
-    resyncStartedV1, resyncReadV1, differentialSyncReachedV1, bitmapModeEnteredV1, bitmapModeLeftV1, flowControlStartedV1, flowControlEndedV1, changeSetRefusedV1,
-    resyncRequiredV1,
+    resyncStartedV1, resyncComparedV1, resyncReadV1, differentialSyncReachedV1, bitmapModeEnteredV1, bitmapModeLeftV1, flowControlStartedV1, flowControlEndedV1,
+    changeSetRefusedV1, resyncRequiredV1,
   )
   reported(event: PairReport): Promise<void> {
     return this.events.recordReport(event);

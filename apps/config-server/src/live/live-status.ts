@@ -122,8 +122,8 @@ function agentReading(volume: AgentVolumeTelemetry, seenAt: TimeMicros): AgentRe
   const { mode, epoch, sequence, heldBytes, dirtyBytes, resync, writesPerSecond, bytesPerSecond, flowControlled } = volume;
   const reading = { seenAt, mode, epoch, sequence, heldBytes, dirtyBytes, writesPerSecond, bytesPerSecond, flowControlled };
   if (!resync) return reading;
-  const { doneBytes, totalBytes, finishSeconds } = resync;
-  return { ...reading, resync: { doneBytes, totalBytes, ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+  const { doneBytes, totalBytes, finishSeconds, blocks } = resync;
+  return { ...reading, resync: { doneBytes, totalBytes, ...(finishSeconds === undefined ? {} : { finishSeconds }), ...(blocks ? { blocks } : {}) } };
 }
 
 function processServerReading(pair: ProcessServerPairTelemetry, seenAt: TimeMicros): ProcessServerReading {

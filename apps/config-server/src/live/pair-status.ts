@@ -53,9 +53,9 @@ function flags({ pair, paused, readings: { agent } }: PairScene): PairStatus['fl
 
 function progress({ readings: { agent } }: PairScene): Pick<PairStatus, 'progress'> {
   if (!agent?.resync) return {};
-  const { doneBytes, totalBytes, finishSeconds } = agent.resync;
+  const { doneBytes, totalBytes, finishSeconds, blocks } = agent.resync;
   const percent = totalBytes === 0 ? 100 : Math.min(100, Math.floor((doneBytes / totalBytes) * 1000) / 10);
-  return { progress: { doneBytes, totalBytes, percent, ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+  return { progress: { doneBytes, totalBytes, percent, ...(finishSeconds === undefined ? {} : { finishSeconds }), ...(blocks ? { blocks } : {}) } };
 }
 
 function oldestSeenAt({ agent, processServer, masterTarget }: PairReadings): TimeMicros | undefined {

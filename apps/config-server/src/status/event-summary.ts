@@ -23,6 +23,8 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.reason}, ${Math.round(data.stalledSeconds)} s behind`;
     case 'secondsite.replication.resync-started.v1':
       return `${data.reason}, epoch ${data.epoch}`;
+    case 'secondsite.replication.resync-compared.v1':
+      return `${data.comparedBlocks} blocks compared, ${data.sentBlocks} sent, ${data.skippedBlocks} skipped`;
     case 'secondsite.replication.resync-required.v1':
     case 'secondsite.replication.change-set-refused.v1':
     case 'secondsite.recovery.bookmark-failed.v1':

@@ -22,6 +22,7 @@ export { retentionChangedV1 } from './protection/retention-changed.v1';
 export { consistencyIntervalChangedV1 } from './protection/consistency-interval-changed.v1';
 export { resyncStartedV1 } from './replication/resync-started.v1';
 export { resyncReadV1 } from './replication/resync-read.v1';
+export { resyncComparedV1 } from './replication/resync-compared.v1';
 export { differentialSyncReachedV1 } from './replication/differential-sync-reached.v1';
 export { bitmapModeEnteredV1 } from './replication/bitmap-mode-entered.v1';
 export { bitmapModeLeftV1 } from './replication/bitmap-mode-left.v1';
