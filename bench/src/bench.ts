@@ -5,11 +5,12 @@ import { humanBytes } from '@secondsite/cli';
 import { BenchSite } from './bench-site';
 import { baselineRow } from './rows/baseline-row';
 import { bootRow } from './rows/boot-row';
+import { fastResyncRows } from './rows/fast-resync-row';
 import { rpoRow, sustainedRow } from './rows/sustained-row';
 import { tapRows } from './rows/tap-row';
 import { rowLines, type TableRow } from './table-row';
 
-const rowNames = ['tap', 'sustained', 'baseline', 'boot'];
+const rowNames = ['tap', 'sustained', 'baseline', 'fast-resync', 'boot'];
 
 function optionValue(name: string, fallback: string): string {
   const index = process.argv.indexOf(name);
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
   console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, ${humanBytes(totalmem())}, Node ${process.version}; medians of ${rounds} (extremes), ours and peers in turn`);
   if (['tap', 'sustained', 'boot'].some((row) => wanted.has(row))) await withTls(rounds, wanted);
   if (wanted.has('sustained') || wanted.has('baseline')) await withoutTls(rounds, wanted);
+  if (wanted.has('fast-resync')) print(await fastResyncRows(rounds));
 }
 
 main().catch((error: unknown) => {

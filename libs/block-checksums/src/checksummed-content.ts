@@ -22,10 +22,15 @@ export interface ChunkChecksums {
   readonly readBlocks: number;
 }
 
+/** Reads under way at once: others of the process need its thread pool too, for syncs that somebody waits for. */
+const READS_MAX = 2;
+
 /** The block checksums of a content that goes on changing: kept ones where nothing was written since, computed ones elsewhere. */
 export class ChecksummedContent {
   readonly #options: ChecksummedContentOptions;
   readonly #memory: Buffer[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #reads = 0;
 
   constructor(options: ChecksummedContentOptions) {
     this.#options = options;
@@ -61,18 +66,30 @@ export class ChecksummedContent {
 
   /** Reads blocks of one chunk, and keeps what it computes. */
   async #compute(run: ByteRange): Promise<Buffer> {
-    const { hasher, kept, read } = this.#options;
+    const { hasher, kept } = this.#options;
     const memory = this.#memory.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
     const bytes = memory.subarray(0, run.length);
     const keeping = kept?.begin(run);
     try {
-      bytes.fill(0, await read(bytes, run.offset));
+      bytes.fill(0, await this.#read(bytes, run.offset));
       const checksums = hasher.checksumsOf(bytes);
       if (keeping) kept?.keep(keeping, checksums);
       this.#memory.push(memory);
       return checksums;
     } finally {
       if (keeping) kept?.forget(keeping);
+    }
+  }
+
+  async #read(into: Uint8Array, offset: ByteOffset): Promise<ByteCount> {
+    if (this.#reads === READS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#reads += 1;
+    try {
+      return await this.#options.read(into, offset);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#reads -= 1;
     }
   }
 }
