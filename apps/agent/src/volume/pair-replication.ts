@@ -105,7 +105,9 @@ export class PairReplication {
   admit(range: ByteRange): undefined | Promise<void> {
     const marked = this.#options.bitmap.mark(range);
     const stale = this.#options.checksums?.changing(range);
-    return marked && stale ? Promise.all([marked, stale]).then(() => undefined) : (marked ?? stale);
+    // Both syncs go side by side; whoever waited for the first asks again, and so learns how the second ended.
+    if (marked) stale?.catch(() => undefined);
+    return marked ?? stale;
   }
 
   /** Puts a write into the stream, in the turn in which it is done. Returns its bytes in one piece, or undefined in bitmap mode. */
@@ -157,7 +159,9 @@ export class PairReplication {
   /** While the tap is lost: these ranges changed, or may have, without being seen. Durably noted when it resolves. */
   async noteMissed(ranges: readonly ByteRange[]): Promise<void> {
     for (const range of ranges) this.#ledger.miss(range);
-    await Promise.all(ranges.map(async (range) => this.admit(range)));
+    await Promise.all(ranges.map(async (range) => {
+      for (let wait = this.admit(range); wait; wait = this.admit(range)) await wait;
+    }));
   }
 
   /** Every change that is not noted as missed is seen again. */
