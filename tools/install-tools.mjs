@@ -14,6 +14,7 @@ const programs = {
   mke2fs: 'e2fsprogs',
   cpio: 'cpio',
   sqlite3: 'sqlite3',
+  rsync: 'rsync',
 };
 
 function isInstalled(program) {

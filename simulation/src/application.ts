@@ -3,7 +3,8 @@
 // stable storage when it hears so (I1), its time is between asking and hearing (I5), and replication never makes it wait.
 import { isOperationError, KIB } from '@secondsite/units';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
-import { BITMAP, type ProtectedHost, REGION_BYTES, type RunningVolume, VOLUME_ID } from './protected-host';
+import { REGION_BYTES } from './layout';
+import { BITMAP, type ProtectedHost, type RunningVolume, VOLUME_ID } from './protected-host';
 import type { Scheduler } from './scheduler';
 import type { SimulatedDisk } from './simulated-disk';
 import type { MachineClock } from './machine-clock';

@@ -15,6 +15,8 @@ export interface HistoryReport {
   readonly cuts: number;
   readonly views: number;
   readonly audits: number;
+  /** Of resynchronisations: the replica had them already. */
+  readonly skippedBlocks: number;
 }
 
 /** A history in which something was broken. */
@@ -69,10 +71,10 @@ class History {
   }
 
   report(): HistoryReport {
-    const { scheduler, application, witness, audits } = this.#world;
+    const { scheduler, application, host, witness, audits } = this.#world;
     return {
       seed: this.#seed, hash: scheduler.trace.hash, events: this.#events, simulatedSeconds: scheduler.elapsedMicros / 1e6,
-      writes: application.writes, troubles: this.#adversary.begun, cuts: witness.cuts, views: witness.views, audits,
+      writes: application.writes, troubles: this.#adversary.begun, cuts: witness.cuts, views: witness.views, audits, skippedBlocks: host.skippedBlocks,
     };
   }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // "What if the power went everywhere, now?" Copies of all disks lose it, and the real code reads what is left: every set that was answered is
 // at the process server or at the target (I2), every instant that was offered is exact (I4, I5), and where the bitmap has no mark the
-// replica is the source (I1). The history itself goes on as if nothing had happened.
+// replica is the source (I1), and checksums that are trusted are of what the disk holds (I3). The history itself goes on as if nothing had happened.
+import { BlockHasher, CHECKSUM_BYTES, KeptChecksums } from '@secondsite/block-checksums';
 import type { Decompress } from '@secondsite/change-set';
+import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type CrashableStorage, type Random, randomBelow } from '@secondsite/durable-storage/testing';
 import { TargetPair } from '@secondsite/master-target/testing';
 import { SegmentLog } from '@secondsite/segment-log';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import type { AppliedStream } from './applied-stream';
-import { BITMAP, REGION_BYTES, VOLUME_ID } from './protected-host';
+import { LAYOUT, REGION_BYTES } from './layout';
+import { BITMAP, CHECKSUMS, VOLUME_ID } from './protected-host';
 import type { SimulatedDisk } from './simulated-disk';
 import { nameOf, type SourceModel, type StreamPlace } from './source-model';
 import { whereOf, type Witness } from './witness';
@@ -31,6 +34,7 @@ const VIEWS = 3;
 export async function auditPowerCut(world: AuditedWorld, random: Random): Promise<void> {
   const targetCopy = world.targetDisk.copyAfterPowerCut(random);
   const records = [...(await recordsIn(targetCopy, '/pair/cache/')), ...(await recordsIn(world.processServerDisk.copyAfterPowerCut(random), `/spool/${world.pairId}/`))];
+  await expectChecksums(world, { directory: targetCopy.directory('/pair/'), name: 'replica-blocks', content: targetCopy.contentOf('/pair/', 'replica.img') });
   const pair = await openTarget(world, targetCopy);
   const stream = world.witness.stream.copy();
   stream.reopened(pair.journal.applied, pair.journal.applied.lastTime);
@@ -45,7 +49,7 @@ async function openTarget({ pairId, volumeBytes, decompress }: AuditedWorld, sto
   try {
     return await TargetPair.open({
       directory: await storage.root.directory('pair'),
-      pairId, sizeBytes: volumeBytes, retention: { windowMicros: 1e15 }, decompress, clock: () => 1, delay: () => new Promise(() => undefined), limits: { freeBytesMin: 0 },
+      pairId, sizeBytes: volumeBytes, retention: { windowMicros: 1e15 }, decompress, layout: LAYOUT, clock: () => 1, delay: () => new Promise(() => undefined), limits: { freeBytesMin: 0 },
     });
   } catch (cause) {
     throw new Error(`I8: after a power cut the target could not open its pair by itself: ${String(cause)}`, { cause });
@@ -86,9 +90,12 @@ async function expectViews({ witness, volumeBytes }: AuditedWorld, { pair, strea
 }
 
 /** I1, and that marks are taken away only when both sides have it durably. */
-async function expectUnmarkedEqual({ volumeDisk, dataDisk, volumeBytes }: AuditedWorld, targetCopy: CrashableStorage, random: Random): Promise<void> {
-  const { recovery } = await WriteIntentBitmap.open({ directory: dataDisk.copyAfterPowerCut(random).root, name: BITMAP, volumeId: VOLUME_ID, volumeBytes, regionBytesMin: REGION_BYTES });
+async function expectUnmarkedEqual(world: AuditedWorld, targetCopy: CrashableStorage, random: Random): Promise<void> {
+  const { volumeDisk, dataDisk, volumeBytes } = world;
+  const { root } = dataDisk.copyAfterPowerCut(random);
+  const { recovery } = await WriteIntentBitmap.open({ directory: root, name: BITMAP, volumeId: VOLUME_ID, volumeBytes, regionBytesMin: REGION_BYTES });
   const source = volumeDisk.copyAfterPowerCut(random).contentOf('/', 'disk') as Uint8Array;
+  await expectChecksums(world, { directory: root, name: CHECKSUMS, content: source });
   const replica = targetCopy.contentOf('/pair/', 'replica.img') as Uint8Array;
   for (let region = 0; region < recovery.dirty.regionCount; region++) {
     if (recovery.dirty.has(region)) continue;
@@ -96,4 +103,18 @@ async function expectUnmarkedEqual({ volumeDisk, dataDisk, volumeBytes }: Audite
     const [here, there] = [source.subarray(from, to), replica.subarray(from, to)];
     if (Buffer.compare(here, there) !== 0) throw new Error(`I1: region ${region} has no mark, and after a power cut the replica would differ from the source ${whereOf(here, there)} of it`);
   }
+}
+
+/** What a start after the power cut would trust. */
+async function expectChecksums(
+  { pairId, volumeBytes }: AuditedWorld, { directory, name, content }: { readonly directory: StorageDirectory; readonly name: string; readonly content: Uint8Array | undefined },
+): Promise<void> {
+  if (!content) return;
+  const kept = await KeptChecksums.open({ directory, name, pairId, volumeBytes, layout: LAYOUT });
+  const known = await kept.lookUp({ offset: 0, length: volumeBytes });
+  const right = new BlockHasher(pairId, LAYOUT).checksumsOf(content);
+  known.forEach((checksum, block) => {
+    const at = block * CHECKSUM_BYTES;
+    if (checksum && !checksum.equals(right.subarray(at, at + CHECKSUM_BYTES))) throw new Error(`I3: after a power cut the checksum of block ${block} in ${name} would be trusted, and is of another content`);
+  });
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's machine: one protected volume as ProtectedVolume wires it up, over simulated disks, network and time, and what is observed of it.
+import { KeptChecksums } from '@secondsite/block-checksums';
 import type { Compress } from '@secondsite/change-set';
 import { compressSealed } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { BufferBudget, PairReplication, type PairReplicationOptions, type ReplicationFact, SourceDisk, StreamTimes, VolumeDevice } from '@secondsite/agent/testing';
 import { isOperationError, KIB } from '@secondsite/units';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import { LAYOUT, REGION_BYTES } from './layout';
 import { Life } from './life';
 import type { MachineClock } from './machine-clock';
 import { ObservedFile } from './observed-file';
@@ -15,8 +17,8 @@ import type { SimulatedLink } from './simulated-link';
 import type { SourceModel } from './source-model';
 
 export const BITMAP = 'bitmap';
+export const CHECKSUMS = 'blocks';
 export const VOLUME_ID = 'volume';
-export const REGION_BYTES = 2 * KIB;
 
 export interface ProtectedHostOptions {
   readonly scheduler: Scheduler;
@@ -78,6 +80,8 @@ export class ProtectedHost {
   #life: Life | undefined;
   #running: RunningVolume | undefined;
   #traces = 0;
+  /** Blocks that a resynchronisation did not send because the replica had them. */
+  skippedBlocks = 0;
 
   constructor(options: ProtectedHostOptions) {
     this.#options = options;
@@ -116,34 +120,40 @@ export class ProtectedHost {
   }
 
   async #open(life: Life): Promise<void> {
-    const { volumeDisk, dataDisk, volumeBytes, model, scheduler, budgetBytes, tickMicros } = this.#options;
+    const { volumeDisk, dataDisk, pairId, volumeBytes, model, scheduler, budgetBytes, tickMicros } = this.#options;
     const file = await volumeDisk.root(life).open('disk');
     const bitmap = await WriteIntentBitmap.open({ directory: dataDisk.root(life), name: BITMAP, volumeId: VOLUME_ID, volumeBytes, regionBytesMin: REGION_BYTES });
+    const checksums = await KeptChecksums.open({ directory: dataDisk.root(life), name: CHECKSUMS, pairId, volumeBytes, layout: LAYOUT });
     const times = new StreamTimes(() => this.#options.clock.read());
     model.started(times);
     const observed = new ObservedFile(file, model);
     const disk = new SourceDisk(observed, { millis: () => scheduler.elapsedMicros / 1000 });
     const device = new VolumeDevice(disk);
     const budget = new BufferBudget({ shared: BufferBudget.createShared(), bytesMax: budgetBytes });
-    const replication = new ObservedReplication(this.#replicationOptions(life, { file: observed, bitmap, times, budget }), model);
+    const replication = new ObservedReplication(this.#replicationOptions(life, { file: observed, bitmap, checksums, times, budget }), model);
     device.replication = replication;
     this.#running = { life, device, replication, budget, times };
     life.note(`is up, ${bitmap.markedRegions} of ${bitmap.regionCount} regions marked`);
     life.every(tickMicros, () => replication.tick());
   }
 
-  #replicationOptions(life: Life, parts: { readonly file: StorageFile; readonly bitmap: WriteIntentBitmap; readonly times: StreamTimes; readonly budget: BufferBudget }): PairReplicationOptions {
+  #replicationOptions(life: Life, parts: { readonly file: StorageFile; readonly bitmap: WriteIntentBitmap; readonly checksums: KeptChecksums; readonly times: StreamTimes; readonly budget: BufferBudget }): PairReplicationOptions {
     const { pairId, volumeBytes, toProcessServer, compress, model, scheduler } = this.#options;
     return {
-      pairId, volumeBytes, source: parts.file, bitmap: parts.bitmap, budget: parts.budget, clock: parts.times,
+      pairId, volumeBytes, source: parts.file, bitmap: parts.bitmap, checksums: parts.checksums, layout: LAYOUT, budget: parts.budget, clock: parts.times,
       millis: () => scheduler.elapsedMicros / 1000,
       sender: toProcessServer.connect(life),
       timeLimit: (millis) => timeLimit(life, millis),
       segmentDataBytes: 6 * KIB, segmentEntriesMax: 40,
-      onFact: (fact) => life.note(factText(fact)),
+      onFact: (fact) => this.#heard(life, fact),
       newTraceparent: () => this.#sealed(model),
       ...(compress ? { prepare: (set) => compressSealed(set, compress) } : {}),
     };
+  }
+
+  #heard(life: Life, fact: ReplicationFact): void {
+    life.note(factText(fact));
+    if (fact.kind === 'resync-compared') this.skippedBlocks += fact.skippedBlocks;
   }
 
   /** Called in the turn in which a set is sealed. */
@@ -173,5 +183,6 @@ function timeLimit(life: Life, millis: number): AbortSignal {
 }
 
 function factText(fact: ReplicationFact): string {
+  if (fact.kind === 'resync-compared') return `${fact.kind}: ${fact.comparedBlocks} blocks, ${fact.skippedBlocks} the same, ${fact.sentBlocks} sent`;
   return 'reason' in fact ? `${fact.kind} (${fact.reason})` : fact.kind;
 }

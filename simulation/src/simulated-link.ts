@@ -2,8 +2,8 @@
 // The network between two hops: the sender's side of the transport over simulated time, with the adversary in between. A request arrives once,
 // twice or never, early or late, whole or damaged; its answer may be lost. What is sent is the sender's memory, read when it arrives: memory
 // that was used again before its request had ended shows as damage.
-import { type ChangeSetHandler, type PositionAnswer, type PutOptions, type PutOutcome, type Unreachable } from '@secondsite/transport';
-import { positionAnswerOf, putOutcomeOf } from '@secondsite/transport/testing';
+import { type ChangeSetHandler, type CompareAnswer, type CompareOptions, type PositionAnswer, type PutOptions, type PutOutcome, type Unreachable } from '@secondsite/transport';
+import { compareAnswerOf, positionAnswerOf, putOutcomeOf } from '@secondsite/transport/testing';
 import { OperationError } from '@secondsite/units';
 import type { Life } from './life';
 import type { Scheduler } from './scheduler';
@@ -20,7 +20,7 @@ export interface LinkConditions {
   lostRequests: number;
   lostAnswers: number;
   resets: number;
-  /** One bit of the body is another one on arrival. */
+  /** One bit of the body, or of the answer to a question, is another one on arrival. */
   damaged: number;
   repeated: number;
   /** Takes seconds. */
@@ -102,6 +102,14 @@ export class SimulatedClient {
 
   position(pairId: string, signal?: AbortSignal): Promise<PositionAnswer> {
     return this.#exchange<PositionAnswer>({ what: 'position?', signal, handle: (handler) => positionAnswerOf(handler.position({ pairId, peer: undefined })) });
+  }
+
+  compare(question: Uint8Array, { pairId, epoch, sequence, signal }: CompareOptions): Promise<CompareAnswer> {
+    const handle = async (handler: ChangeSetHandler): Promise<CompareAnswer> => {
+      const answer = await compareAnswerOf(handler.compare({ pairId, epoch, sequence, question: this.#arriving(question), peer: undefined }));
+      return answer.kind === 'compared' ? { ...answer, answer: this.#arriving(answer.answer) } : answer;
+    };
+    return this.#exchange<CompareAnswer>({ what: `question ${epoch}/${sequence}`, signal, handle });
   }
 
   close(): void {

@@ -3,9 +3,10 @@
 import type { Decompress } from '@secondsite/change-set';
 import type { RetentionLimits } from '@secondsite/retention-journal';
 import { type PairEvent, TargetPair, type TargetPairOptions } from '@secondsite/master-target/testing';
-import type { ChangeSetHandler, PositionOutcome, StoreOutcome } from '@secondsite/transport';
+import type { ChangeSetHandler, CompareOutcome, PositionOutcome, StoreOutcome } from '@secondsite/transport';
 import { isOperationError } from '@secondsite/units';
 import { Life } from './life';
+import { LAYOUT } from './layout';
 import type { MachineClock } from './machine-clock';
 import type { Scheduler } from './scheduler';
 import type { SimulatedDisk } from './simulated-disk';
@@ -88,7 +89,7 @@ export class TargetNode {
     const { disk, clock, onOpen, onEvent, limits, pairId, sizeBytes, retention, decompress } = this.#options;
     const pair = await TargetPair.open({
       directory: await disk.root(life).directory('pair'),
-      pairId, sizeBytes, retention, decompress, limits,
+      pairId, sizeBytes, retention, decompress, limits, layout: LAYOUT,
       clock: () => clock.read(),
       delay: (millis) => life.sleep(millis * 1000),
       onEvent: (event) => {
@@ -143,6 +144,7 @@ export class TargetNode {
 
   readonly #handler: ChangeSetHandler = {
     store: ({ body, epoch, sequence }): Promise<StoreOutcome> => this.#pair?.store(body, { epoch, sequence }) ?? Promise.resolve(notOpen()),
+    compare: ({ question, epoch, sequence }): Promise<CompareOutcome> => this.#pair?.compare(question, { epoch, sequence }) ?? Promise.resolve(notOpen()),
     position: async (): Promise<PositionOutcome> => (this.#pair ? { kind: 'known', ...this.#pair.position() } : notOpen()),
   };
 }

@@ -4,7 +4,7 @@ import { CertificateAuthority, createKeyAndRequest, enroll, identityFiles, renew
 import {
   bitmapModeEnteredV1, bookmarkFailedV1, changeSetAppliedV2, type ClusterStatus, componentRegisteredV1, createBookmarkOperation, differentialSyncReachedV1, eventSubjectFilter, type HistoryEntry, type Host, type KeepRule,
   listPointsOperation, listViewsOperation, closeViewOperation, openViewOperation, type OpenedView, peerRefusedV1, type Plan, type PlanStatus, previewRetentionOperation, type RecoveryPoints, type ReplyInputOf, resolvePointOperation, restRoutes,
-  quarantineAtMasterTargetOperation, volumeGrownV1, volumeRestoredV1, volumeShrunkV1, resyncChosenV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
+  quarantineAtMasterTargetOperation, volumeGrownV1, volumeRestoredV1, volumeShrunkV1, resyncChosenV1, resyncComparedV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, traceAtAgentOperation, traceAtMasterTargetOperation, type Volume,
 } from '@secondsite/contracts';
 import { temporaryFolder } from '@secondsite/embedded-services/testing';
 import { waitUntil } from '@secondsite/embedded-services';
@@ -142,7 +142,9 @@ describe('the configuration server', () => {
   it('takes what components report into the history once, whoever repeats it', async () => {
     const started = agent.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes });
     const ofAgent = [
-      started, agent.bus.events.make(bitmapModeEnteredV1, { pairId, epoch: 1, reason: 'buffer-full' }), agent.bus.events.make(resyncReadV1, { pairId, epoch: 1, sequence: 3 }),
+      started, agent.bus.events.make(bitmapModeEnteredV1, { pairId, epoch: 1, reason: 'buffer-full' }),
+      agent.bus.events.make(resyncComparedV1, { pairId, epoch: 1, comparedBlocks: 160, sentBlocks: 2, skippedBlocks: 158, blockBytes: 65536 }),
+      agent.bus.events.make(resyncReadV1, { pairId, epoch: 1, sequence: 3 }),
     ];
     const ofTarget = [
       masterTarget.bus.events.make(resyncStartedV1, { pairId, epoch: 1, reason: 'baseline', dirtyBytes: volumeBytes, totalBytes: volumeBytes }),
@@ -155,8 +157,9 @@ describe('the configuration server', () => {
     await until('differential sync in the history', async () => (await history()).some((entry) => entry.type.includes('differential-sync-reached')));
     const facts = (await history()).map((entry) => entry.type.split('.')[2]);
     expect(facts).toEqual([
-      'plan-created', 'volume-protected', 'pair-created', 'resync-started', 'bitmap-mode-entered', 'resync-read', 'differential-sync-reached',
+      'plan-created', 'volume-protected', 'pair-created', 'resync-started', 'bitmap-mode-entered', 'resync-compared', 'resync-read', 'differential-sync-reached',
     ]);
+    expect((await history())[5]?.summary).toMatch(/: 160 blocks compared, 2 sent, 158 skipped\.$/);
     expect((await history())[3]).toMatchObject({ eventId: started.id, occurredAt: started.time, actor: `component ${agent.componentId}` });
   });
 

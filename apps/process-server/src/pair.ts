@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Compress, KeptSet, StoredChangeSet } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
-import { type ChangeSetPlace, endsEpoch, type HeldOff, LateTraceQueue, OLD_EPOCH, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
+import { type ChangeSetPlace, type CompareOutcome, endsEpoch, type HeldOff, LateTraceQueue, OLD_EPOCH, type PairPosition, type Refusal, type Stored } from '@secondsite/transport';
 import { type ByteCount, type Epoch, isoFromMicros, type SequenceNumber, type TimeMicros } from '@secondsite/units';
 import type { ByteBudget } from './byte-budget';
 import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
 import { recordHopSpans } from './control/hop-spans';
 import { counters } from './control/counters';
+import { askTarget } from './forward/ask-target';
 import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
 import type { TrafficShaper } from './forward/traffic-shaper';
@@ -15,6 +16,7 @@ import { FlowControl } from './receive/flow-control';
 import type { FreeSpaceGuard } from './receive/free-space-guard';
 import { stageOfSet } from './receive/stage-of-set';
 import type { PairSpool } from './spool/pair-spool';
+import type { StreamPlace } from './spool/pair-state';
 import type { Timers } from './timers';
 
 export interface PairServices {
@@ -114,6 +116,14 @@ export class Pair {
 
   quarantined(): KeptSet[] {
     return this.#spool.quarantine.list();
+  }
+
+  /** Passes a question on to the target (see CompareRequest). */
+  async compare(question: Uint8Array, place: StreamPlace): Promise<CompareOutcome> {
+    const { epoch } = place;
+    if (epoch < this.#spool.epoch) return endedEpoch({ code: OLD_EPOCH, reason: `epoch ${epoch} is over, the pair is in epoch ${this.#spool.epoch}` });
+    if (this.#ended && epoch <= this.#ended.epoch) return endedEpoch(this.#ended);
+    return askTarget(this.#config.paused ? undefined : this.#forwarder, { question, place });
   }
 
   position(): PairPosition {
@@ -286,7 +296,7 @@ export class Pair {
   }
 
   #refuseEnded(set: StoredChangeSet, ended: { readonly code: string; readonly reason: string }): Refusal {
-    const refusal: Refusal = { kind: 'refused', code: ended.code, detail: ended.reason, hint: 'Begin a new epoch.' };
+    const refusal = endedEpoch(ended);
     this.reportRefused(set.header, refusal);
     return refusal;
   }
@@ -296,4 +306,8 @@ export class Pair {
     this.#ended = { epoch, code: streamBroken, reason };
     this.#services.reporter.report({ kind: 'resync-required', pairId: this.pairId, reason });
   }
+}
+
+function endedEpoch({ code, reason }: { readonly code: string; readonly reason: string }): Refusal {
+  return { kind: 'refused', code, detail: reason, hint: 'Begin a new epoch.' };
 }

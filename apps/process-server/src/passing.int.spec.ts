@@ -184,6 +184,25 @@ describe('sets that pass the process server', () => {
     });
   });
 
+  describe('questions about the replica', () => {
+    it('go to the target and come back as they are; held off while it is away, paused or not that far; refused in an old epoch', async () => {
+      const question = Buffer.from('a question that only the target understands');
+      const ask = (epoch: number, sequence: number) => client.compare(question, { pairId, epoch, sequence });
+      await start();
+      await begin(2);
+      expect(await ask(2, 1)).toEqual({ kind: 'compared', answer: question });
+      expect(await ask(2, 2)).toMatchObject({ kind: 'held-off', code: 'comparison/not-applied' });
+      expect(await ask(1, 1)).toMatchObject({ kind: 'refused', code: 'change-set/old-epoch' });
+      expect(await client.compare(question, { pairId: pairId.replace('0f', '0e'), epoch: 2, sequence: 1 })).toMatchObject({ kind: 'refused', code: 'change-set/unknown-pair' });
+      await target.stop();
+      expect(await ask(2, 1)).toMatchObject({ kind: 'held-off', code: 'transport/unreachable' });
+      await target.start();
+      expect(await ask(2, 1)).toMatchObject({ kind: 'compared' });
+      await reconcile({ paused: true });
+      expect(await ask(2, 1)).toMatchObject({ kind: 'held-off', code: 'forward/paused' });
+    });
+  });
+
   describe('behind a backlog of the spool', () => {
     it('wait for their turn when the target is not slow, or the backlog would never end', async () => {
       await start();

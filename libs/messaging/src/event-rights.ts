@@ -4,7 +4,7 @@ import type { ComponentAddress, DataPlaneRole } from '@secondsite/contracts';
 /** `<context>.<fact>` of the events that a role tells about the pairs and bookmarks of its tenant. */
 const toldByRole: Readonly<Record<DataPlaneRole, readonly string[]>> = {
   agent: [
-    'replication.resync-started', 'replication.resync-read', 'replication.resync-required', 'replication.resync-chosen', 'replication.bitmap-mode-entered',
+    'replication.resync-started', 'replication.resync-compared', 'replication.resync-read', 'replication.resync-required', 'replication.resync-chosen', 'replication.bitmap-mode-entered',
     'replication.bitmap-mode-left', 'replication.volume-grown', 'replication.volume-shrunk', 'replication.volume-restored',
     'replication.flow-control-started', 'replication.flow-control-ended', 'replication.change-set-refused', 'recovery.bookmark-created', 'recovery.bookmark-failed',
   ],

@@ -7,9 +7,11 @@ import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request 
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { type ChangeSetKey, changeSetPath, oldestPendingHeader, type PositionAnswer, positionPath, type PutOutcome, type Unreachable } from './change-set-protocol';
+import {
+  type ChangeSetKey, changeSetPath, type CompareAnswer, comparisonPath, oldestPendingHeader, type PositionAnswer, positionPath, type PutOutcome, type Unreachable,
+} from './change-set-protocol';
 import { type ChangeSetPlace, lateTracesHeader, lateTracesText } from './late-traces';
-import { type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
+import { compareAnswerFromReply, type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
 
 export interface ChangeSetClientOptions {
   /** `https://host:port` of the receiver, or `http://…` with the development switch. */
@@ -36,8 +38,12 @@ export interface PutOptions extends ChangeSetKey {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface CompareOptions extends ChangeSetKey {
+  readonly signal?: AbortSignal | undefined;
+}
+
 interface Exchange {
-  readonly method: 'PUT' | 'GET';
+  readonly method: 'PUT' | 'GET' | 'POST';
   readonly path: string;
   readonly parts: readonly Uint8Array[];
   readonly headers: Record<string, string | number>;
@@ -45,7 +51,7 @@ interface Exchange {
   /** Has a limit for how fast the body may go out. */
   readonly transfer: Transfer | undefined;
   /** The kernel has all of the body. */
-  readonly bodySent: () => void;
+  readonly bodySent?: () => void;
 }
 
 const freeSocketMillisMax = 30_000;
@@ -54,6 +60,8 @@ const replyBytesMax = 65_536;
 export class ChangeSetClient {
   private readonly base: URL;
   private agent: PlainAgent;
+  /** For questions, which may take the receiver a while: change sets do not wait behind them. */
+  private askingAgent: PlainAgent;
   private tls: ConnectionOptions | undefined;
   private closed = false;
   /** The body that is being handed to the kernel. */
@@ -63,6 +71,7 @@ export class ChangeSetClient {
     this.base = new URL(options.url);
     this.tls = options.tls;
     this.agent = this.createAgent();
+    this.askingAgent = this.createAgent();
   }
 
   /**
@@ -95,22 +104,31 @@ export class ChangeSetClient {
 
   /** Asks where the receiver is. Never rejects. */
   async position(pairId: string, signal?: AbortSignal): Promise<PositionAnswer> {
-    const reply = await this.exchange({ method: 'GET', path: positionPath(pairId), parts: [], headers: {}, signal, transfer: undefined, bodySent: () => undefined });
+    const reply = await this.exchange({ method: 'GET', path: positionPath(pairId), parts: [], headers: {}, signal, transfer: undefined });
     return 'kind' in reply ? reply : positionFromReply(reply);
+  }
+
+  /** Asks what differs at the replica; see CompareRequest. Never rejects. The answer is unchecked. */
+  async compare(question: Uint8Array, { pairId, epoch, sequence, signal }: CompareOptions): Promise<CompareAnswer> {
+    const headers = { 'content-type': 'application/octet-stream', 'content-length': question.byteLength };
+    const reply = await this.exchange({ method: 'POST', path: comparisonPath({ pairId, epoch, sequence }), parts: [question], headers, signal, transfer: undefined });
+    return 'kind' in reply ? reply : compareAnswerFromReply(reply);
   }
 
   /** Uses a renewed certificate from the next connection on; requests under way finish on theirs. */
   setTls(tls: ConnectionOptions): void {
-    const old = this.agent;
+    const old = [this.agent, this.askingAgent];
     this.tls = tls;
     this.agent = this.createAgent();
-    for (const sockets of Object.values(old.freeSockets)) sockets?.forEach((socket) => socket.destroy());
+    this.askingAgent = this.createAgent();
+    for (const sockets of old.flatMap((agent) => Object.values(agent.freeSockets))) sockets?.forEach((socket) => socket.destroy());
   }
 
   /** Ends all connections; requests under way end as `unreachable`. */
   close(): void {
     this.closed = true;
     this.agent.destroy();
+    this.askingAgent.destroy();
   }
 
   private createAgent(): PlainAgent {
@@ -132,7 +150,7 @@ export class ChangeSetClient {
     return new Promise((resolve, reject) => {
       if (this.closed || signal?.aborted) throw cancelled();
       const send = this.base.protocol === 'https:' ? secureRequest : plainRequest;
-      const request = send(this.base, { method, path, headers, agent: this.agent });
+      const request = send(this.base, { method, path, headers, agent: method === 'POST' ? this.askingAgent : this.agent });
       let answered = false;
       const cancel = () => request.destroy(cancelled());
       signal?.addEventListener('abort', cancel, { once: true });
@@ -142,7 +160,7 @@ export class ChangeSetClient {
         answered = true;
         readReply(response).then(resolve, reject).finally(() => stopSending(request));
       });
-      request.once('finish', bodySent);
+      if (bodySent) request.once('finish', bodySent);
       request.on('error', (error) => reject(!answered && isStale(request, error) ? new StaleConnection() : error));
       writeParts(request, { parts, transfer });
     });
@@ -211,7 +229,7 @@ async function readReply(response: IncomingMessage): Promise<HttpReply> {
     if (bytes > replyBytesMax) throw new Error(`the answer is longer than ${replyBytesMax} bytes`);
     chunks.push(chunk);
   }
-  return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8'), retryAfter: response.headers['retry-after'] };
+  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks), retryAfter: response.headers['retry-after'] };
 }
 
 function cancelled(): OperationError {

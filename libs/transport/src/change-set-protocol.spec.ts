@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { changeSetPath, parseRoute, positionPath, validTraceparent } from './change-set-protocol';
+import { changeSetPath, comparisonPath, parseRoute, positionPath, validTraceparent } from './change-set-protocol';
 import { positionFromReply, putOutcomeFromReply } from './http-reply';
 import { ReceiveBudget } from './receive-budget';
 
@@ -12,6 +12,7 @@ describe('routes', () => {
     fc.assert(
       fc.property(fc.uuid(), fc.integer({ min: 1, max: 0xffffffff }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (id, epoch, sequence) => {
         expect(parseRoute(changeSetPath({ pairId: id, epoch, sequence }))).toEqual({ kind: 'change-set', pairId: id, epoch, sequence });
+        expect(parseRoute(comparisonPath({ pairId: id, epoch, sequence }))).toEqual({ kind: 'comparison', pairId: id, epoch, sequence });
         expect(parseRoute(positionPath(id))).toEqual({ kind: 'position', pairId: id });
       }),
     );
@@ -37,7 +38,7 @@ describe('routes', () => {
 });
 
 describe('answers', () => {
-  const reply = (status: number, body: unknown, retryAfter?: string) => ({ status, text: typeof body === 'string' ? body : JSON.stringify(body), retryAfter });
+  const reply = (status: number, body: unknown, retryAfter?: string) => ({ status, body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), retryAfter });
 
   it('count as stored only when they say durable and are complete', () => {
     const progress = { appliedEpoch: 1, appliedSequence: 2, creditBytes: 3 };
@@ -57,7 +58,7 @@ describe('answers', () => {
   it('never count as stored, whatever the bytes are', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 999 }), fc.string(), (status, text) => {
-        expect(putOutcomeFromReply({ status, text, retryAfter: undefined }).kind).not.toBe('stored');
+        expect(putOutcomeFromReply({ status, body: Buffer.from(text), retryAfter: undefined }).kind).not.toBe('stored');
       }),
     );
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data plane's protocol, agent → process server → master target: HTTP/1.1, one PUT per change set, repeatable without harm.
+// The data plane's protocol, agent → process server → master target: HTTP/1.1, one PUT per change set, one POST per question what differs
+// at the replica; all of it repeatable without harm.
 import type { PeerIdentity } from '@secondsite/certificates';
 import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
 import type { ChangeSetPlace } from './late-traces';
@@ -80,6 +81,16 @@ export type StoreOutcome = Stored | HeldOff | Refusal | (Omit<Refusal, 'kind'> &
 
 export type PositionOutcome = ({ readonly kind: 'known' } & PairPosition) | HeldOff | Refusal;
 
+/** Asks what of a part of the volume differs at the replica, after the change set of the key or a later one of its epoch was applied. */
+export interface CompareRequest extends ChangeSetKey {
+  /** A question as in the format of libs/block-checksums; unchecked. */
+  readonly question: Uint8Array;
+  readonly peer: PeerIdentity | undefined;
+}
+
+/** `answer`: in the format of libs/block-checksums. Held off also while the change set of the key is not applied. */
+export type CompareOutcome = { readonly kind: 'compared'; readonly answer: Uint8Array } | HeldOff | Refusal;
+
 /**
  * What a receiver does with change sets (port). Both may throw an OperationError: whatever its code, the sender is held off and tries again
  * (507 for `storage/no-space`, 503 when retryable, else 500); only an outcome refuses for good. Any other error is a bug and ends the process.
@@ -88,6 +99,8 @@ export interface ChangeSetHandler {
   /** Returns `stored` only when the change set is durable. Idempotent: a set that is already there is `stored` again. */
   store(request: StoreRequest): Promise<StoreOutcome>;
   position(request: { readonly pairId: string; readonly peer: PeerIdentity | undefined }): Promise<PositionOutcome>;
+  /** Changes nothing. */
+  compare(request: CompareRequest): Promise<CompareOutcome>;
 }
 
 /** The peer cannot be reached or does not speak the protocol; whether it stored the change set is unknown, so send it again. */
@@ -102,15 +115,22 @@ export type PutOutcome = Stored | HeldOff | (Refusal & { readonly status: number
 
 export type PositionAnswer = ({ readonly kind: 'known' } & PairPosition) | HeldOff | (Refusal & { readonly status: number }) | Unreachable;
 
+/** A receiver of before this question refuses it with status 404. */
+export type CompareAnswer = { readonly kind: 'compared'; readonly answer: Uint8Array } | HeldOff | (Refusal & { readonly status: number }) | Unreachable;
+
 const pairPattern = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-const changeSetPattern = new RegExp(`^/v1/pairs/(${pairPattern})/change-sets/([1-9][0-9]{0,9})/([1-9][0-9]{0,15})$`);
+const keyPattern = new RegExp(`^/v1/pairs/(${pairPattern})/(change-sets|comparisons)/([1-9][0-9]{0,9})/([1-9][0-9]{0,15})$`);
 const positionPattern = new RegExp(`^/v1/pairs/(${pairPattern})/position$`);
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-export type Route = ({ readonly kind: 'change-set' } & ChangeSetKey) | { readonly kind: 'position'; readonly pairId: string };
+export type Route = ({ readonly kind: 'change-set' | 'comparison' } & ChangeSetKey) | { readonly kind: 'position'; readonly pairId: string };
 
 export function changeSetPath({ pairId, epoch, sequence }: ChangeSetKey): string {
   return `/v1/pairs/${pairId}/change-sets/${epoch}/${sequence}`;
+}
+
+export function comparisonPath({ pairId, epoch, sequence }: ChangeSetKey): string {
+  return `/v1/pairs/${pairId}/comparisons/${epoch}/${sequence}`;
 }
 
 export function positionPath(pairId: string): string {
@@ -121,11 +141,11 @@ export function positionPath(pairId: string): string {
 export function parseRoute(path: string): Route | undefined {
   const position = positionPattern.exec(path);
   if (position) return { kind: 'position', pairId: position[1] as string };
-  const match = changeSetPattern.exec(path);
+  const match = keyPattern.exec(path);
   if (!match) return undefined;
-  const [epoch, sequence] = [Number(match[2]), Number(match[3])];
+  const [epoch, sequence] = [Number(match[3]), Number(match[4])];
   if (epoch > 0xffffffff || !Number.isSafeInteger(sequence)) return undefined;
-  return { kind: 'change-set', pairId: match[1] as string, epoch, sequence };
+  return { kind: match[2] === 'comparisons' ? 'comparison' : 'change-set', pairId: match[1] as string, epoch, sequence };
 }
 
 /** Carries `oldestPending`. */

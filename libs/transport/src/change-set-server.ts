@@ -69,6 +69,9 @@ const defaultLimits: Omit<ServerLimits, 'peerBudgetBytes'> = {
 /** A kept connection without a request is closed after this time; longer than the senders keep theirs. */
 const idleMillisMax = 65_000;
 const withoutReuse = new BodyPool({ idleBytesMax: 0 });
+/** Questions are small; see libs/block-checksums. */
+const questionBytesMax = 16 * 1024;
+const methods = { position: 'GET', 'change-set': 'PUT', comparison: 'POST' } as const satisfies Record<Route['kind'], string>;
 
 export class ChangeSetServer {
   private readonly limits: ServerLimits;
@@ -173,7 +176,7 @@ export class ChangeSetServer {
   private async answer(request: HttpRequest): Promise<HttpAnswer | undefined> {
     const route = parseRoute(request.path);
     if (route === undefined) return refusal(404, 'transport/unknown-path', 'no such path', 'Check the version of the sender.');
-    const method = route.kind === 'position' ? 'GET' : 'PUT';
+    const method = methods[route.kind];
     if (request.method !== method) {
       const headers = { allow: method };
       return problemAnswer({ status: 405, code: 'transport/method', detail: `only ${method} is served here`, hint: 'Check the version of the sender.', headers });
@@ -183,7 +186,8 @@ export class ChangeSetServer {
     if (peer && peer.validTo < Date.now()) return expired();
     const decision = this.options.authorize({ peer: peer?.identity, pairId: route.pairId });
     if (decision.kind === 'refused') return this.refusePeer(request, decision);
-    return route.kind === 'position' ? this.position(route, peer?.identity) : this.store(request, route, peer?.identity);
+    if (route.kind === 'position') return answerFromOutcome(await this.options.handler.position({ pairId: route.pairId, peer: peer?.identity }));
+    return route.kind === 'comparison' ? this.compare(request, route, peer?.identity) : this.store(request, route, peer?.identity);
   }
 
   private refusePeer(request: HttpRequest, { code, detail, hint }: { readonly code: string; readonly detail: string; readonly hint: string }): HttpAnswer {
@@ -191,28 +195,35 @@ export class ChangeSetServer {
     return problemAnswer({ status: 403, code, detail, hint });
   }
 
-  private async position({ pairId }: Route & { kind: 'position' }, peer: PeerIdentity | undefined): Promise<HttpAnswer> {
-    return answerFromOutcome(await this.options.handler.position({ pairId, peer }));
+  private store(request: HttpRequest, { pairId, epoch, sequence }: ChangeSetKey, peer: PeerIdentity | undefined): Promise<HttpAnswer | undefined> {
+    const { headers } = request;
+    const traceparent = validTraceparent(headers.get('traceparent'));
+    const oldestPending = sequenceFromHeader(headers.get(oldestPendingHeader));
+    const lateTraces = lateTracesFromHeader(headers.get(lateTracesHeader));
+    return this.withBody(request, peer, { bytesMax: this.limits.bodyBytesMax }, async (body) =>
+      answerFromOutcome(await this.options.handler.store({ pairId, epoch, sequence, body, traceparent, oldestPending, lateTraces, peer })));
   }
 
-  private async store(request: HttpRequest, key: Route & ChangeSetKey, peer: PeerIdentity | undefined): Promise<HttpAnswer | undefined> {
+  private compare(request: HttpRequest, { pairId, epoch, sequence }: ChangeSetKey, peer: PeerIdentity | undefined): Promise<HttpAnswer | undefined> {
+    return this.withBody(request, peer, { bytesMax: questionBytesMax }, async (question) =>
+      answerFromOutcome(await this.options.handler.compare({ pairId, epoch, sequence, question, peer })));
+  }
+
+  /** Reads the body into memory of the budget, which is counted until `use` has settled. */
+  private async withBody(
+    request: HttpRequest, peer: PeerIdentity | undefined, { bytesMax }: { readonly bytesMax: number }, use: (body: Buffer) => Promise<HttpAnswer>,
+  ): Promise<HttpAnswer | undefined> {
     const { contentLength: lengthBytes, connection, headers } = request;
     if (lengthBytes === undefined) return refusal(411, 'transport/no-length', 'the body has no known length', 'Send content-length.');
-    if (lengthBytes === 0) return refusal(400, 'transport/empty', 'the body is empty', 'Send one change set as the body.');
-    if (lengthBytes > this.limits.bodyBytesMax) {
-      return refusal(413, 'transport/too-large', `more than ${this.limits.bodyBytesMax} bytes`, 'Seal smaller change sets.');
-    }
+    if (lengthBytes === 0) return refusal(400, 'transport/empty', 'the body is empty', 'Send one change set, or one question, as the body.');
+    if (lengthBytes > bytesMax) return refusal(413, 'transport/too-large', `more than ${bytesMax} bytes`, 'Send smaller change sets and questions.');
     const giveBack = this.budget.take(peer?.componentId ?? connection.remoteAddress, lengthBytes);
     if (giveBack === undefined) return this.heldOff();
     try {
       const body = Buffer.from((this.options.pool ?? withoutReuse).take(lengthBytes), 0, lengthBytes);
       if (headers.get('expect')?.toLowerCase() === '100-continue') connection.askForBody();
       if (!(await connection.readBody(body))) return undefined;
-      const { pairId, epoch, sequence } = key;
-      const traceparent = validTraceparent(headers.get('traceparent'));
-      const oldestPending = sequenceFromHeader(headers.get(oldestPendingHeader));
-      const lateTraces = lateTracesFromHeader(headers.get(lateTracesHeader));
-      return answerFromOutcome(await this.options.handler.store({ pairId, epoch, sequence, body, traceparent, oldestPending, lateTraces, peer }));
+      return await use(body);
     } finally {
       giveBack();
     }

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { allowEveryone } from './authorize';
 import { ChangeSetClient, type ChangeSetClientOptions } from './change-set-client';
-import type { StoreOutcome } from './change-set-protocol';
+import type { CompareRequest, StoreOutcome } from './change-set-protocol';
 import { ChangeSetServer, type ChangeSetServerOptions } from './change-set-server';
 import { MemoryReceiver } from './testing';
 import { waitUntil } from './testing/wait-until';
@@ -99,6 +99,34 @@ describe('sending change sets', () => {
     expect(await client.position(pairId)).toMatchObject({ kind: 'refused', status: 409, code: 'change-set/unknown-pair', hint: 'Create it first.' });
     await client.put(parts(10), key);
     expect(await client.position(pairId)).toMatchObject({ kind: 'known', epoch: 3, sequence: 7, appliedEpoch: 3, appliedSequence: 7 });
+  });
+
+  it('brings a question to the handler and its answer back, byte for byte; one that is too long is refused', async () => {
+    const { receiver, client } = await start();
+    const question = Buffer.from(Array.from({ length: 1000 }, (_, index) => index * 7));
+    const asked: CompareRequest[] = [];
+    receiver.compare = async (request) => {
+      asked.push(request);
+      return { kind: 'compared', answer: Buffer.concat([request.question, Buffer.from([0, 13, 10, 255])]) };
+    };
+    expect(await client.compare(question, key)).toEqual({ kind: 'compared', answer: Buffer.concat([question, Buffer.from([0, 13, 10, 255])]) });
+    expect(asked).toMatchObject([{ ...key, peer: undefined }]);
+    receiver.compare = async () => ({ kind: 'held-off', code: 'comparison/not-applied', detail: 'd', retryAfterMillis: 20 });
+    expect(await client.compare(question, key)).toMatchObject({ kind: 'held-off', code: 'comparison/not-applied', retryAfterMillis: 20 });
+    expect(await client.compare(Buffer.alloc(17_000), key)).toMatchObject({ kind: 'refused', status: 413 });
+  });
+
+  it('does not let change sets wait behind questions', async () => {
+    const { receiver, client } = await start({ connectionsMax: 1 });
+    const gate = Promise.withResolvers<void>();
+    receiver.compare = async ({ question }) => {
+      await gate.promise;
+      return { kind: 'compared', answer: question };
+    };
+    const answer = client.compare(Buffer.alloc(9), key);
+    expect(await client.put(parts(10), key)).toMatchObject({ kind: 'stored' });
+    gate.resolve();
+    expect(await answer).toMatchObject({ kind: 'compared' });
   });
 
   it('brings every outcome of the handler to the sender', async () => {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isOperationError } from '@secondsite/units';
-import type { PositionOutcome, Progress, StoreOutcome } from './change-set-protocol';
+import type { CompareOutcome, PositionOutcome, Progress, StoreOutcome } from './change-set-protocol';
 
 /** One answer of the server, before it is bytes. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body: object;
+  /** Sent as JSON, or as it is. */
+  readonly body: object | Uint8Array;
 }
 
 export interface Problem {
@@ -30,12 +31,14 @@ export function problemAnswer({ status, headers, ...problem }: Problem): HttpAns
   };
 }
 
-export function answerFromOutcome(outcome: StoreOutcome | PositionOutcome): HttpAnswer {
+export function answerFromOutcome(outcome: StoreOutcome | PositionOutcome | CompareOutcome): HttpAnswer {
   switch (outcome.kind) {
     case 'stored':
       return { status: 200, body: { durable: true, ...progressOf(outcome) } };
     case 'known':
       return { status: 200, body: { epoch: outcome.epoch, sequence: outcome.sequence, ...progressOf(outcome) } };
+    case 'compared':
+      return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: outcome.answer };
     case 'held-off': {
       const status = outcome.code === noSpaceCode ? 507 : 429;
       const hint = 'Send it again after the given time.';
@@ -58,4 +61,9 @@ export function answerFromError(error: unknown): HttpAnswer | undefined {
   const { code, hint, operation } = error;
   const status = code === noSpaceCode ? 507 : error.retryable ? 503 : 500;
   return problemAnswer({ status, code, detail: `${operation} failed`, hint, retryAfterMillis: error.retryable ? 1000 : 5000 });
+}
+
+/** As it is sent: bytes as they are, anything else as JSON. */
+export function bodyBytesOf(body: HttpAnswer['body']): Buffer {
+  return body instanceof Uint8Array ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : Buffer.from(JSON.stringify(body));
 }

@@ -6,7 +6,7 @@ import { directSocket } from '@secondsite/direct-socket';
 import type { PeerIdentity } from '@secondsite/certificates';
 import type { OperationError } from '@secondsite/units';
 import type { Socket } from 'node:net';
-import { type HttpAnswer, problemAnswer } from './http-answer';
+import { bodyBytesOf, type HttpAnswer, problemAnswer } from './http-answer';
 import { parseRequestHead, type RequestHead } from './http-head';
 
 /** One request as the server sees it. */
@@ -229,13 +229,11 @@ export class HttpConnection {
   }
 
   #answer({ status, headers, body }: HttpAnswer): void {
-    const text = JSON.stringify(body);
-    const fields = {
-      'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...(this.#keepAlive ? {} : { connection: 'close' }), ...headers,
-    };
+    const bytes = bodyBytesOf(body);
+    const fields = { 'content-type': 'application/json', 'content-length': bytes.length, ...(this.#keepAlive ? {} : { connection: 'close' }), ...headers };
     if (fields.connection === 'close') this.#keepAlive = false;
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket.write(`HTTP/1.1 ${status} ${reasons[status] ?? 'Other'}\r\n${lines.join('')}\r\n${text}`);
+    this.#socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${reasons[status] ?? 'Other'}\r\n${lines.join('')}\r\n`), bytes]));
   }
 
   #refuse({ status, detail }: { readonly status: number; readonly detail: string }): void {

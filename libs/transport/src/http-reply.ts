@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isOperationError, OperationError } from '@secondsite/units';
-import type { HeldOff, PairPosition, PositionAnswer, Progress, PutOutcome, Refusal, Unreachable } from './change-set-protocol';
+import type { CompareAnswer, HeldOff, PairPosition, PositionAnswer, Progress, PutOutcome, Refusal, Unreachable } from './change-set-protocol';
 
 /** What came back from the receiver, unread. */
 export interface HttpReply {
   readonly status: number;
-  readonly text: string;
+  readonly body: Buffer;
   readonly retryAfter: string | undefined;
 }
 
@@ -16,16 +16,20 @@ const finalStatuses: readonly number[] = [400, 403, 404, 405, 409, 410, 411, 413
 
 export function putOutcomeFromReply(reply: HttpReply): PutOutcome {
   if (reply.status !== 200) return failureFromReply(reply);
-  const fields = parseObject(reply.text);
+  const fields = parseObject(reply.body);
   const progress = fields?.durable === true ? progressFrom(fields) : undefined;
   return progress === undefined ? badAnswer(reply) : { kind: 'stored', ...progress };
 }
 
 export function positionFromReply(reply: HttpReply): PositionAnswer {
   if (reply.status !== 200) return failureFromReply(reply);
-  const fields = parseObject(reply.text);
+  const fields = parseObject(reply.body);
   const position = fields === undefined ? undefined : positionFrom(fields);
   return position === undefined ? badAnswer(reply) : { kind: 'known', ...position };
+}
+
+export function compareAnswerFromReply(reply: HttpReply): CompareAnswer {
+  return reply.status === 200 ? { kind: 'compared', answer: reply.body } : failureFromReply(reply);
 }
 
 /** Makes any error of the connection an outcome that says what to look at. */
@@ -51,7 +55,7 @@ function errorCode(error: unknown): string {
 }
 
 function failureFromReply(reply: HttpReply): HeldOff | (Refusal & { status: number }) | Unreachable {
-  const fields = parseObject(reply.text) ?? {};
+  const fields = parseObject(reply.body) ?? {};
   const code = textOr(fields.code, `transport/status-${reply.status}`);
   const detail = textOr(fields.detail, `the receiver answered ${reply.status}`);
   if (finalStatuses.includes(reply.status)) {
@@ -69,9 +73,9 @@ function badAnswer({ status }: HttpReply): Unreachable {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function parseObject(text: string): Fields | undefined {
+function parseObject(body: Buffer): Fields | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(body.toString('utf8'));
     return typeof value === 'object' && value !== null ? (value as Fields) : undefined;
   } catch {
     return undefined;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 export { BodyPool } from './body-pool';
 export { allowEveryone, allowRoles, type Authorize } from './authorize';
-export { ChangeSetClient, type ChangeSetClientOptions, type PutOptions } from './change-set-client';
+export { ChangeSetClient, type ChangeSetClientOptions, type CompareOptions, type PutOptions } from './change-set-client';
 export {
   type ChangeSetHandler,
   type ChangeSetKey,
+  type CompareAnswer,
+  type CompareOutcome,
+  type CompareRequest,
   endsEpoch,
   type HeldOff,
   OLD_EPOCH,

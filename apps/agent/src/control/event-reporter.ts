@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { BLOCK_BYTES } from '@secondsite/block-checksums';
 import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
   bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetRefusedV1, type CloudEvent, flowControlEndedV1,
-  flowControlStartedV1, resyncChosenV1, resyncCauseWords, resyncReadV1, resyncRequiredV2, resyncStartedV1,
+  flowControlStartedV1, resyncChosenV1, resyncCauseWords, resyncComparedV1, resyncReadV1, resyncRequiredV2, resyncStartedV1,
   volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
@@ -46,6 +47,10 @@ export class EventReporter implements FactReporter {
       }
       case 'resync-started':
         return events.make(resyncStartedV1, { pairId, epoch: fact.epoch, reason: reasonOfEvent[fact.reason], dirtyBytes: fact.resyncBytes, totalBytes: fact.volumeBytes });
+      case 'resync-compared': {
+        const { comparedBlocks, sentBlocks, skippedBlocks } = fact;
+        return events.make(resyncComparedV1, { pairId, epoch: fact.epoch, comparedBlocks, sentBlocks, skippedBlocks, blockBytes: BLOCK_BYTES });
+      }
       case 'volume-grown':
         return events.make(volumeGrownV1, { pairId, fromBytes: fact.fromBytes, toBytes: fact.toBytes });
       case 'volume-shrunk':

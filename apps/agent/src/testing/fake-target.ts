@@ -1,17 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Process server and master target in one object: keeps what is PUT, applies it strictly in order to a byte array, and answers only when
-// the test lets it. Refuses what a real one refuses.
+// the test lets it. Refuses what a real one refuses. A question about the replica is looked at in one step of the test and answered in
+// a later one, with whatever happened in between.
+import { BlockHasher, BlockLayout, CHECKSUM_BYTES, CHUNK_BYTES, chunkCountOf, decodeQuestion, encodeAnswer } from '@secondsite/block-checksums';
 import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyChangeSet } from '@secondsite/change-set';
 import { applyToImage } from '@secondsite/change-set/testing';
-import { OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
+import { type CompareAnswer, type CompareOptions, OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { OperationError } from '@secondsite/units';
 import type { ChangeSetSender } from '../volume/change-set-shipper';
 
 export type TargetBehaviour = 'normal' | 'unreachable' | 'held-off';
 
 interface PendingPut {
+  readonly kind: 'put';
   readonly set: VerifiedChangeSet;
   readonly answer: (outcome: PutOutcome) => void;
+}
+
+interface PendingQuestion {
+  readonly kind: 'question';
+  readonly look: () => CompareAnswer;
+  /** What was seen, before it is told. */
+  seen: CompareAnswer | undefined;
+  readonly answer: (outcome: CompareAnswer) => void;
 }
 
 /** Called after each set is applied. `green`: the replica is now the source at the set's cut. */
@@ -36,12 +47,14 @@ export class FakeTarget implements ChangeSetSender {
   lastTime = 0;
   /** Content that was read for a resynchronisation and applied, and the length of its holes. */
   resyncBytes = 0;
+  /** Questions that were answered. */
+  questions = 0;
   readonly #onApplied: AppliedListener;
   /** Where the stream stood before this epoch. */
   #before = { epoch: 0, sequence: 0 };
   /** Nothing of epochs up to this one is taken any more. */
   #endedEpoch = 0;
-  #pending: PendingPut[] = [];
+  #pending: (PendingPut | PendingQuestion)[] = [];
   #stored = new Map<number, VerifiedChangeSet>();
 
   constructor(options: { readonly volumeBytes: number; readonly onApplied?: AppliedListener }) {
@@ -58,11 +71,39 @@ export class FakeTarget implements ChangeSetSender {
     if (!set.ok) throw new Error(`the agent sent bytes that are no change set: ${set.detail}`);
     if (set.header.epoch !== epoch || set.header.sequence !== sequence) throw new Error('header and address differ');
     return new Promise((resolve) => {
-      const pending = { set, answer: resolve };
-      this.#pending.push(pending);
+      this.#await({ kind: 'put', set, answer: resolve });
       signal?.addEventListener('abort', () => resolve(unreachable()), { once: true });
-      if (this.immediate) queueMicrotask(() => this.answer(this.#pending.indexOf(pending)));
     });
+  }
+
+  compare(question: Uint8Array, { pairId, epoch, sequence, signal }: CompareOptions): Promise<CompareAnswer> {
+    return new Promise((resolve) => {
+      this.#await({ kind: 'question', look: () => this.#look(question, { pairId, epoch, sequence }), seen: undefined, answer: resolve });
+      signal?.addEventListener('abort', () => resolve(unreachable()), { once: true });
+    });
+  }
+
+  #await(pending: PendingPut | PendingQuestion): void {
+    this.#pending.push(pending);
+    if (!this.immediate) return;
+    queueMicrotask(() => {
+      while (this.#pending.includes(pending)) this.answer(this.#pending.indexOf(pending));
+    });
+  }
+
+  #look(bytes: Uint8Array, { pairId, epoch, sequence }: CompareOptions): CompareAnswer {
+    const question = decodeQuestion(bytes);
+    if (epoch !== this.epoch || sequence > this.applied) return { kind: 'held-off', retryAfterMillis: 20, code: 'comparison/not-applied', detail: 'test' };
+    if (!question || question.volumeBytes !== this.replica.byteLength) throw new Error('the agent asked what is no question');
+    this.questions += 1;
+    const hasher = new BlockHasher(pairId);
+    const chunks = Array.from({ length: chunkCountOf(question) }, (_, index) => {
+      const offset = question.offset + index * CHUNK_BYTES;
+      const checksums = hasher.checksumsOf(this.replica.subarray(offset, offset + BlockLayout.standard.chunkBytesAt(offset, question.volumeBytes)));
+      const same = hasher.digestOf(checksums).equals(question.digests.subarray(index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES));
+      return same ? undefined : checksums;
+    });
+    return { kind: 'compared', answer: encodeAnswer(bytes, { readBlocks: 0, chunks }) };
   }
 
   async position(_pairId?: string): Promise<PositionAnswer> {
@@ -93,8 +134,11 @@ export class FakeTarget implements ChangeSetSender {
 
   /** Handles one of the waiting requests. */
   answer(index = 0): void {
-    const [pending] = this.#pending.splice(index, 1);
+    const pending = this.#pending[index];
+    if (pending?.kind === 'question' && !pending.seen && this.behaviour === 'normal') return void (pending.seen = pending.look());
+    this.#pending.splice(index, 1);
     if (!pending) return;
+    if (pending.kind === 'question') return pending.answer(pending.seen ?? unreachable());
     if (this.behaviour === 'unreachable') return pending.answer(unreachable());
     if (this.behaviour === 'held-off') return pending.answer({ kind: 'held-off', retryAfterMillis: 50, code: 'change-set/flow-controlled', detail: 'test' });
     const { epoch } = pending.set.header;

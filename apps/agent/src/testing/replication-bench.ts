@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A protected volume on storage that can lose power, with a fake target: everything of the agent below its main thread, driven step by
 // step. `checkCuts` compares the replica after every applied set with the source as it was when the set was sealed (I3).
+import { KeptChecksums } from '@secondsite/block-checksums';
 import { checksum } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { CrashableStorage, type Random } from '@secondsite/durable-storage/testing';
@@ -64,7 +65,7 @@ export class ReplicationBench {
     this.device = new VolumeDevice(this.disk);
     const bitmap = await WriteIntentBitmap.open({ directory: this.storage.root, name: 'bitmap', volumeId: 'v', volumeBytes: this.volumeBytes });
     this.replication = new PairReplication({
-      pairId, volumeBytes: this.volumeBytes, source: this.#slowSource ? slow(file) : file, bitmap,
+      pairId, volumeBytes: this.volumeBytes, source: this.#slowSource ? slow(file) : file, bitmap, checksums: await this.#openChecksums(),
       budget: new BufferBudget({ shared: BufferBudget.createShared(), bytesMax: this.#budgetBytes }),
       clock: this.#times, millis: () => this.millis, sender: this.target, segmentDataBytes: 256 * KIB,
       onFact: (fact) => this.facts.push(fact),
@@ -97,6 +98,10 @@ export class ReplicationBench {
       const { kind: _kind, pairId: _pairId, epoch: _epoch, ...chosen } = fact;
       return [chosen];
     });
+  }
+
+  #openChecksums(): Promise<KeptChecksums> {
+    return KeptChecksums.open({ directory: this.storage.root, name: 'kept', pairId, volumeBytes: this.volumeBytes });
   }
 
   /** Lets everything run that waits for nothing but its turn. */

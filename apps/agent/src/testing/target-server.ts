@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A FakeTarget behind the real data-plane server: what an agent under test sends to over HTTP.
-import { allowEveryone, ChangeSetServer, type PositionOutcome, type StoreOutcome } from '@secondsite/transport';
+import { allowEveryone, ChangeSetServer, type CompareOutcome, type PositionOutcome, type StoreOutcome } from '@secondsite/transport';
 import type { TlsOptions } from 'node:tls';
 import { FakeTarget } from './fake-target';
 
@@ -16,6 +16,7 @@ export class TargetServer {
       handler: {
         store: async ({ pairId, epoch, sequence, body }) => (await this.target.put([new Uint8Array(body)], { pairId, epoch, sequence })) as StoreOutcome,
         position: async ({ pairId }) => (await this.target.position(pairId)) as PositionOutcome,
+        compare: async ({ question, ...about }) => (await this.target.compare(question, about)) as CompareOutcome,
       },
       authorize: allowEveryone,
       ...(options.tls ? { tls: options.tls } : {}),

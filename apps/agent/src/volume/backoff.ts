@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-const FIRST_MILLIS = 100;
-const LONGEST_MILLIS = 5000;
+export interface BackoffLimits {
+  readonly firstMillis: number;
+  readonly longestMillis: number;
+}
 
-/** How long to wait before the next try: 100 ms, doubled with each failure in a row up to 5 s. */
+const defaultLimits: BackoffLimits = { firstMillis: 100, longestMillis: 5000 };
+
+/** How long to wait before the next try: 100 ms, doubled with each failure in a row up to 5 s, unless other limits are given. */
 export class Backoff {
   readonly #millis: () => number;
+  readonly #limits: BackoffLimits;
   #notBefore = 0;
-  #next = FIRST_MILLIS;
+  #next: number;
 
   /** `millis`: a monotonic clock. */
-  constructor(millis: () => number) {
+  constructor(millis: () => number, limits: BackoffLimits = defaultLimits) {
     this.#millis = millis;
+    this.#limits = limits;
+    this.#next = limits.firstMillis;
   }
 
   get isOver(): boolean {
@@ -21,7 +28,7 @@ export class Backoff {
   fail(): void {
     if (!this.isOver) return;
     this.until(this.#next);
-    this.#next = Math.min(this.#next * 2, LONGEST_MILLIS);
+    this.#next = Math.min(this.#next * 2, this.#limits.longestMillis);
   }
 
   /** Waits exactly so long from now. */
@@ -31,6 +38,6 @@ export class Backoff {
 
   reset(): void {
     this.#notBefore = 0;
-    this.#next = FIRST_MILLIS;
+    this.#next = this.#limits.firstMillis;
   }
 }

@@ -3,7 +3,7 @@
 // when the process server has it durably (I2) or its epoch was given up; the oldest waiting set always goes first; bytes on their way
 // never exceed the process server's credit by more than one set.
 import type { ByteCount, SequenceNumber } from '@secondsite/units';
-import { endsEpoch, type HeldOff, type LateTraceQueue, type PositionAnswer, type Progress, type PutOptions, type PutOutcome } from '@secondsite/transport';
+import { type CompareAnswer, type CompareOptions, endsEpoch, type HeldOff, type LateTraceQueue, type PositionAnswer, type Progress, type PutOptions, type PutOutcome } from '@secondsite/transport';
 import { PassageMeter, type SealedChangeSet } from '@secondsite/change-set';
 import { Backoff } from './backoff';
 import type { HeldChangeSet } from './change-buffer';
@@ -12,6 +12,7 @@ import type { HeldChangeSet } from './change-buffer';
 export interface ChangeSetSender {
   put(parts: readonly Uint8Array[], options: PutOptions): Promise<PutOutcome>;
   position(pairId: string, signal?: AbortSignal): Promise<PositionAnswer>;
+  compare(question: Uint8Array, options: CompareOptions): Promise<CompareAnswer>;
   close(): void;
 }
 

@@ -3,6 +3,7 @@ import type { ResyncReason } from '@secondsite/change-set';
 import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
 import type { WhyResync } from './interruption';
 import type { BitmapModeReason, ReplicationFact } from './replication-fact';
+import type { ResyncCounts } from './resync-reader';
 
 export interface PairFactsOptions {
   readonly pairId: string;
@@ -35,8 +36,9 @@ export class PairFacts {
     if (resyncBytes > 0) onFact({ kind: 'resync-started', pairId, epoch: epoch(), reason, resyncBytes, volumeBytes });
   }
 
-  resyncRead(sequence: SequenceNumber): void {
+  resyncRead(sequence: SequenceNumber, counts: ResyncCounts): void {
     const { onFact, pairId, epoch } = this.#options;
+    if (counts.comparedBlocks > 0) onFact({ kind: 'resync-compared', pairId, epoch: epoch(), ...counts });
     onFact({ kind: 'resync-read', pairId, epoch: epoch(), sequence });
   }
 

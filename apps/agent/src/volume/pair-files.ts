@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent keeps on disk for a protected volume: `<volume folder>/<pair id>.bitmap` and `<pair id>.json`. Files of other pairs are
-// stale: the volume changed without being watched, so a later protection starts with everything marked.
+// What an agent keeps on disk for a protected volume: `<volume folder>/<pair id>.bitmap` and `.json`, and checksums of blocks in `.checksums`
+// and `.stale`. Files of other pairs are stale: the volume changed without being watched, so a later protection starts with everything
+// marked. For the same reason checksums without a bitmap mean nothing.
+import { KeptChecksums } from '@secondsite/block-checksums';
 import { openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { ByteCount } from '@secondsite/units';
@@ -18,6 +20,12 @@ const stateSchema = z.object({
 });
 export type PairState = z.infer<typeof stateSchema>;
 
+interface PairVolume {
+  readonly pairId: string;
+  readonly volumeId: string;
+  readonly volumeBytes: ByteCount;
+}
+
 export class PairFiles {
   readonly #directory: StorageDirectory;
   #changing: Promise<void> = Promise.resolve();
@@ -31,9 +39,17 @@ export class PairFiles {
     return new PairFiles(await openDirectory(folder));
   }
 
-  openBitmap(pair: { readonly pairId: string; readonly volumeId: string; readonly volumeBytes: ByteCount }): Promise<WriteIntentBitmap> {
-    const { pairId, volumeId, volumeBytes } = pair;
-    return WriteIntentBitmap.open({ directory: this.#directory, name: `${pairId}.bitmap`, volumeId, volumeBytes });
+  async openBitmap({ pairId, volumeId, volumeBytes }: PairVolume): Promise<WriteIntentBitmap> {
+    const name = `${pairId}.bitmap`;
+    if (!(await this.#directory.list()).includes(name)) await this.#forgetChecksums(pairId);
+    const bitmap = await WriteIntentBitmap.open({ directory: this.#directory, name, volumeId, volumeBytes });
+    if (bitmap.recovery.origin !== 'recovered') await this.#forgetChecksums(pairId);
+    return bitmap;
+  }
+
+  /** After `openBitmap`. */
+  openChecksums({ pairId, volumeBytes }: Omit<PairVolume, 'volumeId'>): Promise<KeptChecksums> {
+    return KeptChecksums.open({ directory: this.#directory, name: pairId, pairId, volumeBytes });
   }
 
   /** Undefined for a pair that is new, or whose file was lost. */
@@ -54,6 +70,12 @@ export class PairFiles {
     for (const name of await this.#directory.list()) {
       if (pairId === undefined || !name.startsWith(`${pairId}.`)) await this.#directory.remove(name);
     }
+    await this.#directory.sync();
+  }
+
+  async #forgetChecksums(pairId: string): Promise<void> {
+    const names = await this.#directory.list();
+    for (const name of [`${pairId}.stale`, `${pairId}.checksums`]) if (names.includes(name)) await this.#directory.remove(name);
     await this.#directory.sync();
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { BlockLayout, KeptChecksums } from '@secondsite/block-checksums';
 import type { SealedChangeSet } from '@secondsite/change-set';
 import type { ResyncCause } from '@secondsite/contracts';
 import type { ByteCount } from '@secondsite/units';
@@ -20,6 +21,10 @@ export interface PairReplicationOptions {
   readonly tap?: TapWatch;
   /** Owned from here on; closed by `stop`. */
   readonly bitmap: WriteIntentBitmap;
+  /** Of the source; owned from here on as well. Undefined: a comparison reads everything. */
+  readonly checksums?: KeptChecksums;
+  /** How blocks are compared with the replica; the target's must be the same. */
+  readonly layout?: BlockLayout | undefined;
   readonly budget: BufferBudget;
   readonly clock: StreamClock;
   /** Monotonic. */

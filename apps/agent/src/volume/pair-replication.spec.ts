@@ -164,6 +164,7 @@ describe('replication of a volume', () => {
     bench.replication.loseTap();
     await bench.replication.noteMissed([{ offset: 0, length: 1 }]);
     bench.replication.resumeTap();
+    bench.target.immediate = true;
     for (let round = 0; round < 50; round++) await bench.tick(50);
     expect(bench.replication.status).toMatchObject({ mode: 'data', dirtyBytes: 0 });
   });

@@ -8,18 +8,19 @@ import type { StorageFile } from '@secondsite/durable-storage';
 import { type Progress, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
-import { Backoff } from './backoff';
 import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
 import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
 import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
+import { EpochRaiser } from './epoch-raiser';
 import { firstEpoch, type Interruption, markerReason, type NewEpoch, type WhyResync } from './interruption';
 import { OverloadPause } from './overload-pause';
 import { PairFacts } from './pair-facts';
 import type { PairReplicationOptions } from './pair-replication-options';
 import { PairTracing } from './pair-tracing';
 import { RegionLedger } from './region-ledger';
+import { RegionComparer } from './region-comparer';
 import type { BitmapModeReason } from './replication-fact';
-import { type Fault, faultOf, notInDataMode, type ReplicationStatus } from './replication-status';
+import { type Fault, faultOf, notInDataMode, type ReplicationStatus, whyNoMemory } from './replication-status';
 import { RegionSweeper, type StreamPosition } from './region-sweeper';
 import { ResyncProgress } from './resync-progress';
 import { ResyncReader } from './resync-reader';
@@ -38,9 +39,10 @@ export class PairReplication {
   readonly #stream: ChangeStream;
   readonly #shipper: ChangeSetShipper;
   readonly #ledger: RegionLedger;
+  readonly #comparer: RegionComparer;
   readonly #reader: ResyncReader;
   readonly #sweeper: RegionSweeper;
-  readonly #epochBackoff: Backoff;
+  readonly #epochs: EpochRaiser;
   readonly #overload: OverloadPause;
   readonly #whole: WholeResync;
   readonly #sealer: SetSealer;
@@ -58,7 +60,6 @@ export class PairReplication {
     this.#options = options;
     this.pairId = options.pairId;
     this.#tapLost = options.tap?.attached === false;
-    this.#epochBackoff = new Backoff(options.millis);
     this.#overload = new OverloadPause({ ...options, calmBytesPerSecond: options.budget.bytesMax / 10 });
     this.#buffer = new ChangeBuffer({ budget: options.budget, dataBytes: options.segmentDataBytes, entriesMax: options.segmentEntriesMax });
     this.tracing = new PairTracing(options);
@@ -68,28 +69,36 @@ export class PairReplication {
     this.#facts = new PairFacts({ ...options, epoch: () => this.#stream.epoch });
     this.#ledger = new RegionLedger(options.bitmap);
     this.#ledger.beginEpoch();
-    this.#sweeper = new RegionSweeper({
-      bitmap: options.bitmap, ledger: this.#ledger, millis: options.millis, syncSource: () => options.source.sync(),
-      failed: (error) => (this.#fault = faultOf(error, 'bitmap/not-durable')),
+    const bitmapFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'bitmap/not-durable'));
+    this.#sweeper = new RegionSweeper({ ...options, ledger: this.#ledger, syncSource: () => options.source.sync(), failed: bitmapFailed });
+    const { regionBytes } = options.bitmap;
+    this.#comparer = new RegionComparer({
+      ...options, compare: (question, about) => options.sender.compare(question, about), position: () => this.#streamPosition,
+      failed: (error) => (this.#fault = faultOf(error, 'checksums/not-durable')),
     });
     this.#reader = new ResyncReader({
-      ...options, regionBytes: options.bitmap.regionBytes, ledger: this.#ledger, stream: this.#stream,
-      mayRead: (bytes) => this.#mayReadAhead(bytes),
+      ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: this.#comparer.canCompare(regionBytes) ? this.#comparer : undefined,
+      mayBegin: () => !this.#whole.waits, mayRead: (bytes) => this.#mayReadAhead(bytes),
       failed: (error) => (this.#fault = faultOf(error, 'source/read-failed')),
     });
     const isNew = options.bitmap.recovery.origin !== 'recovered';
     this.#whole = new WholeResync({ cause: options.wholeCause ?? (isNew ? 'baseline' : undefined), note: options.noteWhole ?? (async () => undefined) });
+    this.#epochs = new EpochRaiser({
+      ...options, whole: this.#whole, timeLimit: (millis) => this.#timeLimit(millis), failed: bitmapFailed,
+      isNewest: (interruption) => this.#interruption === interruption, raised: (epoch, interruption) => this.#epochRaised(epoch, interruption),
+    });
     this.#interruption = firstEpoch(options.bitmap, [this.#whole.cause, options.startCause]);
     if (this.#whole.cause !== undefined && this.#whole.cause !== 'baseline') this.#facts.required(this.#interruption, { isWhole: true });
   }
 
   get status(): ReplicationStatus {
     const { kind } = this.#interruption ?? { kind: undefined };
+    const leftBytes = this.#ledger.toResyncBytes;
     return {
       mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#openBytes,
-      dirtyBytes: this.#ledger.toResyncBytes, resync: this.#resync?.reading(this.#ledger.toResyncBytes), flowControlled: this.#shipper.flowControlled,
+      dirtyBytes: leftBytes, resync: this.#resync?.reading(leftBytes, this.#reader.counts), flowControlled: this.#shipper.flowControlled,
       fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
       shippedBytesPerSecond: this.#shipper.bytesPerSecond,
     };
@@ -106,7 +115,11 @@ export class PairReplication {
 
   /** Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. */
   admit(range: ByteRange): undefined | Promise<void> {
-    return this.#options.bitmap.mark(range);
+    const marked = this.#options.bitmap.mark(range);
+    const stale = this.#options.checksums?.changing(range);
+    // Both syncs go side by side; whoever waited for the first asks again, and so learns how the second ended.
+    if (marked) stale?.catch(() => undefined);
+    return marked ?? stale;
   }
 
   /** Puts a write into the stream, in the turn in which it is done. Returns its bytes in one piece, or undefined in bitmap mode. */
@@ -146,7 +159,7 @@ export class PairReplication {
 
   /** Reads the whole volume again in a new epoch. Resolves when that is decided durably. */
   async requestResync(): Promise<void> {
-    await this.#markAll(this.#needWhole({ cause: 'requested' }));
+    await this.#epochs.markAll(this.#needWhole({ cause: 'requested' }));
   }
 
   /** The tap may miss changes from now on. What was captured before is still shipped; nothing more enters the stream until `resumeTap`. */
@@ -160,7 +173,9 @@ export class PairReplication {
   /** While the tap is lost: these ranges changed, or may have, without being seen. Durably noted when it resolves. */
   async noteMissed(ranges: readonly ByteRange[]): Promise<void> {
     for (const range of ranges) this.#ledger.miss(range);
-    await Promise.all(ranges.map(async (range) => this.#options.bitmap.mark(range)));
+    await Promise.all(ranges.map(async (range) => {
+      for (let wait = this.admit(range); wait; wait = this.admit(range)) await wait;
+    }));
   }
 
   /** Every change that is not noted as missed is seen again. */
@@ -198,6 +213,7 @@ export class PairReplication {
     this.#shipper.close();
     this.#buffer.close();
     if (this.#streamPosition) await this.#sweeper.finish(this.#streamPosition);
+    await this.#comparer.close();
     await bitmap.close({ clean: bitmap.markedRegions === 0 });
   }
 
@@ -208,7 +224,7 @@ export class PairReplication {
 
   #capture(range: ByteRange, dataBytes: ByteCount): boolean {
     this.#reader.overlap(range);
-    if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(this.#whyNoMemory());
+    if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(whyNoMemory(this.#shipper));
     this.#overload.written(range.length);
     if (this.#interruption) this.#ledger.miss(range);
     else this.#ledger.write(range, this.#stream.openSequence);
@@ -227,11 +243,6 @@ export class PairReplication {
     this.#stream.appendBytes({ kind: 'resync-write', offset }, [bytes]);
     this.#ledger.write({ offset, length }, this.#stream.openSequence);
     return true;
-  }
-
-  #whyNoMemory(): BitmapModeReason {
-    if (this.#shipper.flowControlled) return 'flow-controlled';
-    return this.#shipper.fault ? 'process-server-unreachable' : 'buffer-full';
   }
 
   #enterBitmapMode(reason: BitmapModeReason): void {
@@ -255,27 +266,9 @@ export class PairReplication {
   #needWhole(why: WhyResync & { readonly cause: WholeCause }): NewEpoch {
     const interruption: NewEpoch = { kind: 'new-epoch', ...why, step: 'to-mark' };
     this.#whole.need(why.cause);
-    this.#ledger.miss(this.#everything);
+    this.#ledger.miss({ offset: 0, length: this.#options.volumeBytes });
     this.#interrupt(interruption);
     return interruption;
-  }
-
-  /** Throws when it could not be made durable; it is tried again by itself. */
-  async #markAll(interruption: NewEpoch): Promise<void> {
-    interruption.step = 'marking';
-    try {
-      await Promise.all([this.#options.bitmap.mark(this.#everything), this.#whole.keep()]);
-      interruption.step = 'to-raise';
-    } catch (error) {
-      this.#fault = faultOf(error, 'bitmap/not-durable');
-      this.#epochBackoff.fail();
-      interruption.step = 'to-mark';
-      throw error;
-    }
-  }
-
-  get #everything(): ByteRange {
-    return { offset: 0, length: this.#options.volumeBytes };
   }
 
   #goOn(interruption: Interruption): void {
@@ -286,32 +279,15 @@ export class PairReplication {
         this.#facts.bitmapModeLeft(this.#ledger.toResyncBytes);
       }
     } else if (interruption.step === 'raised') this.#startEpoch(interruption);
-    else if (!this.#epochBackoff.isOver) return;
-    else if (interruption.step === 'to-mark') this.#markAll(interruption).catch(() => undefined); // It stands as the fault.
-    else if (interruption.step === 'to-raise' && !this.#whole.waits) void this.#raiseEpoch(interruption);
+    else this.#epochs.goOn(interruption);
   }
 
-  /** Only the newest interruption begins an epoch: one that is overtaken while it waits has nothing to begin any more. */
-  async #raiseEpoch(interruption: NewEpoch): Promise<void> {
-    const { bitmap, sender } = this.#options;
-    interruption.step = 'raising';
-    try {
-      const position = await sender.position(this.pairId, this.#timeLimit(3000));
-      if (this.#interruption !== interruption) return;
-      const epoch = await bitmap.raiseEpoch({ atLeast: position.kind === 'known' ? position.epoch + 1 : 1 });
-      if (this.#interruption !== interruption) return;
-      this.#ledger.beginEpoch();
-      this.#stream.begin(epoch);
-      this.#appliedSequence = 0;
-      this.#epochBackoff.reset();
-      this.#fault = undefined;
-      interruption.step = 'raised';
-      if (!this.#stopped && !this.#tapLost) this.#startEpoch(interruption);
-    } catch (error) {
-      this.#fault = faultOf(error, 'bitmap/not-durable');
-      this.#epochBackoff.fail();
-      interruption.step = 'to-raise';
-    }
+  #epochRaised(epoch: Epoch, interruption: NewEpoch): void {
+    this.#ledger.beginEpoch();
+    this.#stream.begin(epoch);
+    this.#appliedSequence = 0;
+    this.#fault = undefined;
+    if (!this.#stopped && !this.#tapLost) this.#startEpoch(interruption);
   }
 
   #startEpoch(interruption: NewEpoch): void {
@@ -337,7 +313,9 @@ export class PairReplication {
     this.#facts.goesOn(why, { isWhole: this.#whole.cause !== undefined, reason, resyncBytes });
     if (resyncBytes === 0) return true;
     this.#resync = new ResyncProgress({ millis: this.#options.millis, totalBytes: resyncBytes });
-    this.#reader.start();
+    // The marker goes out at once: nothing can be compared before the target has it.
+    if (this.#hasReplica) this.#stream.seal();
+    this.#reader.start({ compareFrom: this.#hasReplica ? this.#stream.sealedSequence : undefined });
     return true;
   }
 
@@ -348,7 +326,6 @@ export class PairReplication {
   }
 
   #mayReadAhead(bytes: ByteCount): boolean {
-    if (this.#whole.waits) return false;
     const { bytesMax } = this.#options.budget;
     return this.#shipper.heldBytes + bytes <= Math.min(READ_AHEAD_BYTES_MAX, bytesMax / 2) && this.#buffer.freeBytes >= bytesMax / 4;
   }
@@ -361,7 +338,12 @@ export class PairReplication {
     this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
-    this.#facts.resyncRead(this.#stream.sealedSequence);
+    this.#facts.resyncRead(this.#stream.sealedSequence, this.#reader.counts);
+  }
+
+  /** The target has, or had, most of the volume: only the baseline of a new pair is sent without asking. */
+  get #hasReplica(): boolean {
+    return this.#stream.epoch > 1 || this.#whole.cause !== 'baseline';
   }
 
   /** Undefined between two epochs, when no sequence means anything. */

@@ -260,11 +260,13 @@ export class ProtectedVolume {
   async #protect({ pairId, processServerUrl, paused, resyncTurn }: PairSettings, missed?: ByteRange): Promise<void> {
     const bitmap = await this.#openBitmap(pairId);
     const wholeCause = await this.#wholeCause(pairId, bitmap);
-    if (missed) await bitmap.mark(missed);
+    const volumeBytes = this.#tap.sizeBytes;
+    const checksums = await this.#files.openChecksums({ pairId, volumeBytes });
+    if (missed) await Promise.all([bitmap.mark(missed), checksums.changing(missed)]);
     const tls = this.#credentials && processServerTls(this.#credentials);
     const client = new ChangeSetClient({ url: processServerUrl, connectionsMax: 6, ...(tls ? { tls } : {}) });
     const replication = new PairReplication({
-      pairId, bitmap, sender: client, millis, volumeBytes: this.#tap.sizeBytes, source: this.#tap.source, budget: this.#budget, clock: this.#times,
+      pairId, bitmap, checksums, sender: client, millis, volumeBytes, source: this.#tap.source, budget: this.#budget, clock: this.#times,
       segmentDataBytes: this.#environment.segmentDataBytes,
       ...(this.#tap.watch ? { tap: this.#tap.watch } : {}),
       onFact: (fact) => this.#listener.fact(fact),

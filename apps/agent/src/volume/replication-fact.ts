@@ -2,6 +2,7 @@
 import type { ResyncReason } from '@secondsite/change-set';
 import type { ResyncCause, ResyncWork } from '@secondsite/contracts';
 import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
+import type { ResyncCounts } from './resync-reader';
 
 /** Something that happened to a pair at its agent; the main thread makes domain events of them. Crosses threads, so plain data. */
 export type ReplicationFact =
@@ -13,6 +14,7 @@ export type ReplicationFact =
   | { readonly kind: 'volume-shrunk'; readonly pairId: string; readonly volumeBytes: ByteCount; readonly sourceBytes: ByteCount }
   | { readonly kind: 'volume-restored'; readonly pairId: string; readonly volumeBytes: ByteCount }
   | { readonly kind: 'resync-started'; readonly pairId: string; readonly epoch: Epoch; readonly reason: ResyncReason; readonly resyncBytes: ByteCount; readonly volumeBytes: ByteCount }
+  | ({ readonly kind: 'resync-compared'; readonly pairId: string; readonly epoch: Epoch } & ResyncCounts)
   | { readonly kind: 'resync-read'; readonly pairId: string; readonly epoch: Epoch; readonly sequence: SequenceNumber }
   | { readonly kind: 'flow-control-started'; readonly pairId: string; readonly heldBytes: ByteCount }
   | { readonly kind: 'flow-control-ended'; readonly pairId: string; readonly seconds: number }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { AgentVolumeTelemetry } from '@secondsite/contracts';
 import { type ByteCount, type Epoch, isOperationError, OperationError, type SequenceNumber, type TimeMicros } from '@secondsite/units';
+import type { BitmapModeReason } from './replication-fact';
 import type { ResyncReading } from './resync-progress';
 
 export interface ReplicationStatus {
@@ -15,6 +16,12 @@ export interface ReplicationStatus {
   readonly fault: Fault | undefined;
   readonly stays: NonNullable<AgentVolumeTelemetry['stays']>;
   readonly shippedBytesPerSecond: number;
+}
+
+/** Why no more can be captured. */
+export function whyNoMemory({ flowControlled, fault }: { readonly flowControlled: boolean; readonly fault: Fault | undefined }): BitmapModeReason {
+  if (flowControlled) return 'flow-controlled';
+  return fault ? 'process-server-unreachable' : 'buffer-full';
 }
 
 /** The last thing that went wrong and still does. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ByteCount } from '@secondsite/units';
+import type { ResyncCounts } from './resync-reader';
 
 export interface ResyncReading {
   readonly doneBytes: ByteCount;
@@ -8,6 +9,8 @@ export interface ResyncReading {
   readonly bytesPerSecond?: number;
   /** At that rate; absent when nothing moves. */
   readonly finishSeconds?: number;
+  /** Compared with the replica so far; absent: nothing is compared. */
+  readonly blocks?: { readonly compared: number; readonly sent: number; readonly skipped: number };
 }
 
 interface Sample {
@@ -32,14 +35,14 @@ export class ResyncProgress {
     this.#samples = [{ millis: options.millis(), doneBytes: 0 }];
   }
 
-  /** `leftBytes`: still to be read. */
-  reading(leftBytes: ByteCount): ResyncReading {
+  /** `leftBytes`: still to be read. `counts`: what was compared. */
+  reading(leftBytes: ByteCount, { comparedBlocks: compared, sentBlocks: sent, skippedBlocks: skipped }: ResyncCounts): ResyncReading {
     this.#totalBytes = Math.max(this.#totalBytes, leftBytes);
     const totalBytes = this.#totalBytes;
     const doneBytes = totalBytes - leftBytes;
     const bytesPerSecond = this.#rate(doneBytes);
-    if (bytesPerSecond <= 0) return { doneBytes, totalBytes };
-    return { doneBytes, totalBytes, bytesPerSecond, finishSeconds: leftBytes / bytesPerSecond };
+    const done = { doneBytes, totalBytes, ...(compared > 0 ? { blocks: { compared, sent, skipped } } : {}) };
+    return bytesPerSecond > 0 ? { ...done, bytesPerSecond, finishSeconds: leftBytes / bytesPerSecond } : done;
   }
 
   #rate(doneBytes: ByteCount): number {

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads regions that the target may lack and puts their content into the stream. What the application wrote between the start of a read
-// and its place in the stream is left out: its newest content stands in the stream already. Invariant: a region leaves `toResync` in the
-// same turn in which the last of its content enters the stream.
+// and its place in the stream is left out: its newest content stands in the stream already. Where there is a replica, runs of regions are
+// compared with it first, and only blocks that differ are read (ADR 15). Invariant: a region leaves `toResync` in the same turn in which the
+// last of its content enters the stream, or in which it is known that the target lacks nothing of it.
+import { BlockLayout } from '@secondsite/block-checksums';
 import { ENTRY_LENGTH_MAX } from '@secondsite/change-set';
-import type { ByteCount, ByteOffset } from '@secondsite/units';
+import type { ByteCount, ByteOffset, SequenceNumber } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { ChangeStream } from './change-stream';
 import type { RegionLedger } from './region-ledger';
+import type { RegionComparer, Verdict } from './region-comparer';
+import { ActiveRead, ResyncActivity } from './resync-activity';
 import type { DataRange, ResyncSource } from './resync-source';
 
 export interface ResyncReaderOptions {
@@ -15,31 +19,48 @@ export interface ResyncReaderOptions {
   readonly regionBytes: ByteCount;
   readonly ledger: RegionLedger;
   readonly stream: ChangeStream;
+  /** False: the pair has to wait with its resynchronisation; what is under way goes on. */
+  readonly mayBegin: () => boolean;
   /** True when so much may be read ahead now: memory is not short for the application's writes. */
   readonly mayRead: (bytes: ByteCount) => boolean;
   /** A read failed; the region stays to be read and is tried again later. */
   readonly failed: (error: unknown) => void;
+  /** Asks the target; undefined: everything is sent. */
+  readonly comparer?: RegionComparer | undefined;
   /** Reads under way at once; default 4. */
   readonly readsMax?: number;
 }
 
-/** Something asked of the source and not answered yet; covers whole regions. */
-interface ActiveRead extends ByteRange {
-  /** What the application changed meanwhile. */
-  readonly written: ByteRange[];
-  dropped: boolean;
+/** What a resync had to do, in blocks; holes do not count. */
+export interface ResyncCounts {
+  readonly comparedBlocks: number;
+  readonly sentBlocks: number;
+  /** Compared, and the same. */
+  readonly skippedBlocks: number;
 }
 
-/** A region written more often than this during one read is read again. */
-const WRITTEN_MAX = 1024;
+/** Comparisons under way at once, when what they find is worth it. */
+const COMPARISONS_MAX = 8;
+/** Regions that are compared and wait to be read. */
+const DIFFERENT_MAX = 64;
+/** After a comparison of which most differed so many regions are sent without one. */
+const UNCOMPARED_REGIONS = 128;
 
 export class ResyncReader {
   readonly #options: ResyncReaderOptions;
   readonly #readsMax: number;
-  readonly #active = new Set<ActiveRead>();
+  readonly #active = new Set<ResyncActivity>();
   readonly #buffers: Buffer[] = [];
+  /** Blocks of compared regions that are still to be read. */
+  readonly #different = new Map<number, readonly ByteRange[]>();
+  readonly #counts = { comparedBlocks: 0, sentBlocks: 0, skippedBlocks: 0 };
   #lookingUp: ActiveRead | undefined;
   #cursor = 0;
+  #reads = 0;
+  #comparing = false;
+  #comparisons = 0;
+  #comparisonsMax = 1;
+  #uncomparedRegions = 0;
   #running = false;
   #doneBytes: ByteCount = 0;
 
@@ -57,59 +78,101 @@ export class ResyncReader {
     return this.#active.size === 0;
   }
 
-  start(): void {
+  /** Since `start`. */
+  get counts(): ResyncCounts {
+    return this.#counts;
+  }
+
+  /**
+   * `compareFrom`: the target has a replica that may have most of it already, and can be asked when it has applied this set, which holds the
+   * marker that begins the resync.
+   */
+  start({ compareFrom }: { readonly compareFrom: SequenceNumber | undefined }): void {
     this.#running = true;
     this.#cursor = 0;
     this.#doneBytes = 0;
+    this.#comparing = compareFrom !== undefined && this.#options.comparer !== undefined;
+    if (compareFrom !== undefined) this.#options.comparer?.start(compareFrom);
+    this.#comparisonsMax = 1;
+    this.#uncomparedRegions = 0;
+    Object.assign(this.#counts, { comparedBlocks: 0, sentBlocks: 0, skippedBlocks: 0 } satisfies ResyncCounts);
   }
 
   /** Results of reads under way are dropped; their regions stay to be read. */
   stop(): void {
     this.#running = false;
-    for (const read of this.#active) read.dropped = true;
+    for (const activity of this.#active) activity.dropped = true;
+    this.#different.clear();
+    this.#options.comparer?.stop();
   }
 
   /** The application wrote here, and that stands in the stream: a read of the range under way leaves it out. */
   overlap(range: ByteRange): void {
-    for (const read of this.#active) {
-      if (!touches(range, read)) continue;
-      if (read.written.push(range) > WRITTEN_MAX) read.dropped = true;
-    }
+    for (const activity of this.#active) if (activity instanceof ActiveRead && touches(range, activity)) activity.wrote(range);
   }
 
-  /** Starts what may be read now. Called after every change and regularly. */
+  /** Starts what may be started now. Called after every change and regularly. */
   pump(): void {
-    const { mayRead, source, stream } = this.#options;
-    while (this.#running && !this.#lookingUp && this.#active.size < this.#readsMax) {
-      const region = this.#nextRegion();
-      if (region === undefined) return;
+    this.#options.comparer?.pump();
+    while (this.#running && !this.#lookingUp && this.#options.mayBegin() && (this.#readDifferent() || this.#startNext()));
+  }
+
+  /** Reads the blocks of a compared region. False: there is none, or it has to wait. */
+  #readDifferent(): boolean {
+    for (const [region, parts] of this.#different) {
+      if (this.#activeEnd(region) !== undefined) continue;
       const range = this.#rangeOf(region);
-      if (!mayRead(range.length) || !stream.makeRoom(0)) return;
-      this.#cursor = region + 1;
-      const data = source.nextData(range.offset);
-      if (data instanceof Promise) this.#lookUp(region, data);
-      else if (!this.#skipHole(this.#holeFrom(region, data), [])) this.#read(range);
+      if (!this.#mayRead(range)) return false;
+      this.#read(range, parts);
+      return true;
     }
+    return false;
+  }
+
+  /** Begins with the next region. False: there is none, or it has to wait. */
+  #startNext(): boolean {
+    const { source, stream } = this.#options;
+    const region = this.#nextRegion();
+    if (region === undefined || !stream.makeRoom(0)) return false;
+    const range = this.#rangeOf(region);
+    if (!(this.#isToCompare ? this.#comparisons < this.#comparisonsMax && this.#different.size < DIFFERENT_MAX : this.#mayRead(range))) return false;
+    this.#cursor = region + 1;
+    const data = source.nextData(range.offset);
+    if (data instanceof Promise) this.#lookUp(region, data);
+    else if (!this.#skipHole(this.#holeFrom(region, data), [])) this.#begin(region);
+    return true;
+  }
+
+  get #isToCompare(): boolean {
+    return this.#comparing && this.#uncomparedRegions === 0;
+  }
+
+  #mayRead({ length }: ByteRange): boolean {
+    return this.#reads < this.#readsMax && this.#options.mayRead(length);
   }
 
   #nextRegion(): number | undefined {
     const { toResync } = this.#options.ledger;
     for (let round = 0; round < 2; round++) {
       let region = toResync.nextFrom(this.#cursor);
-      for (let end = this.#activeEnd(region); region !== undefined && end !== undefined; end = this.#activeEnd(region)) region = toResync.nextFrom(end);
+      while (region !== undefined && !this.#isFree(region)) region = toResync.nextFrom(this.#activeEnd(region) ?? region + 1);
       if (region !== undefined) return region;
       this.#cursor = 0;
     }
     return undefined;
   }
 
-  /** The region after the read that covers this one, undefined when none does. */
-  #activeEnd(region: number | undefined): number | undefined {
-    if (region === undefined) return undefined;
+  /** Nothing has been begun with it. */
+  #isFree(region: number): boolean {
+    return !this.#different.has(region) && this.#activeEnd(region) === undefined;
+  }
+
+  /** The region after the activity that covers this one, undefined when none does. */
+  #activeEnd(region: number): number | undefined {
     const { regionBytes } = this.#options;
     const offset = region * regionBytes;
-    for (const read of this.#active) {
-      if (read.offset <= offset && offset < read.offset + read.length) return Math.ceil((read.offset + read.length) / regionBytes);
+    for (const activity of this.#active) {
+      if (activity.covers(offset)) return Math.ceil((activity.offset + activity.length) / regionBytes);
     }
     return undefined;
   }
@@ -134,7 +197,7 @@ export class ResyncReader {
     const { ledger, regionBytes } = this.#options;
     const longest = first + Math.floor(ENTRY_LENGTH_MAX / regionBytes);
     let end = first;
-    while (end < longest && end < ledger.toResync.regionCount && ledger.toResync.has(end) && this.#activeEnd(end) === undefined) end++;
+    while (end < longest && end < ledger.toResync.regionCount && ledger.toResync.has(end) && this.#isFree(end)) end++;
     return end;
   }
 
@@ -153,7 +216,8 @@ export class ResyncReader {
 
   #lookUp(region: number, data: Promise<DataRange | undefined>): void {
     const end = this.#endOfRun(region);
-    const read = this.#begin(this.#rangeOf(region, end));
+    const read = new ActiveRead(this.#rangeOf(region, end));
+    this.#active.add(read);
     this.#lookingUp = read;
     const ended = (): void => {
       this.#lookingUp = undefined;
@@ -162,7 +226,7 @@ export class ResyncReader {
     data.then(
       (found) => {
         ended();
-        if (this.#running && !read.dropped && !this.#skipHole(this.#holeFrom(region, found, end), read.written)) this.#read(this.#rangeOf(region));
+        if (this.#running && !read.dropped && !this.#skipHole(this.#holeFrom(region, found, end), read.written)) this.#begin(region);
         this.pump();
       },
       (error: unknown) => {
@@ -172,49 +236,119 @@ export class ResyncReader {
     );
   }
 
-  #begin(range: ByteRange): ActiveRead {
-    const read: ActiveRead = { ...range, written: [], dropped: false };
-    this.#active.add(read);
-    return read;
+  #begin(region: number): void {
+    const { comparer } = this.#options;
+    if (comparer && this.#isToCompare) return this.#compare(comparer, region);
+    this.#uncomparedRegions = Math.max(0, this.#uncomparedRegions - 1);
+    const range = this.#rangeOf(region);
+    return this.#read(range, [range]);
   }
 
-  #read(range: ByteRange): void {
-    const read = this.#begin(range);
-    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(this.#options.regionBytes);
-    const bytes = buffer.subarray(0, range.length);
-    this.#options.source.read(bytes, range.offset).then(
-      (count) => {
-        this.#active.delete(read);
-        if (this.#running && !read.dropped) this.#insert(read, bytes.fill(0, count));
-        this.#buffers.push(buffer);
+  #compare(comparer: RegionComparer, region: number): void {
+    const { regionBytes } = this.#options;
+    const end = Math.min(this.#endOfRun(region), region + Math.max(1, Math.floor(comparer.runBytes / regionBytes)));
+    const comparison = new ResyncActivity(this.#rangeOf(region, end));
+    this.#cursor = end;
+    this.#active.add(comparison);
+    this.#comparisons += 1;
+    const ended = (): void => {
+      this.#active.delete(comparison);
+      this.#comparisons -= 1;
+    };
+    comparer.compare(comparison).then(
+      (verdict) => {
+        ended();
+        if (this.#running && !comparison.dropped) this.#judge(comparison, verdict);
         this.pump();
       },
       (error: unknown) => {
-        this.#active.delete(read);
+        ended();
         this.#options.failed(error);
       },
     );
   }
 
+  /** Regions that are the same are done; of the others only what differs remains to be read. */
+  #judge(run: ByteRange, verdict: Verdict): void {
+    if (verdict.kind === 'refused') this.#comparing = false;
+    if (verdict.kind !== 'compared') return;
+    const { different } = verdict;
+    const { regionBytes } = this.#options;
+    for (let region = run.offset / regionBytes; region * regionBytes < run.offset + run.length; region++) {
+      const range = this.#rangeOf(region);
+      const parts = different.filter((part) => touches(part, range)).map((part) => intersection(part, range));
+      if (parts.length === 0) this.#finish(range);
+      else this.#different.set(region, parts);
+    }
+    const differentBlocks = this.#blocksOf(different);
+    const blocks = this.#blocksOf([run]);
+    this.#counts.comparedBlocks += blocks;
+    this.#counts.skippedBlocks += blocks - differentBlocks;
+    const isWorthIt = differentBlocks * 2 <= blocks;
+    this.#comparisonsMax = isWorthIt ? Math.min(this.#comparisonsMax * 2, COMPARISONS_MAX) : 1;
+    if (!isWorthIt) this.#uncomparedRegions = UNCOMPARED_REGIONS;
+  }
+
+  /** Reads parts of a region into the stream. */
+  #read(range: ByteRange, parts: readonly ByteRange[]): void {
+    const read = new ActiveRead(range);
+    this.#active.add(read);
+    this.#reads += 1;
+    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(this.#options.regionBytes);
+    const ended = (): void => {
+      this.#active.delete(read);
+      this.#reads -= 1;
+    };
+    Promise.all(parts.map((part) => this.#readPart(buffer, range, part))).then(
+      () => {
+        ended();
+        if (this.#running && !read.dropped) this.#insert(read, { bytes: buffer, parts });
+        this.#buffers.push(buffer);
+        this.pump();
+      },
+      (error: unknown) => {
+        ended();
+        this.#options.failed(error);
+      },
+    );
+  }
+
+  async #readPart(buffer: Buffer, range: ByteRange, { offset, length }: ByteRange): Promise<void> {
+    const bytes = buffer.subarray(offset - range.offset, offset - range.offset + length);
+    bytes.fill(0, await this.#options.source.read(bytes, offset));
+  }
+
   /** Without memory the region just stays to be read. */
-  #insert(read: ActiveRead, bytes: Buffer): void {
+  #insert(read: ActiveRead, { bytes, parts }: { readonly bytes: Buffer; readonly parts: readonly ByteRange[] }): void {
     const { stream } = this.#options;
-    for (const { offset, length } of withoutWritten(read, read.written)) {
+    for (const { offset, length } of parts.flatMap((part) => withoutWritten(part, read.written))) {
       if (!stream.makeRoom(length)) return;
       stream.appendBytes({ kind: 'resync-write', offset }, [bytes.subarray(offset - read.offset, offset - read.offset + length)]);
     }
+    this.#counts.sentBlocks += this.#blocksOf(parts);
     this.#finish(read);
   }
 
   #finish(range: ByteRange): void {
     const { ledger, stream } = this.#options;
     ledger.resync(range, stream.openSequence);
+    this.#different.delete(Math.floor(range.offset / this.#options.regionBytes));
     this.#doneBytes += range.length;
+  }
+
+  #blocksOf(parts: readonly ByteRange[]): number {
+    const { layout } = this.#options.comparer ?? { layout: BlockLayout.standard };
+    return parts.reduce((sum, { length }) => sum + layout.blockCountOf(length), 0);
   }
 }
 
 function touches(left: ByteRange, right: ByteRange): boolean {
   return left.offset < right.offset + right.length && right.offset < left.offset + left.length;
+}
+
+function intersection(part: ByteRange, range: ByteRange): ByteRange {
+  const offset = Math.max(part.offset, range.offset);
+  return { offset, length: Math.min(part.offset + part.length, range.offset + range.length) - offset };
 }
 
 /** The parts of a range that none of the written ones covers, ascending. */

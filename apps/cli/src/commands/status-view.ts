@@ -7,10 +7,11 @@ export const pairHeader = ['VOLUME', 'PLAN', 'STAGE', 'PROGRESS', 'RPO', 'RATE',
 function progressOf(pair: PairStatus): string {
   const place = pair.resyncWait?.place === undefined ? [] : [`place ${pair.resyncWait.place}`];
   if (!pair.progress) return place[0] ?? '–';
-  const { percent, bytesPerSecond, finishSeconds } = pair.progress;
+  const { percent, bytesPerSecond, finishSeconds, blocks } = pair.progress;
   const rate = bytesPerSecond === undefined ? [] : [`${humanBytes(bytesPerSecond)}/s`];
   const finish = finishSeconds === undefined ? [] : [`${humanSeconds(finishSeconds)} left`];
-  return [`${percent.toFixed(0)} %`, ...rate, ...finish, ...place].join(', ');
+  const compared = blocks ? [`${blocks.compared} blocks compared, ${blocks.sent} sent`] : [];
+  return [`${percent.toFixed(0)} %`, ...rate, ...finish, ...compared, ...place].join(', ');
 }
 
 /** A line for each pair that waits, and for each that said what it chose after an interruption. */

@@ -2,7 +2,7 @@
 import { Controller } from '@nestjs/common';
 import {
   bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, componentRegisteredV1, type CurrentEvent,
-  differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncChosenV1, resyncReadV1, resyncRequiredV2,
+  differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncChosenV1, resyncComparedV1, resyncReadV1, resyncRequiredV2,
   resyncStartedV1, retentionShortenedV1,
   viewClosedV1, viewOpenedV1, volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
 } from '@secondsite/contracts';
@@ -27,7 +27,7 @@ export class ComponentEventsController {
   }
 
   @OnEvent(
-    resyncStartedV1, resyncReadV1, differentialSyncReachedV1, bitmapModeEnteredV1, bitmapModeLeftV1, flowControlStartedV1, flowControlEndedV1, changeSetRefusedV1,
+    resyncStartedV1, resyncComparedV1, resyncReadV1, differentialSyncReachedV1, bitmapModeEnteredV1, bitmapModeLeftV1, flowControlStartedV1, flowControlEndedV1, changeSetRefusedV1,
     resyncRequiredV2, resyncChosenV1, volumeGrownV1, volumeShrunkV1, volumeRestoredV1,
   )
   reported(event: PairReport): Promise<void> {

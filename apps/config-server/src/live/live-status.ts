@@ -129,11 +129,8 @@ function agentReading(volume: AgentVolumeTelemetry, seenAt: TimeMicros): AgentRe
     seenAt, mode, epoch, sequence, heldBytes, dirtyBytes, writesPerSecond, bytesPerSecond, flowControlled, ...known({ stays, shippedBytesPerSecond, fault }),
   };
   if (!resync) return reading;
-  const { doneBytes, totalBytes, bytesPerSecond: rate, finishSeconds } = resync;
-  return {
-    ...reading,
-    resync: { doneBytes, totalBytes, ...(rate === undefined ? {} : { bytesPerSecond: rate }), ...(finishSeconds === undefined ? {} : { finishSeconds }) },
-  };
+  const { doneBytes, totalBytes, bytesPerSecond: rate, finishSeconds, blocks } = resync;
+  return { ...reading, resync: { doneBytes, totalBytes, ...known({ bytesPerSecond: rate, finishSeconds, blocks }) } };
 }
 
 function processServerReading(pair: ProcessServerPairTelemetry, seenAt: TimeMicros): ProcessServerReading {

@@ -63,9 +63,9 @@ function flags({ pair, paused, readings: { agent } }: PairScene): PairStatus['fl
 
 function progress({ readings: { agent } }: PairScene): Pick<PairStatus, 'progress'> {
   if (!agent?.resync) return {};
-  const { doneBytes, totalBytes, finishSeconds, bytesPerSecond } = agent.resync;
+  const { doneBytes, totalBytes, finishSeconds, bytesPerSecond, blocks } = agent.resync;
   const percent = totalBytes === 0 ? 100 : Math.min(100, Math.floor((doneBytes / totalBytes) * 1000) / 10);
-  return { progress: { doneBytes, totalBytes, percent, ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }), ...(finishSeconds === undefined ? {} : { finishSeconds }) } };
+  return { progress: { doneBytes, totalBytes, percent, ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }), ...(finishSeconds === undefined ? {} : { finishSeconds }), ...(blocks ? { blocks } : {}) } };
 }
 
 function resyncWait({ turn }: PairScene): Pick<PairStatus, 'resyncWait'> {

@@ -24,6 +24,8 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.reason}, ${Math.round(data.stalledSeconds)} s behind`;
     case 'secondsite.replication.resync-started.v1':
       return `${data.reason}, epoch ${data.epoch}`;
+    case 'secondsite.replication.resync-compared.v1':
+      return `${data.comparedBlocks} blocks compared, ${data.sentBlocks} sent, ${data.skippedBlocks} skipped`;
     case 'secondsite.replication.resync-chosen.v1':
       return resyncWords(data);
     case 'secondsite.replication.volume-grown.v1':

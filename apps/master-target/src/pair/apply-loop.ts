@@ -3,21 +3,23 @@
 // Invariants: one group at a time; a checkpoint names only what the replica held when its sync began; nothing that is in the cache is
 // applied after passing sets before a checkpoint covers those, so a crash takes back only the newest of the stream, and nothing green; a
 // full disk pauses and retries, any other failure, also of a checkpoint, stops the loop until the pair is opened anew.
+import type { KeptChecksums } from '@secondsite/block-checksums';
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
 import type { BackgroundMerge } from './background-merge';
 import type { CheckpointFile } from './checkpoint-file';
-import type { PairEvent } from './pair-types';
+import type { PairLimits } from './pair-limits';
+import type { PairEvent, StreamPlace } from './pair-types';
 import type { RecentHops } from './recent-hops';
 import type { CachedSet, SetCache } from './set-cache';
 import type { LoadedSet, SetApplier } from './set-applier';
 import type { StreamWatch } from './stream-watch';
-import type { PairLimits } from './target-pair';
 
 export interface ApplyLoopParts {
   readonly replica: StorageFile;
+  readonly checksums: KeptChecksums;
   readonly journal: RetentionJournal;
   readonly checkpoint: CheckpointFile;
   readonly cache: SetCache;
@@ -40,6 +42,8 @@ type Loaded = LoadedSet & { readonly cached: CachedSet };
 
 export class ApplyLoop {
   readonly #parts: ApplyLoopParts;
+  /** The newest set that the replica holds, and everything before it. */
+  #reached: StreamPlace;
   /** Applied, not covered by a checkpoint yet. */
   #uncovered: CachedSet[] = [];
   #uncoveredBytes = 0;
@@ -61,6 +65,15 @@ export class ApplyLoop {
   constructor(parts: ApplyLoopParts) {
     this.#parts = parts;
     this.#lastCheckpoint = parts.clock();
+    this.#reached = parts.checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
+  }
+
+  /**
+   * The replica holds everything up to here. Undefined after a crash that took passing sets back, until they have come again or a new epoch
+   * has begun: then nobody can tell what the replica holds.
+   */
+  get reached(): StreamPlace | undefined {
+    return this.#isRecordedReached ? this.#reached : undefined;
   }
 
   /** Writes the sets whose undo is recorded to the replica again. Afterwards replica and journal agree. */
@@ -82,14 +95,13 @@ export class ApplyLoop {
   }
 
   async #rewrite(set: CachedSet): Promise<void> {
-    this.#parts.applier.rewrite([await this.#load(set)]);
+    await this.#parts.applier.rewrite([await this.#load(set)]);
     this.#covered(set);
   }
 
   /** False after a crash that took passing sets back, until they have come again or a new epoch has begun. No checkpoint can be made then. */
   get #isRecordedReached(): boolean {
-    const reached = this.#uncovered.at(-1) ?? this.#parts.checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
-    return compareStreamPlaces(reached, this.#parts.journal.recorded) >= 0;
+    return compareStreamPlaces(this.#reached, this.#parts.journal.recorded) >= 0;
   }
 
   /** Why the loop stopped: only opening the pair anew helps. */
@@ -138,7 +150,8 @@ export class ApplyLoop {
         await this.#parts.delay(1000);
       }
     }
-    if (this.#uncovered.length > 0 && this.#failure === undefined) await this.#checkpointDone().catch((error: unknown) => this.#fail(error));
+    if (this.#failureBeside !== undefined) this.#fail(this.#failureBeside);
+    else if (this.#uncovered.length > 0 && this.#failure === undefined) await this.#checkpointDone().catch((error: unknown) => this.#fail(error));
   }
 
   async #turn(): Promise<void> {
@@ -214,6 +227,7 @@ export class ApplyLoop {
 
   #covered(set: CachedSet): void {
     this.#parts.cache.applied(set);
+    this.#reached = { epoch: set.epoch, sequence: set.sequence };
     this.#uncovered.push(set);
     this.#uncoveredBytes += set.storedBytes;
   }
@@ -236,7 +250,7 @@ export class ApplyLoop {
    * @writePath 8 A checkpoint names the sets that are durable in the replica, and change-set-applied goes on the bus with the covered time, from which the RPO is told. A crash before it only repeats step 7.
    */
   async #checkpoint(): Promise<void> {
-    const { replica, journal, checkpoint, cache, clock, hops } = this.#parts;
+    const { replica, journal, checkpoint, checksums, cache, clock, hops } = this.#parts;
     if (!this.#isRecordedReached) return;
     const sets = this.#uncovered;
     const applied = journal.applied;
@@ -252,6 +266,7 @@ export class ApplyLoop {
     hops.covered(sets);
     const { epoch, sequence, lastTime } = applied;
     this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
+    await checksums.flush(() => replica.sync()).catch((cause: unknown) => Promise.reject(checkpointFailure(cause)));
   }
 
   #setFault(error: OperationError): void {

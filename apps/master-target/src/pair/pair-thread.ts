@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeptSet } from '@secondsite/change-set';
 import type { PointRequest, ResolvedPoint, RetentionLimits } from '@secondsite/retention-journal';
-import type { StoreOutcome } from '@secondsite/transport';
+import type { CompareOutcome, StoreOutcome } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { OfferedBookmark, PointRange, Span, Stretch } from '@secondsite/retention-journal';
 import type { TlsOptions } from 'node:tls';
 import type { OpenView } from '../views/view-registry';
+import type { PairLimits } from './pair-limits';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
-import type { PairLimits } from './target-pair';
 
 /** What a pair's thread is started with. */
 export interface PairThreadData {
@@ -45,6 +45,7 @@ export type OpenViewAnswer = { readonly ok: true; readonly view: OpenView } | (R
 export interface PairThread {
   requests: {
     store(input: StreamPlace & { readonly body: Uint8Array; readonly receivedAt: TimeMicros; readonly lateTraces: readonly StreamPlace[] }): StoreOutcome;
+    compare(input: StreamPlace & { readonly question: Uint8Array }): CompareOutcome;
     position(): ReturnType<import('./target-pair').TargetPair['position']>;
     status(): PairStatus;
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;

@@ -44,6 +44,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
         pair.traceLate(lateTraces);
         return pair.store(body, { epoch, sequence }, receivedAt);
       },
+      compare: ({ question, epoch, sequence }) => pair.compare(question, { epoch, sequence }),
       position: () => pair.position(),
       status: () => pair.status(),
       points: (range) => {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Step 7 of the write path. Strictly in order, in groups: read the old content → undo record → one sync → open views learn of it → write the
-// replica. After a crash, sets whose undo is recorded are only rewritten. Invariants I3, I4, I5.
+// replica. After a crash, sets whose undo is recorded are only rewritten. Invariants I3, I4, I5; kept checksums are forgotten in the turn in
+// which a block is written, and on stable storage before it.
+import type { KeptChecksums } from '@secondsite/block-checksums';
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type JournalSet, type OldContent, type RetentionJournal, type SetFacts } from '@secondsite/retention-journal';
@@ -16,11 +18,13 @@ export interface LoadedSet extends StreamPlace {
 export class SetApplier {
   readonly #journal: RetentionJournal;
   readonly #replica: StorageFile;
+  readonly #checksums: KeptChecksums;
   readonly #old: OldContent;
 
-  constructor({ journal, replica }: { readonly journal: RetentionJournal; readonly replica: StorageFile }) {
+  constructor({ journal, replica, checksums }: { readonly journal: RetentionJournal; readonly replica: StorageFile; readonly checksums: KeptChecksums }) {
     this.#journal = journal;
     this.#replica = replica;
+    this.#checksums = checksums;
     this.#old = {
       read: (into, offset) => void into.fill(0, replica.readNow(into, offset)),
       nextData: (offset) => replica.nextData(offset),
@@ -33,8 +37,8 @@ export class SetApplier {
   }
 
   /** Writes recorded sets to the replica again. */
-  rewrite(sets: readonly LoadedSet[]): void {
-    for (const set of sets) writeReplica(this.#replica, set.content);
+  async rewrite(sets: readonly LoadedSet[]): Promise<void> {
+    await this.#write(sets);
   }
 
   /**
@@ -52,14 +56,31 @@ export class SetApplier {
       throw error;
     }
     try {
-      await group.commit();
+      await Promise.all([group.commit(), this.#changing(sets)]);
       undoDurable();
-      for (const set of sets) writeReplica(this.#replica, set.content);
+      await this.#write(sets);
     } catch (cause) {
       throw interrupted(cause);
     }
     group.applied();
     return facts;
+  }
+
+  async #write(sets: readonly LoadedSet[]): Promise<void> {
+    for (let stale = this.#changing(sets); stale; stale = this.#changing(sets)) await stale;
+    for (const set of sets) writeReplica(this.#replica, set.content);
+  }
+
+  /** Undefined: the sets may be written in this turn. */
+  #changing(sets: readonly LoadedSet[]): undefined | Promise<unknown> {
+    const waits = new Set<Promise<void>>();
+    for (const { content } of sets) {
+      for (const { offset, length } of content.entries()) {
+        const wait = length > 0 ? this.#checksums.changing({ offset, length }) : undefined;
+        if (wait) waits.add(wait);
+      }
+    }
+    return waits.size > 0 ? Promise.all(waits) : undefined;
   }
 }
 

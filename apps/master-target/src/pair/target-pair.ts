@@ -2,22 +2,27 @@
 // One replication pair at the target: cache → retention journal → replica, and its recovery points and views. Runs in a thread of its own;
 // a plain class, so that it runs anywhere. Invariants: I2 (cached sets are released only after their replica writes are durable), I3, I4,
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
+import type { BlockLayout } from '@secondsite/block-checksums';
 import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
-import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
+import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
-import { OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
-import { type ByteCount, GIB, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
+import { type CompareOutcome, OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
+import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { BackgroundMerge } from './background-merge';
 import { CheckpointFile } from './checkpoint-file';
 import { epochStartOf, missingBase } from './epoch-start';
+import { defaultLimits, type PairLimits } from './pair-limits';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { PairRetention } from './pair-retention';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
+import { ReplicaComparer } from './replica-comparer';
+import { growReplica, openReplica, type ReplicaFiles } from './replica-files';
 import { type Admission, type CachedSet, type ReceivedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
+import { corrupt, noSpace, pairFailed, tooEarly } from './store-answers';
 import { StreamWatch } from './stream-watch';
 import { faultOfRange } from './write-replica';
 
@@ -34,38 +39,13 @@ export interface TargetPairOptions {
   /** Called once for each traced set, with its times, when it is durable in the replica. */
   readonly onTraced?: (hops: SetHops) => void;
   readonly limits?: Partial<PairLimits>;
+  /** How blocks are compared with the source; the agent's must be the same. */
+  readonly layout?: BlockLayout | undefined;
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
   readonly recycle?: (memory: ArrayBufferLike) => void;
 }
 
-export interface PairLimits {
-  /** Cached sets, on disk; above it senders are held off. Default 2 GiB. */
-  readonly cacheBytesMax: ByteCount;
-  /** Cached sets kept decoded in memory; default 64 MiB. */
-  readonly memoryBytesMax: ByteCount;
-  /** How far ahead of a missing set others are taken; default 32. */
-  readonly windowSets: number;
-  /** Below so many free bytes nothing is taken; default 256 MiB. */
-  readonly freeBytesMin: ByteCount;
-  /** Segments of cache and journal; default 64 MiB each. */
-  readonly segmentBytes: ByteCount;
-  /** Sets applied together; default 32 MiB, and a quarter of it while views are open. */
-  readonly groupBytes: ByteCount;
-  /** Replica writes after which a checkpoint is made; default 128 MiB. */
-  readonly checkpointBytes: ByteCount;
-  /** … and the time after which one is made; default 1 s. */
-  readonly checkpointMicros: TimeMicros;
-  /** How often undo to merge is looked for; default 10 s. */
-  readonly mergeLookMicros: TimeMicros;
-}
-
-const defaultLimits: PairLimits = {
-  cacheBytesMax: 2 * GIB, memoryBytesMax: 64 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
-  groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6, mergeLookMicros: 10e6,
-};
-
-interface PairParts {
-  readonly replica: StorageFile;
+interface PairParts extends ReplicaFiles {
   readonly log: SegmentLog;
   readonly journal: RetentionJournal;
   readonly checkpoint: CheckpointFile;
@@ -82,6 +62,7 @@ export class TargetPair {
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
   readonly #watch: StreamWatch;
+  readonly #comparer: ReplicaComparer;
   readonly #hops: RecentHops;
   readonly #openedAt: TimeMicros;
   #freeBytes = Infinity;
@@ -110,6 +91,9 @@ export class TargetPair {
       emit: (event) => this.#emit(event),
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
+    this.#comparer = new ReplicaComparer({
+      ...parts, pairId: options.pairId, layout: options.layout, reached: () => this.#loop.reached, newestEpoch: () => parts.cache.received.epoch,
+    });
   }
 
   /**
@@ -119,7 +103,7 @@ export class TargetPair {
   static async open(options: TargetPairOptions): Promise<TargetPair> {
     const { directory } = options;
     const limits = { ...defaultLimits, ...options.limits };
-    const replica = await openReplica(options);
+    const files = await openReplica(options);
     const checkpoint = await CheckpointFile.open(directory);
     const applied = checkpoint.current?.applied;
     const journal = await RetentionJournal.open(await directory.directory('journal'), {
@@ -137,7 +121,7 @@ export class TargetPair {
       },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { replica, log, journal, checkpoint, quarantine, cache, readMemory, limits });
+    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, readMemory, limits });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -217,10 +201,10 @@ export class TargetPair {
     }
   }
 
-  /** The source grew: durable before the set that says so. The new part reads as zeros, also at every instant before. */
+  /** The source grew: durable before the set that says so. */
   async #growWith(set: VerifiedChangeSet): Promise<void> {
     const volumeBytes = epochStartOf(set)?.volumeBytes ?? 0;
-    if (volumeBytes > this.sizeBytes) await extend(this.#parts.replica, volumeBytes);
+    if (volumeBytes > this.sizeBytes) await growReplica(this.#parts, volumeBytes);
   }
 
   /** No set before it is missing, in particular not the one that says how big the volume is. */
@@ -284,6 +268,12 @@ export class TargetPair {
     const { epoch, sequence } = this.#parts.cache.received;
     const applied = this.#parts.checkpoint.current?.applied;
     return { epoch, sequence, appliedEpoch: applied?.epoch ?? 0, appliedSequence: applied?.sequence ?? 0, creditBytes: this.#parts.cache.creditBytes };
+  }
+
+  /** See ReplicaComparer. */
+  async compare(question: Uint8Array, place: StreamPlace): Promise<CompareOutcome> {
+    if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
+    return this.#comparer.compare(question, place);
   }
 
   points(): RecoveryPoints {
@@ -354,11 +344,14 @@ export class TargetPair {
 
   /** Finishes the group and checkpoint under way and closes the files. */
   async close(): Promise<void> {
+    const { log, journal, checkpoint, checksums, replica } = this.#parts;
     await this.#loop.stop();
-    await this.#parts.log.close();
-    await this.#parts.journal.close();
-    await this.#parts.checkpoint.close();
-    await this.#parts.replica.close();
+    await log.close();
+    await journal.close();
+    await checkpoint.close();
+    // After a failed sync nobody knows what of the replica is durable, so no checksum of it is trusted.
+    await checksums.close(this.failed ? undefined : () => replica.sync());
+    await replica.close();
   }
 
   async #readBack(set: CachedSet): Promise<VerifiedChangeSet> {
@@ -401,39 +394,4 @@ export class TargetPair {
   #emit(event: PairEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-async function openReplica({ directory, sizeBytes }: TargetPairOptions): Promise<StorageFile> {
-  const replica = await directory.open('replica.img', { create: true });
-  if (replica.size() < sizeBytes) await extend(replica, sizeBytes);
-  await directory.sync();
-  return replica;
-}
-
-/** Durable when it resolves. */
-async function extend(replica: StorageFile, sizeBytes: ByteCount): Promise<void> {
-  await replica.truncate(sizeBytes);
-  await replica.sync();
-}
-
-function tooEarly(): StoreOutcome {
-  return { kind: 'held-off', retryAfterMillis: 100, code: 'change-set/out-of-window', detail: 'earlier sets are missing' };
-}
-
-function corrupt(code: string, detail: string): StoreOutcome {
-  return { kind: 'corrupt', code, detail, hint: 'Send the set again from its own copy.' };
-}
-
-function noSpace(pairId: string): OperationError {
-  return new OperationError({
-    code: 'storage/no-space', operation: 'store change set', context: { pairId }, retryable: true,
-    hint: 'Free space on the disk of the master target, or shorten retention; replication goes on by itself afterwards.',
-  });
-}
-
-function pairFailed(pairId: string, cause: unknown): OperationError {
-  return new OperationError({
-    code: 'pair/stopped', operation: 'store change set', context: { pairId }, retryable: true, cause,
-    hint: 'The pair is being opened anew; the set is taken afterwards.',
-  });
 }

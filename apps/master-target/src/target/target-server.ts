@@ -5,7 +5,7 @@ import type { KeptSet } from '@secondsite/change-set';
 import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry } from '@secondsite/contracts';
 import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { type PointRequest, RecoveryPoints, type ResolvedPoint, type RetentionLimits } from '@secondsite/retention-journal';
-import { type Authorize, BodyPool, ChangeSetServer, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
+import { type Authorize, BodyPool, ChangeSetServer, type CompareOutcome, type CompareRequest, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import type { TargetReporter } from '../control/control-plane';
 import { recordHopSpans } from '../control/hop-spans';
 import type { OpenViewAnswer, PairPoints, RetentionPreview } from '../pair/pair-thread';
 import type { PairStatus, SetHops, StreamPlace } from '../pair/pair-types';
-import type { PairLimits } from '../pair/target-pair';
+import type { PairLimits } from '../pair/pair-limits';
 import type { OpenView } from '../views/view-registry';
 import { allocatedBytes, overAllocation } from './allocation';
 import { PairHost } from './pair-host';
@@ -63,7 +63,7 @@ export class TargetServer {
     this.#tls = options.tls;
     this.#server = new ChangeSetServer({
       authorize: options.authorize,
-      handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId) },
+      handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId), compare: (request) => this.compare(request) },
       onFault: options.onFatal,
       pool: this.#pool,
       limits: { budgetBytes: RECEIVE_BYTES_MAX, peerBudgetBytes: (RECEIVE_BYTES_MAX / 4) * 3 },
@@ -168,6 +168,13 @@ export class TargetServer {
     if (!host) return unknownPair(pairId);
     if (!host.isOpen) return notOpen(host);
     return { kind: 'known', ...(await host.thread.call('position', undefined)) };
+  }
+
+  async compare({ pairId, epoch, sequence, question }: CompareRequest): Promise<CompareOutcome> {
+    const host = this.#hosts.get(pairId);
+    if (!host) return unknownPair(pairId);
+    if (!host.isOpen) return notOpen(host);
+    return host.thread.call('compare', { epoch, sequence, question });
   }
 
   async points(pairId: string, range: { readonly from?: TimeMicros; readonly to?: TimeMicros }): Promise<PairPoints> {

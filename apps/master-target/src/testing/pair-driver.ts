@@ -10,7 +10,8 @@ import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
 import type { PairEvent } from '../pair/pair-types';
-import { type PairLimits, TargetPair, type TargetPairOptions } from '../pair/target-pair';
+import type { PairLimits } from '../pair/pair-limits';
+import { TargetPair, type TargetPairOptions } from '../pair/target-pair';
 
 export class PairDriver {
   readonly history: StreamHistory;
@@ -78,9 +79,13 @@ export class PairDriver {
     const epoch = this.#unsent[0]?.epoch;
     const window = this.#unsent.slice(0, 1 + randomBelow(this.#random, 6)).filter((set) => set.epoch === epoch);
     const shuffled = window.map((set) => ({ set, order: this.#random() })).sort((left, right) => left.order - right.order);
-    const results = await Promise.allSettled(shuffled.map(({ set }) => this.#sendOne(pair, set)));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
+    try {
+      await Promise.all(shuffled.map(({ set }) => this.#sendOne(pair, set)));
+    } catch (error) {
+      // Not until all have settled: a passing set waits for the ones before it, which never come when the power is gone.
+      for (let turn = 0; turn < 5; turn++) await setImmediate();
+      throw error;
+    }
     await setImmediate();
   }
 

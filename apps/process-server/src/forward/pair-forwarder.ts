@@ -3,7 +3,7 @@
 // Invariants: a set leaves the spool only after the target's 200; a set of epoch e+1 is not sent before everything of epoch e that can be
 // sent is confirmed; whatever fails is tried again, slower and slower up to five seconds.
 import type { Compress } from '@secondsite/change-set';
-import { endsEpoch, type LateTraceQueue, type PairPosition, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
+import { type CompareAnswer, endsEpoch, type LateTraceQueue, type PairPosition, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
 import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
 import { Signal } from '../signal';
@@ -131,6 +131,11 @@ export class PairForwarder {
   senderHas(oldest: StreamPlace): void {
     this.#senderOldest = oldest;
     this.#signal.raise();
+  }
+
+  /** Asks the target what differs at the replica; it knows itself how far it is. */
+  compare(question: Uint8Array, place: StreamPlace): Promise<CompareAnswer> {
+    return this.#options.client.compare(question, { ...place, pairId: this.#options.pairId, signal: this.#stop.signal });
   }
 
   /** Gives up what is on its way (it stays in the spool) and stops. Rejects if forwarding ended by a bug. */

@@ -12,7 +12,7 @@ import type { BodyTurn } from './traffic-shaper';
 export type PairCompression = 'none' | 'process-server';
 
 /** The parts of the transport client that forwarding needs. */
-export type ForwardClient = Pick<ChangeSetClient, 'put' | 'position' | 'close'>;
+export type ForwardClient = Pick<ChangeSetClient, 'put' | 'position' | 'compare' | 'close'>;
 
 export interface SendSetOptions {
   readonly spool: PairSpool;

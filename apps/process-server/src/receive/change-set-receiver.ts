@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { verifyStored } from '@secondsite/change-set';
-import type { ChangeSetHandler, PositionOutcome, Refusal, StoreOutcome, StoreRequest } from '@secondsite/transport';
+import type { ChangeSetHandler, CompareOutcome, CompareRequest, PositionOutcome, Refusal, StoreOutcome, StoreRequest } from '@secondsite/transport';
 import { isOperationError, type TimeMicros } from '@secondsite/units';
 import type { FactReporter } from '../control/control-plane';
 import { counters } from '../control/counters';
@@ -54,6 +54,11 @@ export class ChangeSetReceiver implements ChangeSetHandler {
   async position({ pairId }: { readonly pairId: string }): Promise<PositionOutcome> {
     const pair = this.#options.pairs.get(pairId);
     return pair ? { kind: 'known', ...pair.position() } : this.#unknownPair(pairId);
+  }
+
+  async compare({ pairId, epoch, sequence, question }: CompareRequest): Promise<CompareOutcome> {
+    const pair = this.#options.pairs.get(pairId);
+    return pair ? pair.compare(question, { epoch, sequence }) : this.#unknownPair(pairId);
   }
 
   /** Reported at most every ten seconds, whatever the pair: the sender chooses the id. */

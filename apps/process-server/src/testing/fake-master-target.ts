@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { decompressChangeSet, verifyStored } from '@secondsite/change-set';
 import {
-  allowEveryone, type ChangeSetHandler, ChangeSetServer, type PositionOutcome, type StoreOutcome, type StoreRequest,
+  allowEveryone, type ChangeSetHandler, ChangeSetServer, type CompareOutcome, type CompareRequest, type PositionOutcome, type StoreOutcome, type StoreRequest,
 } from '@secondsite/transport';
 import { zstdDecompressSync } from 'node:zlib';
 
@@ -71,6 +71,13 @@ export class FakeMasterTarget implements ChangeSetHandler {
   async position({ pairId }: { pairId: string }): Promise<PositionOutcome> {
     const stream = this.#streamOf(pairId);
     return { kind: 'known', epoch: stream.epoch, sequence: contiguous(stream), ...this.#progress(stream) };
+  }
+
+  /** Answers with the question itself, once the set that it names is here. */
+  async compare({ pairId, epoch, sequence, question }: CompareRequest): Promise<CompareOutcome> {
+    const stream = this.#streamOf(pairId);
+    if (stream.epoch === epoch && contiguous(stream) >= sequence) return { kind: 'compared', answer: question };
+    return { kind: 'held-off', code: 'comparison/not-applied', detail: 'not yet', retryAfterMillis: 20 };
   }
 
   /** Highest sequence of the newest epoch below which none is missing. */

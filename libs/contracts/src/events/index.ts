@@ -33,6 +33,7 @@ export { consistencyLevelChangedV1 } from './protection/consistency-level-change
 export { resyncStartedV1 } from './replication/resync-started.v1';
 export { resyncChosenV1 } from './replication/resync-chosen.v1';
 export { resyncReadV1 } from './replication/resync-read.v1';
+export { resyncComparedV1 } from './replication/resync-compared.v1';
 export { differentialSyncReachedV1 } from './replication/differential-sync-reached.v1';
 export { bitmapModeEnteredV1 } from './replication/bitmap-mode-entered.v1';
 export { bitmapModeLeftV1 } from './replication/bitmap-mode-left.v1';

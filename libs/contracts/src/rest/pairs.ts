@@ -35,7 +35,11 @@ export const pairStatusSchema = z
     stage: pairStageSchema,
     flags: z.array(pairFlagSchema),
     progress: z
-      .object({ doneBytes: bytesSchema, totalBytes: bytesSchema, percent: z.number(), bytesPerSecond: z.number().optional(), finishSeconds: z.number().optional() })
+      .object({
+        doneBytes: bytesSchema, totalBytes: bytesSchema, percent: z.number(), bytesPerSecond: z.number().optional(), finishSeconds: z.number().optional(),
+        blocks: z.object({ compared: z.number().int(), sent: z.number().int(), skipped: z.number().int() }).optional()
+          .describe('of 64 KiB: compared with the replica by checksum, sent, and skipped because they are the same'),
+      })
       .optional()
       .describe('of a resynchronisation that is going on'),
     resyncWait: z

@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { byteCountSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
 import { componentTelemetryShape, staySchema } from './component';
 
+/** What a comparison with the replica found so far, in blocks of 64 KiB. */
+export const resyncBlocksSchema = z.object({ compared: z.int().nonnegative(), sent: z.int().nonnegative(), skipped: z.int().nonnegative() });
+
 export const agentVolumeTelemetrySchema = z.object({
   volumeId: idSchema,
   pairId: pairIdSchema.optional(),
@@ -14,7 +17,12 @@ export const agentVolumeTelemetrySchema = z.object({
   lastWriteTime: isoTimeSchema.optional(),
   heldBytes: byteCountSchema.describe('sealed or not, not yet durable at the process server'),
   dirtyBytes: byteCountSchema.describe('still to be resynchronised'),
-  resync: z.object({ doneBytes: byteCountSchema, totalBytes: byteCountSchema, bytesPerSecond: z.number().nonnegative().optional(), finishSeconds: z.number().nonnegative().optional() }).optional(),
+  resync: z
+    .object({
+      doneBytes: byteCountSchema, totalBytes: byteCountSchema, bytesPerSecond: z.number().nonnegative().optional(), finishSeconds: z.number().nonnegative().optional(),
+      blocks: resyncBlocksSchema.optional().describe('absent: nothing is compared'),
+    })
+    .optional(),
   writesPerSecond: z.number().nonnegative(),
   bytesPerSecond: z.number().nonnegative(),
   flowControlled: z.boolean(),

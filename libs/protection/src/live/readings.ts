@@ -18,7 +18,14 @@ export interface AgentReading {
   readonly heldBytes: ByteCount;
   /** In regions marked in the write-intent bitmap. In data mode most of them are shipped and only await lazy clearing. */
   readonly dirtyBytes: ByteCount;
-  readonly resync?: { readonly doneBytes: ByteCount; readonly totalBytes: ByteCount; readonly bytesPerSecond?: number; readonly finishSeconds?: number };
+  readonly resync?: {
+    readonly doneBytes: ByteCount;
+    readonly totalBytes: ByteCount;
+    readonly bytesPerSecond?: number;
+    readonly finishSeconds?: number;
+    /** Compared with the replica so far; absent: nothing is compared. */
+    readonly blocks?: { readonly compared: number; readonly sent: number; readonly skipped: number };
+  };
   readonly writesPerSecond: number;
   readonly bytesPerSecond: number;
   readonly flowControlled: boolean;

@@ -10,6 +10,7 @@ import { pairGraph, type PairState, type PairStep } from './pair-graph';
 /** Facts that components report about a pair. */
 export type ReportedPairFact = Fact<
   | 'replication.resync-started.v1'
+  | 'replication.resync-compared.v1'
   | 'replication.resync-read.v1'
   | 'replication.differential-sync-reached.v1'
   | 'replication.bitmap-mode-entered.v1'
@@ -130,6 +131,7 @@ function isNews(reported: ReportedPairFact, pair: PairAggregate): boolean {
       return reported.data.sourceBytes !== pair.shrunkTo;
     case 'secondsite.replication.volume-restored.v1':
       return pair.shrunkTo !== undefined;
+    case 'secondsite.replication.resync-compared.v1':
     case 'secondsite.replication.change-set-refused.v1':
       return true;
   }

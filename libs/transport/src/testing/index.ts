@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-export { positionAnswerOf, putOutcomeOf } from './answers';
+export { compareAnswerOf, positionAnswerOf, putOutcomeOf } from './answers';
 export { MemoryReceiver } from './memory-receiver';

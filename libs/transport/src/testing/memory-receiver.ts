@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ChangeSetHandler, PositionOutcome, StoreOutcome, StoreRequest } from '../change-set-protocol';
+import type { ChangeSetHandler, CompareOutcome, CompareRequest, PositionOutcome, StoreOutcome, StoreRequest } from '../change-set-protocol';
 
 /** A receiver that keeps change sets in memory: the fake of the handler port. Counts as durable and applied at once what it has. */
 export class MemoryReceiver implements ChangeSetHandler {
@@ -28,5 +28,10 @@ export class MemoryReceiver implements ChangeSetHandler {
     const last = this.highest.get(pairId);
     if (last === undefined) return { kind: 'refused', code: 'change-set/unknown-pair', detail: 'no such pair', hint: 'Create it first.' };
     return { kind: 'known', ...last, appliedEpoch: last.epoch, appliedSequence: last.sequence, creditBytes: this.creditBytes };
+  }
+
+  /** Answers with the question, byte for byte. */
+  async compare({ question }: CompareRequest): Promise<CompareOutcome> {
+    return { kind: 'compared', answer: question };
   }
 }

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks the target, through the process server, which blocks of a run of regions differ at the replica (fast resync, ADR 15). Invariant: the
+// replica is looked at only with the marker applied that began the resync, from which on the stream holds every change of the source. So a byte
+// that was the same stays the same: either nothing in the stream touches it, or the last entry that does makes it the same on both sides.
+// Nothing here has a timer: `pump` is called every few milliseconds.
+import {
+  type Answer, BlockHasher, BlockLayout, CHECKSUM_BYTES, ChecksummedContent, CHUNKS_MAX, decodeAnswer, encodeQuestion, type KeptChecksums,
+} from '@secondsite/block-checksums';
+import { type CompareAnswer, type CompareOptions, endsEpoch } from '@secondsite/transport';
+import type { ByteCount, ByteOffset, SequenceNumber } from '@secondsite/units';
+import type { ByteRange } from '@secondsite/write-intent-bitmap';
+import { Backoff } from './backoff';
+import type { StreamPosition } from './region-sweeper';
+import type { ResyncActivity } from './resync-activity';
+import type { ResyncSource } from './resync-source';
+
+export interface RegionComparerOptions {
+  readonly pairId: string;
+  readonly volumeBytes: ByteCount;
+  readonly source: ResyncSource;
+  /** Checksums of the source that need not be computed again; owned from here on. */
+  readonly checksums?: KeptChecksums | undefined;
+  readonly layout?: BlockLayout | undefined;
+  /** They could not be made durable; it is tried again. */
+  readonly failed: (error: unknown) => void;
+  readonly compare: (question: Uint8Array, options: CompareOptions) => Promise<CompareAnswer>;
+  /** Monotonic. */
+  readonly millis: () => number;
+  /** Where the stream is; undefined between two epochs. */
+  readonly position: () => StreamPosition | undefined;
+}
+
+/** `refused`: the target will never answer, e.g. because it is older than the question. */
+export type Verdict = { readonly kind: 'compared'; readonly different: readonly ByteRange[] } | { readonly kind: 'refused' } | { readonly kind: 'dropped' };
+
+const dropped: Verdict = { kind: 'dropped' };
+/** A target that has not applied what the question names yet is soon asked again. */
+const RETRY = { firstMillis: 20, longestMillis: 1000 };
+/** Of an epoch that ends, besides those of `endsEpoch`, or a pair that is not there yet: the shipper hears the same. */
+const passing = new Set(['change-set/stream-broken', 'change-set/unknown-pair']);
+const RUN_CHUNKS = 32;
+const FLUSH_MILLIS = 2000;
+
+export class RegionComparer {
+  readonly layout: BlockLayout;
+  readonly #options: RegionComparerOptions;
+  readonly #hasher: BlockHasher;
+  readonly #backoff: Backoff;
+  readonly #content: ChecksummedContent;
+  #waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
+  #abort = new AbortController();
+  #marker: SequenceNumber = 0;
+  #flushedMillis: number;
+
+  constructor(options: RegionComparerOptions) {
+    this.#options = options;
+    this.layout = options.layout ?? BlockLayout.standard;
+    this.#hasher = new BlockHasher(options.pairId, this.layout);
+    this.#content = new ChecksummedContent({ hasher: this.#hasher, kept: options.checksums, read: (into, offset) => options.source.read(into, offset) });
+    this.#flushedMillis = options.millis();
+    this.#backoff = new Backoff(options.millis, RETRY);
+  }
+
+  /** Bytes that should be compared at once. */
+  get runBytes(): ByteCount {
+    return RUN_CHUNKS * this.layout.chunkBytes;
+  }
+
+  /** False: a region has more than fits into a question. */
+  canCompare(regionBytes: ByteCount): boolean {
+    const { chunkBytes } = this.layout;
+    return regionBytes % chunkBytes === 0 && regionBytes <= CHUNKS_MAX * chunkBytes;
+  }
+
+  /** Questions are about the replica after this set of the epoch, which holds the marker that began the resync. */
+  start(marker: SequenceNumber): void {
+    this.#marker = marker;
+  }
+
+  /** Lets those go on that waited, and makes kept checksums durable now and then. */
+  pump(): void {
+    this.#flush();
+    const over = this.#waiting.filter(({ isOver }) => isOver());
+    this.#waiting = this.#waiting.filter((waiter) => !over.includes(waiter));
+    for (const { resolve } of over) resolve();
+  }
+
+  /** Gives up what was asked; the comparisons have to be dropped before. */
+  stop(): void {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    this.#backoff.reset();
+    this.pump();
+  }
+
+  /** Nothing is compared any more and the source is not written. */
+  async close(): Promise<void> {
+    const { checksums, source } = this.#options;
+    await checksums?.close(() => source.sync());
+  }
+
+  /**
+   * Reads the run, asks, and says which of its blocks the target may lack; the others are the same at the end of the stream, as it is then
+   * and later. Rejects when the source cannot be read.
+   */
+  async compare(run: ResyncActivity): Promise<Verdict> {
+    const chunks: Buffer[] = [];
+    for await (const { checksums } of this.#content.chunksOf(run)) {
+      if (run.dropped) return dropped;
+      chunks.push(checksums);
+    }
+    const digests = Buffer.concat(chunks.map((chunk) => this.#hasher.digestOf(chunk)));
+    const answer = await this.#ask(run, encodeQuestion({ offset: run.offset, volumeBytes: this.#options.volumeBytes, digests }));
+    return answer === 'refused' || answer === 'dropped' ? { kind: answer } : { kind: 'compared', different: differentBlocks(run, { ours: chunks, theirs: answer, layout: this.layout }) };
+  }
+
+  /** Until there is an answer, for as long as the comparison is wanted. */
+  async #ask(run: ResyncActivity, question: Buffer): Promise<Answer | 'refused' | 'dropped'> {
+    const { compare, pairId, position } = this.#options;
+    const { signal } = this.#abort;
+    while (!run.dropped) {
+      const at = position();
+      if (!at || !this.#backoff.isOver) {
+        await this.#until(() => run.dropped || (this.#backoff.isOver && position() !== undefined));
+        continue;
+      }
+      const outcome = await compare(question, { pairId, epoch: at.epoch, sequence: this.#marker, signal });
+      if (outcome.kind === 'refused' && !endsEpoch(outcome.code) && !passing.has(outcome.code)) return 'refused';
+      const answer = outcome.kind === 'compared' ? decodeAnswer(outcome.answer, question, this.layout) : undefined;
+      if (!answer) this.#backoff.fail();
+      else if (!run.dropped) {
+        this.#backoff.reset();
+        return answer;
+      }
+    }
+    return 'dropped';
+  }
+
+  #flush(): void {
+    const { checksums, failed, millis, source } = this.#options;
+    if (!checksums || millis() - this.#flushedMillis < FLUSH_MILLIS) return;
+    this.#flushedMillis = millis();
+    checksums.flush(() => source.sync()).catch(failed);
+  }
+
+  #until(isOver: () => boolean): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push({ isOver, resolve }));
+  }
+}
+
+/** Blocks with other checksums, those in a row together. */
+function differentBlocks(
+  run: ByteRange, { ours, theirs, layout: { blockBytes, chunkBytes } }: { readonly ours: readonly Buffer[]; readonly theirs: Answer; readonly layout: BlockLayout },
+): ByteRange[] {
+  const different: { offset: ByteOffset; length: ByteCount }[] = [];
+  const end = run.offset + run.length;
+  for (let offset = run.offset; offset < end; offset += blockBytes) {
+    const chunk = Math.floor((offset - run.offset) / chunkBytes);
+    const at = (((offset - run.offset) % chunkBytes) / blockBytes) * CHECKSUM_BYTES;
+    const checksums = theirs.chunks[chunk];
+    const same = !checksums || (ours[chunk] as Buffer).subarray(at, at + CHECKSUM_BYTES).equals(checksums.subarray(at, at + CHECKSUM_BYTES));
+    if (same) continue;
+    const last = different.at(-1);
+    const length = Math.min(blockBytes, end - offset);
+    if (last && last.offset + last.length === offset) last.length += length;
+    else different.push({ offset, length });
+  }
+  return different;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ByteCount, ByteOffset } from '@secondsite/units';
+import type { ByteRange } from '@secondsite/write-intent-bitmap';
+
+/** Something that a resync does with a run of whole regions, and that takes time. */
+export class ResyncActivity implements ByteRange {
+  readonly offset: ByteOffset;
+  readonly length: ByteCount;
+  /** Its result is not wanted any more. */
+  dropped = false;
+
+  constructor({ offset, length }: ByteRange) {
+    this.offset = offset;
+    this.length = length;
+  }
+
+  covers(offset: ByteOffset): boolean {
+    return this.offset <= offset && offset < this.offset + this.length;
+  }
+}
+
+/** A region written more often than this during one read is read again. */
+const WRITTEN_MAX = 1024;
+
+/** Something asked of the source and not answered yet. */
+export class ActiveRead extends ResyncActivity {
+  /** What the application changed meanwhile. */
+  readonly written: ByteRange[] = [];
+
+  /** The application changed a range that touches it, and that stands in the stream. */
+  wrote(range: ByteRange): void {
+    if (this.written.push(range) > WRITTEN_MAX) this.dropped = true;
+  }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ByteCount, GIB, MIB, type TimeMicros } from '@secondsite/units';
+
+export interface PairLimits {
+  /** Cached sets, on disk; above it senders are held off. Default 2 GiB. */
+  readonly cacheBytesMax: ByteCount;
+  /** Cached sets kept decoded in memory; default 64 MiB. */
+  readonly memoryBytesMax: ByteCount;
+  /** How far ahead of a missing set others are taken; default 32. */
+  readonly windowSets: number;
+  /** Below so many free bytes nothing is taken; default 256 MiB. */
+  readonly freeBytesMin: ByteCount;
+  /** Segments of cache and journal; default 64 MiB each. */
+  readonly segmentBytes: ByteCount;
+  /** Sets applied together; default 32 MiB, and a quarter of it while views are open. */
+  readonly groupBytes: ByteCount;
+  /** Replica writes after which a checkpoint is made; default 128 MiB. */
+  readonly checkpointBytes: ByteCount;
+  /** … and the time after which one is made; default 1 s. */
+  readonly checkpointMicros: TimeMicros;
+  /** How often undo to merge is looked for; default 10 s. */
+  readonly mergeLookMicros: TimeMicros;
+}
+
+export const defaultLimits: PairLimits = {
+  cacheBytesMax: 2 * GIB, memoryBytesMax: 64 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
+  groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6, mergeLookMicros: 10e6,
+};

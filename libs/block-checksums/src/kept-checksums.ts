@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checksums of blocks that need not be computed again as long as nothing is written there, over restarts and power cuts. Invariants: a block is
+// known only while its content is what the kept checksum is of; what is trusted after a start was unchanged since it was kept, because before
+// a region with trusted checksums is written it is marked stale on stable storage, and its mark goes only after content and checksums are there.
+import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
+import type { ByteCount } from '@secondsite/units';
+import { type ByteRange, RegionSet, WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import { BlockLayout, CHECKSUM_BYTES } from './block-layout';
+
+/** Part of the name under which the marks are kept: those of another version mean nothing here. */
+const VERSION = 'checksums-1';
+const unset = Buffer.alloc(CHECKSUM_BYTES);
+
+export interface KeptChecksumsOptions {
+  readonly directory: StorageDirectory;
+  /** Of the files `<name>.checksums` and `<name>.stale`. */
+  readonly name: string;
+  readonly pairId: string;
+  /**
+   * A volume that grew since the files were written: nothing is known of its old last region and of the new part. When it grows while they are
+   * open, its last block has to be named to `changing` before; of the new part nothing is known until they are opened again.
+   */
+  readonly volumeBytes: ByteCount;
+  readonly layout?: BlockLayout | undefined;
+}
+
+/** Blocks whose content is being read; what changes meanwhile is not kept. */
+export interface Keeping extends ByteRange {
+  readonly changed: Set<number>;
+}
+
+export class KeptChecksums {
+  readonly #layout: BlockLayout;
+  readonly #file: StorageFile;
+  /** Marked: the region's checksums in the file must not be trusted after a restart. */
+  readonly #stale: WriteIntentBitmap;
+  /** Blocks whose checksum in the file is right now. */
+  readonly #known: RegionSet;
+  readonly #keeping = new Set<Keeping>();
+  /** Regions wholly known and still marked stale. */
+  #toTrust = new Set<number>();
+  /** Of these content and checksums are being made durable. */
+  #trusting = new Set<number>();
+  #flushing: Promise<void> | undefined;
+
+  private constructor(parts: { readonly file: StorageFile; readonly stale: WriteIntentBitmap; readonly volumeBytes: ByteCount; readonly layout: BlockLayout }) {
+    this.#layout = parts.layout;
+    this.#file = parts.file;
+    this.#stale = parts.stale;
+    this.#known = new RegionSet(parts.layout.blockCountOf(parts.volumeBytes));
+    for (let region = 0; region < this.#stale.regionCount; region++) if (!this.#stale.isMarked(region)) for (const block of this.#blocksOf(region)) this.#known.add(block);
+  }
+
+  /** Opens or makes the files. What is known on return is true of a content that nobody changed without `changing`. */
+  static async open({ directory, name, pairId, volumeBytes, layout = BlockLayout.standard }: KeptChecksumsOptions): Promise<KeptChecksums> {
+    const file = await directory.open(`${name}.checksums`, { create: true });
+    const stale = await WriteIntentBitmap.open({ directory, name: `${name}.stale`, volumeId: `${VERSION} ${pairId}`, volumeBytes, regionBytesMin: layout.chunkBytes });
+    return new KeptChecksums({ file, stale, volumeBytes, layout });
+  }
+
+  /** How many blocks are known. */
+  get knownBlocks(): number {
+    return this.#known.size;
+  }
+
+  /**
+   * Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. Rejects with the storage's
+   * OperationError.
+   */
+  changing({ offset, length }: ByteRange): undefined | Promise<void> {
+    if (this.#known.size === 0 && this.#keeping.size === 0) return undefined;
+    const { blockBytes } = this.#layout;
+    const [first, last] = [Math.floor(offset / blockBytes), Math.floor((offset + length - 1) / blockBytes)];
+    for (const keeping of this.#keeping) this.#noteChanged(keeping, { first, last });
+    const end = Math.min(offset + length, this.#known.regionCount * blockBytes);
+    if (offset >= end) return undefined;
+    const range = { offset, length: end - offset };
+    for (let block = first; block * blockBytes < end; block++) this.#known.delete(block);
+    const regions = this.#stale.regionsOf(range);
+    for (let region = regions.first; region <= regions.last; region++) {
+      this.#toTrust.delete(region);
+      this.#trusting.delete(region);
+    }
+    return this.#stale.mark(range);
+  }
+
+  /** The known checksums of the blocks of a range, undefined for the others; true at some moment of the call. */
+  async lookUp({ offset, length }: ByteRange): Promise<(Buffer | undefined)[]> {
+    const first = offset / this.#layout.blockBytes;
+    const known = Array.from({ length: this.#layout.blockCountOf(length) }, (_, index) => this.#isKnown(first + index));
+    if (!known.includes(true)) return known.map(() => undefined);
+    const bytes = Buffer.alloc(known.length * CHECKSUM_BYTES);
+    await this.#file.read(bytes, first * CHECKSUM_BYTES);
+    return known.map((isKnown, index) => {
+      const checksum = bytes.subarray(index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES);
+      return isKnown && !checksum.equals(unset) ? checksum : undefined;
+    });
+  }
+
+  /** Before the content of whole blocks is read, which is to be kept. Ends with `keep` or `forget`. */
+  begin({ offset, length }: ByteRange): Keeping {
+    const keeping = { offset, length, changed: new Set<number>() };
+    this.#keeping.add(keeping);
+    return keeping;
+  }
+
+  /** Keeps what was computed of the content read since `begin`. */
+  keep(keeping: Keeping, checksums: Uint8Array): void {
+    this.forget(keeping);
+    const first = keeping.offset / this.#layout.blockBytes;
+    this.#file.writeNow(checksums, first * CHECKSUM_BYTES);
+    const end = Math.min(first + this.#layout.blockCountOf(keeping.length), this.#known.regionCount);
+    for (let block = first; block < end; block++) if (!keeping.changed.has(block)) this.#known.add(block);
+    const regions = this.#stale.regionsOf(keeping);
+    const last = Math.min(regions.last, this.#stale.regionCount - 1);
+    for (let region = regions.first; region <= last; region++) if (this.#stale.isMarked(region) && this.#isWhollyKnown(region)) this.#toTrust.add(region);
+  }
+
+  forget(keeping: Keeping): void {
+    this.#keeping.delete(keeping);
+  }
+
+  /**
+   * Makes what is known of whole regions outlast a restart; `syncContent` makes the content durable that was written before its call. One
+   * at a time: a call while another is under way waits for that. Rejects with the storage's OperationError.
+   */
+  async flush(syncContent: () => Promise<void>): Promise<void> {
+    if (!this.#flushing && this.#toTrust.size === 0) return;
+    this.#flushing ??= this.#flush(syncContent).finally(() => (this.#flushing = undefined));
+    await this.#flushing;
+  }
+
+  /** Flushes unless `syncContent` is undefined, and closes the files. Nothing is written or asked any more. */
+  async close(syncContent: (() => Promise<void>) | undefined): Promise<void> {
+    if (syncContent) for (let flush = 0; flush < 2; flush++) await this.flush(syncContent); // One may be under way.
+    await this.#stale.close({ clean: false });
+    await this.#file.close();
+  }
+
+  async #flush(syncContent: () => Promise<void>): Promise<void> {
+    [this.#trusting, this.#toTrust] = [this.#toTrust, new Set()];
+    await syncContent();
+    await this.#file.sync();
+    // What was changed since then has left the set, also when it was kept again.
+    for (const region of this.#trusting) this.#stale.clear(region);
+    this.#trusting = new Set();
+    await this.#stale.flush();
+  }
+
+  #isKnown(block: number): boolean {
+    return block < this.#known.regionCount && this.#known.has(block);
+  }
+
+  #isWhollyKnown(region: number): boolean {
+    for (const block of this.#blocksOf(region)) if (!this.#known.has(block)) return false;
+    return true;
+  }
+
+  *#blocksOf(region: number): Generator<number> {
+    const { regionBytes } = this.#stale;
+    const { blockBytes } = this.#layout;
+    const end = Math.min(((region + 1) * regionBytes) / blockBytes, this.#known.regionCount);
+    for (let block = (region * regionBytes) / blockBytes; block < end; block++) yield block;
+  }
+
+  #noteChanged({ offset, length, changed }: Keeping, { first, last }: { readonly first: number; readonly last: number }): void {
+    const start = offset / this.#layout.blockBytes;
+    const end = Math.min(last + 1, start + this.#layout.blockCountOf(length));
+    for (let block = Math.max(first, start); block < end; block++) changed.add(block);
+  }
+}
