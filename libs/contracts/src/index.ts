@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+export { type AutomaticResync, automaticResyncDefault, automaticResyncSchema, isTimeZone } from './automatic-resync';
 export { buildAsyncApiDocument } from './asyncapi/build-async-api-document';
 export { type BookmarkCut, bookmarkCutSchema } from './bookmark-cut';
 export { type Actor, actorSchema, type CloudEvent, type CloudEventEnvelope, cloudEventSchema } from './cloud-event';

@@ -15,9 +15,10 @@ export {
   type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
 } from './placement/desired-state';
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
-export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
+export { type ChangedAutomaticResync, type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type PlanOptions, type PlanVolume } from './plan/plan';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
 export { type ResyncCandidate, type ResyncTurn, resyncTurns } from './resync/resync-turns';
+export { type DailyWindow, isInWindow, nextInWindow } from './resync/resync-window';
 export { resyncWords } from './resync/resync-words';
 export { commonPoints, type Points } from './recovery/common-points';
 export { nextState, stateGraph, type StateGraph, type Transitions } from './state-graph';

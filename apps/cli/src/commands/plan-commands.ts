@@ -5,7 +5,14 @@ import { type CliContext, connect, show, usageError } from '../cli-context';
 import { humanBytes, humanSeconds, parseBytes, parseSeconds, table } from '../output';
 import { pairHeader, pairRows, resyncLines } from './status-view';
 
-interface CreateOptions {
+interface ResyncOptions {
+  readonly autoResync?: string;
+  readonly resyncWait?: string;
+  readonly resyncWindow?: string;
+  readonly timeZone?: string;
+}
+
+interface CreateOptions extends ResyncOptions {
   readonly volume: string[];
   readonly retention?: string;
   readonly retentionSpace?: string;
@@ -19,10 +26,32 @@ function required<Value>(value: Value | undefined, hint: string): Value {
   return value;
 }
 
+/** Undefined when none of them is given. */
+function automaticResync({ autoResync, resyncWait, resyncWindow, timeZone }: ResyncOptions) {
+  const [from, to] = resyncWindow?.split('-') ?? [];
+  if (resyncWindow !== undefined && to === undefined) throw usageError('--resync-window is FROM-TO such as 18:00-05:00.');
+  if (autoResync !== undefined && autoResync !== 'on' && autoResync !== 'off') throw usageError('--auto-resync is on or off.');
+  const waitSeconds = resyncWait === undefined ? undefined : required(parseSeconds(resyncWait), '--resync-wait is a duration such as 30m.');
+  const change = {
+    ...(autoResync === undefined ? {} : { enabled: autoResync === 'on' }), ...(waitSeconds === undefined ? {} : { waitSeconds }),
+    ...(from === undefined || to === undefined ? {} : { from, to }), ...(timeZone === undefined ? {} : { timeZone }),
+  };
+  return Object.keys(change).length === 0 ? undefined : change;
+}
+
+function addResyncOptions(command: Command): Command {
+  return command
+    .option('--auto-resync <onOrOff>', 'whether a volume that has to be read again as a whole begins by itself (default on)')
+    .option('--resync-wait <duration>', '… not before so long after that is known (default 30m)')
+    .option('--resync-window <from-to>', '… inside this daily window, over midnight if need be (default 18:00-05:00)')
+    .option('--time-zone <name>', '… on the clock of this IANA time zone (default UTC)');
+}
+
 function createBody(name: string, options: CreateOptions) {
   const windowSeconds = options.retention === undefined ? undefined : required(parseSeconds(options.retention), '--retention is a duration such as 24h or 7d.');
   const spaceBytes = options.retentionSpace === undefined ? undefined : required(parseBytes(options.retentionSpace), '--retention-space is a size such as 50GiB.');
   const interval = options.consistencyInterval === undefined ? undefined : required(parseSeconds(options.consistencyInterval), '--consistency-interval is a duration such as 15m.');
+  const resync = automaticResync(options);
   return {
     name,
     volumes: options.volume,
@@ -30,17 +59,19 @@ function createBody(name: string, options: CreateOptions) {
     ...(interval === undefined ? {} : { consistencyIntervalSeconds: interval }),
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(options.folding === undefined ? {} : { folding: options.folding }),
+    ...(resync === undefined ? {} : { automaticResync: resync }),
   };
 }
 
 function describe(plan: Plan): string {
   const space = plan.retention.spaceBytes === undefined ? '' : ` or ${humanBytes(plan.retention.spaceBytes)}`;
-  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${humanSeconds(plan.retention.windowSeconds)}${space}`;
+  const { enabled, waitSeconds, from, to, timeZone } = plan.automaticResync;
+  const resync = enabled ? `automatic resync ${humanSeconds(waitSeconds)} after it is required, ${from}-${to} ${timeZone}` : 'resync only when asked for';
+  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${humanSeconds(plan.retention.windowSeconds)}${space}, ${resync}`;
 }
 
 function addCreate(plan: Command, context: CliContext): void {
-  plan
-    .command('create <name>')
+  addResyncOptions(plan.command('create <name>'))
     .description('protect volumes')
     .requiredOption('--volume <volumes...>', 'volumes by name')
     .option('--retention <duration>', 'window in which any write can be recovered to (default 24h)')
@@ -92,6 +123,14 @@ function addChanges(plan: Command, context: CliContext): void {
         show(context, command, { value, human: describe });
       });
   }
+  addResyncOptions(plan.command('set <name>'))
+    .description('change when volumes that have to be read again as a whole begin by themselves')
+    .addHelpText('after', '\nExample:\n  secondsite plan set web --resync-window 22:00-06:00 --time-zone Europe/Berlin')
+    .action(async (name: string, options: ResyncOptions, command: Command) => {
+      const change = required(automaticResync(options), 'Give at least one of --auto-resync, --resync-wait, --resync-window and --time-zone.');
+      const value = await (await connect(context, command)).call(restRoutes.changePlan, { path: { plan: name }, body: { automaticResync: change } });
+      show(context, command, { value, human: describe });
+    });
   plan
     .command('remove <name>')
     .description('remove protection; replicas and journals stay unless --delete-data')

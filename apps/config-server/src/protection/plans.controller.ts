@@ -13,8 +13,8 @@ export class PlansController {
 
   @Handles(restRoutes.createPlan)
   create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
-    const { name, volumes, ...options } = call.body;
-    return this.plans.create({ name, volumes, options }, adminOrigin(call));
+    const { name, volumes, automaticResync, ...options } = call.body;
+    return this.plans.create({ name, volumes, options, automaticResync }, adminOrigin(call));
   }
 
   @Handles(restRoutes.listPlans)
@@ -34,10 +34,11 @@ export class PlansController {
 
   @Handles(restRoutes.changePlan)
   change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
-    const { retention, consistencyIntervalSeconds: seconds } = call.body;
+    const { retention, consistencyIntervalSeconds: seconds, automaticResync } = call.body;
     const commands: PlanCommand[] = [];
     if (retention) commands.push({ kind: 'change-retention', retention });
     if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
+    if (automaticResync) commands.push({ kind: 'change-automatic-resync', automaticResync });
     return this.plans.change(call.params.plan ?? '', { commands, origin: adminOrigin(call) });
   }
 

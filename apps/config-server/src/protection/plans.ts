@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Plan, PlanStatus } from '@secondsite/contracts';
-import { type Candidate, pairDecider, placePair, planDecider, type PlanCommand, type PlanOptions, type PlanVolume, withPlacement, worstRpoSeconds } from '@secondsite/protection';
+import { automaticResyncDefault, type Plan, type PlanStatus } from '@secondsite/contracts';
+import { type Candidate, type ChangedAutomaticResync, pairDecider, placePair, planDecider, type PlanCommand, type PlanOptions, type PlanVolume, withPlacement, worstRpoSeconds } from '@secondsite/protection';
 import { RefusedRequest } from '@secondsite/service-kit';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -33,11 +33,18 @@ interface PlacedPair {
   readonly sizeBytes: number;
 }
 
+export interface PlanWish {
+  readonly name: string;
+  readonly options: PlanOptions;
+  readonly automaticResync?: ChangedAutomaticResync | undefined;
+  readonly volumes: readonly string[];
+}
+
 /** Protection plans (F31). */
 export class PlanService {
   constructor(private readonly parts: PlansParts) {}
 
-  async create(wish: { readonly name: string; readonly options: PlanOptions; readonly volumes: readonly string[] }, origin: CommandOrigin): Promise<Plan> {
+  async create(wish: PlanWish, origin: CommandOrigin): Promise<Plan> {
     const directory = await this.parts.directories.load();
     if (directory.plans.some((plan) => plan.state !== 'removed' && plan.name === wish.name)) throw nameTaken(wish.name);
     const planId = `plan-${randomBytes(5).toString('hex')}`;
@@ -45,6 +52,8 @@ export class PlanService {
     const pairs = await this.#placeAll(wish.volumes);
     await this.parts.commands.run(origin, async (unit) => {
       await unit.decide({ decider: planDecider, streamId: streams.plan(planId) }, { kind: 'create', planId, name, options, volumes: pairs.map(planVolume) });
+      const change = { kind: 'change-automatic-resync', automaticResync: wish.automaticResync ?? {} } as const;
+      await unit.decide({ decider: planDecider, streamId: streams.plan(planId) }, change);
       await createPairs(pairs, { planId, unit });
     });
     return this.get(planId);
@@ -154,10 +163,10 @@ async function createPairs(pairs: readonly PlacedPair[], { planId, unit }: { rea
 }
 
 function planOf(plan: PlanRow, directory: Directory): Plan {
-  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding } = plan;
+  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, compression, folding, automaticResync = automaticResyncDefault } = plan;
   const volumes = pairsOfPlan(directory, planId).map(({ volumeId, volumeName, pairId }) => ({ volumeId, name: volumeName, pairId }));
   const interval = consistencyIntervalSeconds === undefined ? {} : { consistencyIntervalSeconds };
-  return { planId, name, state, createdAt, retention, compression, folding, volumes, ...interval };
+  return { planId, name, state, createdAt, retention, compression, folding, automaticResync, volumes, ...interval };
 }
 
 function refuseIfProtected(volume: VolumeRow, directory: Directory): void {

@@ -90,6 +90,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
         event.data.planId, event.data.consistencyIntervalSeconds ?? null,
       ]);
       break;
+    case 'secondsite.protection.automatic-resync-changed.v1':
+      await manager.query('update rm_plans set automatic_resync = $2 where plan_id = $1', [event.data.planId, JSON.stringify(event.data.automaticResync)]);
+      break;
     case 'secondsite.protection.pair-created.v1':
       await createPair(event, manager);
       break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { DataPlaneRole, Retention, Tap } from '@secondsite/contracts';
+import type { AutomaticResync, DataPlaneRole, Retention, Tap } from '@secondsite/contracts';
 import type { Fact, PairState } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
@@ -35,6 +35,8 @@ export interface PlanRow {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly compression: 'none' | 'source' | 'process-server';
   readonly folding: boolean;
+  /** Undefined: the default. */
+  readonly automaticResync: AutomaticResync | undefined;
 }
 
 /** How the pair went on after its last interruption. */

@@ -39,6 +39,10 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return data.reason;
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
+    case 'secondsite.protection.automatic-resync-changed.v1': {
+      const { enabled, waitSeconds, from, to, timeZone } = data.automaticResync;
+      return enabled ? `${waitSeconds} s after it is required, between ${from} and ${to} ${timeZone}` : 'never by itself';
+    }
     case 'secondsite.protection.retention-changed.v1':
       return `${data.retention.windowSeconds} s`;
     default:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { automaticResyncSchema, isTimeZone } from '../automatic-resync';
 import { nameSchema, referenceSchema, timeSchema } from './fields';
 import { pairStatusSchema } from './pairs';
 import { defineRoute } from './route';
@@ -9,6 +10,11 @@ export const retentionPolicySchema = z.object({
   spaceBytes: z.number().int().min(1).optional().describe('whichever is reached first: the window or this space per volume'),
 });
 export type RetentionPolicy = z.infer<typeof retentionPolicySchema>;
+
+/** What is left out stays as it is, or has its default in a new plan: enabled, 30 min, 18:00 to 05:00, UTC. */
+export const automaticResyncPolicySchema = automaticResyncSchema
+  .extend({ waitSeconds: z.number().int().min(0).max(7 * 86_400), timeZone: z.string().max(64).refine(isTimeZone, 'a time zone has an IANA name such as Europe/Berlin') })
+  .partial();
 
 export const planSchema = z
   .object({
@@ -20,6 +26,7 @@ export const planSchema = z
     consistencyIntervalSeconds: z.number().int().optional(),
     compression: z.enum(['none', 'source', 'process-server']),
     folding: z.boolean(),
+    automaticResync: automaticResyncSchema,
     volumes: z.array(z.object({ volumeId: z.string(), name: z.string(), pairId: z.string() })),
   })
   .meta({ id: 'Plan' });
@@ -54,6 +61,7 @@ export const createPlan = defineRoute({
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).optional(),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
     folding: z.boolean().default(false),
+    automaticResync: automaticResyncPolicySchema.optional(),
   }),
   response: planSchema,
 });
@@ -78,8 +86,12 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention or consistency interval (null: no periodic bookmarks).',
-  body: z.object({ retention: retentionPolicySchema.optional(), consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional() }),
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks) or automatic resync.',
+  body: z.object({
+    retention: retentionPolicySchema.optional(),
+    consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
+    automaticResync: automaticResyncPolicySchema.optional(),
+  }),
   response: planSchema,
 });
 

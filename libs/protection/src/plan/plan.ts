@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Retention } from '@secondsite/contracts';
+import { type AutomaticResync, automaticResyncDefault, type Retention } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 import { nextState } from '../state-graph';
@@ -20,6 +20,7 @@ export type PlanFact = Fact<
   | 'protection.volume-unprotected.v1'
   | 'protection.retention-changed.v1'
   | 'protection.consistency-interval-changed.v1'
+  | 'protection.automatic-resync-changed.v1'
 >;
 
 export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name'>;
@@ -31,7 +32,11 @@ export type PlanCommand =
   | { readonly kind: 'resume' }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'change-retention'; readonly retention: Retention }
-  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined };
+  | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
+  | { readonly kind: 'change-automatic-resync'; readonly automaticResync: ChangedAutomaticResync };
+
+/** What is absent stays as it is. */
+export type ChangedAutomaticResync = { readonly [Name in keyof AutomaticResync]?: AutomaticResync[Name] | undefined };
 
 export interface PlanAggregate {
   readonly state: PlanState;
@@ -39,10 +44,13 @@ export interface PlanAggregate {
   readonly name: string;
   readonly retention: Retention | undefined;
   readonly consistencyIntervalSeconds: number | undefined;
+  readonly automaticResync: AutomaticResync;
   readonly volumes: readonly PlanVolume[];
 }
 
-const initial: PlanAggregate = { state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, volumes: [] };
+const initial: PlanAggregate = {
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, automaticResync: automaticResyncDefault, volumes: [],
+};
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
 export const planDecider: Decider<PlanCommand, PlanAggregate, PlanFact> = { initial, decide, evolve };
@@ -64,6 +72,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
       return sameRetention(plan.retention, command.retention) ? accept() : accept(fact('protection.retention-changed.v1', { planId, retention: command.retention }));
     case 'change-consistency-interval':
       return changeInterval(plan, command.consistencyIntervalSeconds);
+    case 'change-automatic-resync':
+      return changeAutomaticResync(plan, command.automaticResync);
   }
 }
 
@@ -85,6 +95,16 @@ function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decis
   if (plan.consistencyIntervalSeconds === seconds) return accept();
   const interval = seconds === undefined ? {} : { consistencyIntervalSeconds: seconds };
   return accept(fact('protection.consistency-interval-changed.v1', { planId: plan.planId, ...interval }));
+}
+
+function changeAutomaticResync(plan: PlanAggregate, change: ChangedAutomaticResync): Decision<PlanFact> {
+  const { enabled, waitSeconds, from, to, timeZone } = plan.automaticResync;
+  const automaticResync: AutomaticResync = {
+    enabled: change.enabled ?? enabled, waitSeconds: change.waitSeconds ?? waitSeconds, from: change.from ?? from, to: change.to ?? to, timeZone: change.timeZone ?? timeZone,
+  };
+  const names = Object.keys(automaticResync) as (keyof AutomaticResync)[];
+  if (names.every((name) => automaticResync[name] === plan.automaticResync[name])) return accept();
+  return accept(fact('protection.automatic-resync-changed.v1', { planId: plan.planId, automaticResync }));
 }
 
 function protect(planId: string, volume: PlanVolume): PlanFact {
@@ -132,6 +152,8 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, volumes: plan.volumes.filter((volume) => volume.volumeId !== data.volumeId) };
     case 'secondsite.protection.retention-changed.v1':
       return { ...plan, retention: data.retention };
+    case 'secondsite.protection.automatic-resync-changed.v1':
+      return { ...plan, automaticResync: data.automaticResync };
     case 'secondsite.protection.consistency-interval-changed.v1':
       return { ...plan, consistencyIntervalSeconds: data.consistencyIntervalSeconds };
   }
