@@ -347,20 +347,22 @@ describe('sets that pass the process server', () => {
   });
 
   describe('with a target that lost everything', () => {
-    it('end the epoch at the next set, and tell the agent why the target refuses the one after', async () => {
+    it.each([false, true])('end the epoch at the next set, and tell the agent why the target refuses the one after (after a restart: %s)', async (restarts) => {
       await start();
       await begin();
       await putAll(2, 12);
       target.loseEverything();
+      if (restarts) await restart();
       await put(1, 13, { ...resync, oldestPending: 13 });
       await waitUntil('the loss is found', () => facts.length > 0);
       expect(facts).toMatchObject([{ kind: 'resync-required', reason: 'the master target has 0 sets of epoch 1, 12 were confirmed' }]);
       expect(await put(1, 14, { ...resync, oldestPending: 14 })).toMatchObject({ kind: 'refused', code: 'change-set/stream-broken' });
       target.answer = ({ epoch, sequence }) => (epoch === 2 && sequence === 1 ? { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here', hint: '' } : undefined);
-      await put(2, 1, { ...resync, marker: { ...epochStarted, base: { epoch: 1, sequence: 12 } } });
+      const first = put(2, 1, { ...resync, marker: { ...epochStarted, base: { epoch: 1, sequence: 12 } } });
+      await Promise.all([first, put(2, 2), put(2, 3)]);
       const refused = { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here' };
-      await waitUntil('the agent is told', async () => (await put(2, 2, { ...resync, oldestPending: 2 })).kind === 'refused');
-      expect(await put(2, 3, { ...resync, oldestPending: 2 })).toMatchObject(refused);
+      await waitUntil('the agent is told', async () => (await put(2, 4, { ...resync, oldestPending: 4 })).kind === 'refused');
+      expect(await put(2, 5, { ...resync, oldestPending: 4 })).toMatchObject(refused);
       await begin(3);
       expect(await put(3, 2)).toMatchObject({ kind: 'stored' });
       await waitUntil('the new epoch goes on', () => target.contiguous(pairId) === 2);

@@ -138,6 +138,14 @@ describe('replication of a volume', () => {
     const whole = { work: 'whole', cause: 'replica-lost', resyncBytes: 6 * MIB };
     expect(bench.chosen().filter(({ work }) => work === 'whole')).toMatchObject([{ cause: 'baseline' }, whole, whole]);
     expect(bench.facts.filter((fact) => fact.kind === 'resync-required' && fact.work === 'whole')).toHaveLength(2);
+    await bench.quiet();
+    bench.target.loseReplica();
+    bench.target.immediate = true;
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    while (bench.chosen().at(-1)?.cause !== 'replica-lost' || bench.chosen().length < 7) await bench.tick(20);
+    bench.crash(seededRandom(2), { powerLost: true });
+    await bench.start();
+    await bench.drain();
   });
 
   it('waits for its turn before the whole volume is read, and where it is when the turn is taken away; what is marked needs none', async () => {
