@@ -358,8 +358,12 @@ describe('sets that pass the process server', () => {
       expect(facts).toMatchObject([{ kind: 'resync-required', reason: 'the master target has 0 sets of epoch 1, 12 were confirmed' }]);
       expect(await put(1, 14, { ...resync, oldestPending: 14 })).toMatchObject({ kind: 'refused', code: 'change-set/stream-broken' });
       target.answer = ({ epoch, sequence }) => (epoch === 2 && sequence === 1 ? { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here', hint: '' } : undefined);
-      const first = put(2, 1, { ...resync, marker: { ...epochStarted, base: { epoch: 1, sequence: 12 } } });
-      await Promise.all([first, put(2, 2), put(2, 3)]);
+      const gate = Promise.withResolvers<void>();
+      target.gate = gate.promise;
+      const sent = [put(2, 1, { ...resync, marker: { ...epochStarted, base: { epoch: 1, sequence: 12 } } }), put(2, 2), put(2, 3)];
+      await waitUntil('all are here', () => [1, 2, 3].every((sequence) => server.pairs.get(pairId)?.hops.find(pairId, { epoch: 2, sequence }) !== undefined));
+      gate.resolve();
+      await Promise.all(sent);
       const refused = { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here' };
       await waitUntil('the agent is told', async () => (await put(2, 4, { ...resync, oldestPending: 4 })).kind === 'refused');
       expect(await put(2, 5, { ...resync, oldestPending: 4 })).toMatchObject(refused);
