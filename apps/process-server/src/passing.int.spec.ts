@@ -109,7 +109,7 @@ describe('sets that pass the process server', () => {
   /** Which of these sets the files of the spool hold or held: what was released is not overwritten while so little is written. */
   async function everOnDisk(sequences: readonly number[], sample: (sequence: number) => Sample = () => resync): Promise<number[]> {
     const spool = join(folder.path, 'spool', pairId);
-    const names = (await readdir(spool, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    const names = (await readdir(spool, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && !entry.name.endsWith('.new'));
     const files = await Promise.all(names.map((entry) => readFile(join(entry.parentPath, entry.name))));
     const header = (sequence: number) => Buffer.from(changeSetBytes({ pairId, epoch: 1, sequence, ...sample(sequence) })).subarray(0, headerBytes);
     return sequences.filter((sequence) => files.some((file) => file.includes(header(sequence))));

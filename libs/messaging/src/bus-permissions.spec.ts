@@ -10,7 +10,7 @@ const may = (role: ComponentAddress['role'], subject: string): boolean => busUse
 const tellsOnlyConfigServer = [
   'host-added', 'host-removed', 'component-enrolled', 'volume-added', 'volume-removed', 'enrolment-token-issued', 'enrolment-refused', 'certificate-issued',
   'certificate-renewed', 'plan-created', 'plan-paused', 'plan-resumed', 'plan-removed', 'volume-protected', 'volume-unprotected', 'pair-created', 'pair-removed',
-  'retention-changed', 'consistency-interval-changed', 'view-opened', 'view-closed', 'point-refused',
+  'retention-changed', 'consistency-interval-changed', 'automatic-resync-changed', 'resync-requested', 'view-opened', 'view-closed', 'point-refused',
 ];
 
 describe('the rights on the bus', () => {
