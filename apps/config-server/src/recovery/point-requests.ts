@@ -42,13 +42,13 @@ export async function fetchPoints(bus: MessageBus, { pairs, from, to }: { readon
 }
 
 /** The point that all pairs can serve, or why one cannot. */
-export async function resolvePoint(bus: MessageBus, { pairs, point }: { readonly pairs: readonly PairRow[]; readonly point: PointSelection }): Promise<FoundPoint | Refusal> {
+export async function resolvePoint(bus: MessageBus, { pairs, point, holdSeconds }: { readonly pairs: readonly PairRow[]; readonly point: PointSelection; readonly holdSeconds?: number }): Promise<FoundPoint | Refusal> {
   const groups = [...byMasterTarget(pairs)];
   const selection = point.kind === 'latest' && groups.length > 1 ? await latestCommon(bus, pairs) : point;
   if (selection.kind === 'refused') return selection.refusal;
   const times = new Map<string, string>();
   for (const [componentId, own] of groups) {
-    const reply = await bus.request(resolvePointOperation, { componentId }, { pairIds: own.map((pair) => pair.pairId), point: selection });
+    const reply = await bus.request(resolvePointOperation, { componentId }, { pairIds: own.map((pair) => pair.pairId), point: selection, ...(holdSeconds !== undefined && { holdSeconds }) });
     if (reply.outcome === 'refused') return { ...reply, pairId: (own[0] as PairRow).pairId };
     for (const pair of own) times.set(pair.pairId, reply.time);
   }
