@@ -119,7 +119,8 @@ export class RecentHops {
   }
 
   #await(hops: SetHops): void {
-    if (this.#traced.size < TRACED_MAX) this.#traced.set(keyOf(hops), hops);
+    this.#traced.set(keyOf(hops), hops);
+    if (this.#traced.size > TRACED_MAX) this.#traced.delete(this.#traced.keys().next().value ?? '');
   }
 }
 
