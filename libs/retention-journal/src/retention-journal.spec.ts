@@ -68,6 +68,21 @@ function expectImage(bench: Bench, reader: ViewReader, time: number): void {
 }
 
 describe('the retention journal', () => {
+  it('makes durable what it finds on opening, which a killed process may have left in the page cache', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const bench = await makeBench(seed);
+      await applySome(bench, 12);
+      bench.storage.fault = ({ kind }) => (kind === 'sync' ? 'io-error' : undefined);
+      await bench.applier.apply([bench.history.next()]).catch(() => undefined);
+      bench.storage.fault = undefined;
+      await reopen(bench);
+      const found = bench.applier.journal.recorded;
+      bench.storage.crash(seededRandom(seed));
+      await reopen(bench);
+      expect(bench.applier.journal.recorded).toEqual(found);
+    }
+  });
+
   it('offers exactly the instants at which the stream had everything, and shows the source disk at each', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, async (seed) => {
