@@ -10,8 +10,8 @@ import { ProcessServerNode } from './process-server-node';
 import { ProtectedHost } from './protected-host';
 import { Scheduler } from './scheduler';
 import { SimulatedDisk } from './simulated-disk';
-import { SimulatedLink } from './simulated-link';
-import { SourceModel } from './source-model';
+import { type Receiver, SimulatedLink } from './simulated-link';
+import { SourceModel, type StreamPlace } from './source-model';
 import { TargetNode } from './target-node';
 import { Witness } from './witness';
 
@@ -45,6 +45,7 @@ export class World {
   readonly model: SourceModel;
   readonly witness: Witness;
   readonly #traits: Traits;
+  readonly #sent: { readonly place: StreamPlace; readonly bytes: Uint8Array }[] = [];
   readonly #source: () => Uint8Array;
   readonly #replica: () => Uint8Array;
   #failure: Error | undefined;
@@ -101,6 +102,22 @@ export class World {
     this.host.running?.replication.requestResync().catch((error: unknown) => {
       if (!isOperationError(error)) this.fail(error);
     });
+  }
+
+  /** Somebody who was away since an older epoch comes back with a set of it (I6). */
+  sendOldSet(to: Receiver | undefined): void {
+    const newest = this.#sent.at(-1)?.place.epoch ?? 0;
+    const old = this.#sent.filter(({ place }) => place.epoch < newest);
+    if (!to || old.length === 0) return;
+    const { place: { epoch, sequence }, bytes } = this.scheduler.pick(old);
+    const body = Buffer.from(new ArrayBuffer(bytes.length));
+    body.set(bytes);
+    to.handler.store({ pairId: PAIR_ID, epoch, sequence, body, traceparent: undefined, oldestPending: undefined, peer: undefined }).then(
+      ({ kind }) => this.scheduler.note('a stray', `set ${epoch}/${sequence}: ${kind}`),
+      (error: unknown) => {
+        if (!isOperationError(error)) this.fail(error);
+      },
+    );
   }
 
   /** Everything that was broken works again. */
@@ -187,10 +204,16 @@ export class World {
     return new SimulatedLink({
       name: 'agent > ps', scheduler: this.scheduler,
       receiver: () => this.processServer.receiver,
-      onSent: (bytes) => this.model.sent(decoded(bytes)),
+      onSent: (bytes) => this.#note(bytes),
       onStored: (place) => this.witness.forgets(place),
       onFault: (error) => this.fail(error),
     });
+  }
+
+  #note(bytes: Uint8Array): void {
+    const set = decoded(bytes);
+    this.model.sent(set);
+    this.#sent.push({ place: set.header, bytes });
   }
 
   #linkToTarget(): SimulatedLink {
