@@ -94,7 +94,7 @@ class History {
     const { scheduler } = this.#world;
     while (scheduler.now < end) {
       await this.#step();
-      if (scheduler.chance(auditShare)) await this.#world.audit();
+      if (this.#world.auditIsDue || scheduler.chance(auditShare)) await this.#world.audit();
     }
   }
 
