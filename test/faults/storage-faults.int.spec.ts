@@ -33,7 +33,7 @@ describeWithTools('with faults of the disks', faultyDiskTools, () => {
       return {};
     });
     disk = await cluster.addDisk('disk', volumeBytes);
-    load = new StampedLoad({ uri: disk.uri, blocks: volumeBytes / blockBytes, random, pauseMillis: 2 });
+    load = new StampedLoad({ uri: disk.uri, blocks: volumeBytes / blockBytes, random, pauseMillis: 5 });
     load.start();
     await cluster.createPlan('plan', 'disk');
     await inSync();
@@ -55,7 +55,7 @@ describeWithTools('with faults of the disks', faultyDiskTools, () => {
 
   async function writesGoOn(): Promise<void> {
     const before = load.log.acknowledgedCount;
-    await waitFor('writes to go on', 30, async () => load.log.acknowledgedCount > before + 1500);
+    await waitFor('writes to go on', 30, async () => load.log.acknowledgedCount > before + 1000);
   }
 
   function expectQuickWrites(): void {
