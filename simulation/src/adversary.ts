@@ -48,6 +48,7 @@ export class Adversary {
     this.#after(scheduler.between(from * 1e6, to * 1e6), () => {
       scheduler.note('adversary', `${name}: over`);
       end(this.#world);
+      this.#world.auditIsDue ||= scheduler.chance(0.5);
     });
   }
 

@@ -30,6 +30,9 @@ interface Range {
 
 const WAIT_MICROS_MAX = 150_000;
 const QUIET_MICROS_MIN = 1_000_000;
+const PAUSE_MICROS = 2e6;
+const LONG_PAUSE_MICROS = 12e6;
+const BURST_BYTES = 3 * KIB;
 const WRITE_BYTES_MAX = 6 * KIB;
 const plain = { fua: false };
 
@@ -37,10 +40,13 @@ export class Application {
   readonly #options: ApplicationOptions;
   #isOver = false;
   #burst = 0;
+  /** Where the burst writes, so that other regions are quiet for long. */
+  #place: Range;
   writes = 0;
 
   constructor(options: ApplicationOptions) {
     this.#options = options;
+    this.#place = { offset: 0, length: options.volumeBytes };
   }
 
   start(): void {
@@ -53,15 +59,24 @@ export class Application {
 
   #next(): void {
     const { scheduler, gapMicros } = this.#options;
+    const pauseMicros = scheduler.chance(0.15) ? LONG_PAUSE_MICROS : PAUSE_MICROS;
+    const micros = scheduler.between(0, this.#burst > 0 ? 2 * gapMicros : pauseMicros);
     if (this.#burst > 0) this.#burst -= 1;
-    else this.#burst = scheduler.between(1, 30);
-    const micros = this.#burst > 0 ? scheduler.between(0, 2 * gapMicros) : scheduler.between(0, 2e6);
+    else this.#beginBurst();
     scheduler.after(micros, () => {
       if (this.#isOver) return;
       const { running } = this.#options.host;
       if (running) this.#use(running);
       this.#next();
     });
+  }
+
+  #beginBurst(): void {
+    const { scheduler, volumeBytes } = this.#options;
+    this.#burst = scheduler.between(1, 30);
+    const everywhere = scheduler.chance(0.3);
+    const offset = everywhere ? 0 : scheduler.between(0, volumeBytes);
+    this.#place = { offset, length: everywhere ? volumeBytes : Math.min(volumeBytes - offset, BURST_BYTES) };
   }
 
   #use(volume: RunningVolume): void {
@@ -138,7 +153,7 @@ export class Application {
   #range(): Range {
     const { scheduler, volumeBytes } = this.#options;
     const most = scheduler.chance(0.2) ? WRITE_BYTES_MAX : 600;
-    const offset = scheduler.between(0, volumeBytes);
+    const offset = this.#place.offset + scheduler.between(0, this.#place.length);
     return { offset, length: scheduler.between(1, Math.min(volumeBytes - offset, most) + 1) };
   }
 

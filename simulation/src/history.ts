@@ -84,7 +84,7 @@ class History {
     this.#world.startAll();
     application.start();
     this.#adversary.start();
-    await this.#until(scheduler.now + scheduler.pick([3e6, 8e6, 20e6]), { auditShare: 0.004 });
+    await this.#until(scheduler.now + scheduler.pick([3e6, 8e6, 25e6]), { auditShare: 0.004 });
     application.stop();
     this.#adversary.stop();
     this.#world.heal();
@@ -96,7 +96,7 @@ class History {
     const { scheduler } = this.#world;
     while (scheduler.now < end) {
       await this.#step();
-      if (scheduler.chance(auditShare)) await this.#world.audit();
+      if (this.#world.auditIsDue || scheduler.chance(auditShare)) await this.#world.audit();
     }
   }
 

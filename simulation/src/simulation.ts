@@ -1,30 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs simulated histories from the command line: npx nx run simulation:run --seed N [--histories M] [--trace]
+// Runs simulated histories from the command line: npx nx run simulation:run --seed N [--histories M] [--only PATTERN] [--trace]
 import { parseArgs } from 'node:util';
 import { HistoryFailure, runHistory } from './history';
+import { type Trouble, TROUBLES } from './troubles';
 
 const LINES_SHOWN = 200;
 
 interface Wish {
   readonly firstSeed: number;
   readonly histories: number;
+  /** Troubles that there are. */
+  readonly troubles: readonly Trouble[];
   /** Show the whole trace, also when all is well. */
   readonly trace: boolean;
 }
 
 function wish(): Wish {
-  const { values } = parseArgs({ options: { seed: { type: 'string' }, histories: { type: 'string' }, trace: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({ options: { seed: { type: 'string' }, histories: { type: 'string' }, only: { type: 'string', default: '' }, trace: { type: 'boolean', default: false } } });
   const firstSeed = Number(values.seed ?? Date.now() % 1_000_000_000);
   const histories = Number(values.histories ?? 1);
   if (!Number.isSafeInteger(firstSeed) || !Number.isSafeInteger(histories)) throw new RangeError('--seed and --histories take whole numbers');
-  return { firstSeed, histories, trace: values.trace };
+  const only = new RegExp(values.only);
+  const troubles = TROUBLES.filter(({ name }) => only.test(name));
+  if (troubles.length === 0) throw new RangeError(`--only names none of these: ${TROUBLES.map(({ name }) => name).join(', ')}`);
+  return { firstSeed, histories, troubles, trace: values.trace };
 }
 
-async function main({ firstSeed, histories, trace }: Wish): Promise<void> {
+async function main({ firstSeed, histories, troubles, trace }: Wish): Promise<void> {
   const started = performance.now();
   let events = 0;
   for (let seed = firstSeed; seed < firstSeed + histories; seed++) {
-    const report = await runHistory(seed, trace ? { onLine: (line) => console.log(line) } : {});
+    const report = await runHistory(seed, { troubles, ...(trace ? { onLine: (line: string) => console.log(line) } : {}) });
     events += report.events;
     if (histories === 1) console.log(report);
   }

@@ -57,13 +57,13 @@ function fullDisk(name: string, diskOf: (world: World) => SimulatedDisk): Troubl
 }
 
 function linkTroubles(name: string, linkOf: (world: World) => SimulatedLink): Trouble[] {
-  const trouble = (what: string, conditions: Partial<LinkConditions>): Trouble => ({
-    name: `${name} ${what}`, seconds: [1, 10],
+  const trouble = (what: string, conditions: Partial<LinkConditions>, secondsMax = 10): Trouble => ({
+    name: `${name} ${what}`, seconds: [1, secondsMax],
     begin: (world) => void Object.assign(linkOf(world).conditions, conditions),
     end: (world) => linkOf(world).heal(),
   });
   return [
-    trouble('is a black hole', { blackhole: true }),
+    trouble('is a black hole', { blackhole: true }, 20),
     trouble('loses requests', { lostRequests: 0.3 }),
     trouble('loses answers', { lostAnswers: 0.3 }),
     trouble('is reset', { resets: 0.4 }),
@@ -79,9 +79,11 @@ const operators: Trouble[] = [
   { name: 'the agent is restarted', seconds: [0, 0], begin: (world) => void world.host.restart(world.scheduler.pick([0, 500, 8000])) },
   { name: 'the process server is restarted', seconds: [0, 0], begin: (world) => void world.processServer.restart() },
   { name: 'the target is restarted', seconds: [0, 0], begin: (world) => void world.target.restart() },
-  { name: 'the pair is paused', seconds: [1, 8], begin: (world) => world.processServer.configure({ paused: true }), end: (world) => world.processServer.configure({ paused: false }) },
+  { name: 'the pair is paused', seconds: [1, 20], begin: (world) => world.processServer.configure({ paused: true }), end: (world) => world.processServer.configure({ paused: false }) },
   { name: 'the spool is small', seconds: [2, 10], begin: (world) => world.processServer.configure({ spoolBytesMax: { resync: 6 * KIB, differential: 6 * KIB } }), end: (world) => world.restoreSpool() },
   { name: 'a resynchronisation is asked for', seconds: [0, 0], begin: (world) => world.requestResync() },
+  { name: 'a set of an old epoch reaches the process server', seconds: [0, 0], begin: (world) => world.sendOldSet(world.processServer.receiver) },
+  { name: 'a set of an old epoch reaches the target', seconds: [0, 0], begin: (world) => world.sendOldSet(world.target.receiver) },
   { name: 'bookmarks are made', seconds: [0, 0], begin: (world) => makeBookmark(world) },
 ];
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The three machines, the two links between them and what watches them, as one seed makes them.
-import { type VerifiedChangeSet, verifyContent, verifyStored } from '@secondsite/change-set';
+import { encodeChangeSet, type VerifiedChangeSet, verifyContent, verifyStored } from '@secondsite/change-set';
 import { isOperationError, KIB } from '@secondsite/units';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { Application } from './application';
@@ -10,8 +10,8 @@ import { ProcessServerNode } from './process-server-node';
 import { ProtectedHost } from './protected-host';
 import { Scheduler } from './scheduler';
 import { SimulatedDisk } from './simulated-disk';
-import { SimulatedLink } from './simulated-link';
-import { SourceModel } from './source-model';
+import { type Receiver, SimulatedLink } from './simulated-link';
+import { SourceModel, type StreamPlace } from './source-model';
 import { TargetNode } from './target-node';
 import { Witness } from './witness';
 
@@ -33,6 +33,11 @@ interface Traits {
   readonly sourceCompression: boolean;
 }
 
+interface SentBytes {
+  readonly place: StreamPlace;
+  readonly bytes: Uint8Array;
+}
+
 export class World {
   readonly scheduler: Scheduler;
   readonly clocks: { readonly agent: MachineClock; readonly processServer: MachineClock; readonly target: MachineClock };
@@ -45,11 +50,14 @@ export class World {
   readonly model: SourceModel;
   readonly witness: Witness;
   readonly #traits: Traits;
+  readonly #sent: SentBytes[] = [];
   readonly #source: () => Uint8Array;
   readonly #replica: () => Uint8Array;
   #failure: Error | undefined;
   #steps = 0;
   audits = 0;
+  /** Somebody wants to know what a power cut would do now. */
+  auditIsDue = false;
 
   private constructor(scheduler: Scheduler, parts: { readonly volume: SimulatedDisk; readonly source: () => Uint8Array }) {
     this.scheduler = scheduler;
@@ -103,6 +111,22 @@ export class World {
     });
   }
 
+  /** Somebody who was away since an older epoch comes back with a set of it, or goes on in it (I6). */
+  sendOldSet(to: Receiver | undefined): void {
+    const newest = this.#sent.at(-1)?.place.epoch ?? 0;
+    const old = this.#sent.filter(({ place }) => place.epoch < newest);
+    if (!to || old.length === 0) return;
+    const { place: { epoch, sequence }, bytes } = this.scheduler.chance(0.3) ? this.scheduler.pick(old) : this.#wentOn(old);
+    const body = Buffer.from(new ArrayBuffer(bytes.length));
+    body.set(bytes);
+    to.handler.store({ pairId: PAIR_ID, epoch, sequence, body, traceparent: undefined, oldestPending: undefined, lateTraces: [], peer: undefined }).then(
+      ({ kind }) => this.scheduler.note('a stray', `set ${epoch}/${sequence}: ${kind}`),
+      (error: unknown) => {
+        if (!isOperationError(error)) this.fail(error);
+      },
+    );
+  }
+
   /** Everything that was broken works again. */
   heal(): void {
     for (const disk of Object.values(this.disks)) disk.heal();
@@ -122,6 +146,7 @@ export class World {
 
   async audit(): Promise<void> {
     this.audits += 1;
+    this.auditIsDue = false;
     const { volume: volumeDisk, data: dataDisk, processServer: processServerDisk, target: targetDisk } = this.disks;
     const audited: AuditedWorld = {
       pairId: PAIR_ID, volumeBytes: VOLUME_BYTES, volumeDisk, dataDisk, processServerDisk, targetDisk, decompress, model: this.model, witness: this.witness,
@@ -187,10 +212,24 @@ export class World {
     return new SimulatedLink({
       name: 'agent > ps', scheduler: this.scheduler,
       receiver: () => this.processServer.receiver,
-      onSent: (bytes) => this.model.sent(decoded(bytes)),
+      onSent: (bytes) => this.#note(bytes),
       onStored: (place) => this.witness.forgets(place),
       onFault: (error) => this.fail(error),
     });
+  }
+
+  /** What an agent that knows nothing of the newer epoch would send next. */
+  #wentOn(old: readonly SentBytes[]): SentBytes {
+    const { epoch } = this.scheduler.pick(old).place;
+    const sequence = Math.max(...old.filter(({ place }) => place.epoch === epoch).map(({ place }) => place.sequence)) + this.scheduler.between(1, 4);
+    const write = { kind: 'write', time: this.scheduler.now, offset: 0, length: 512, bytes: [new Uint8Array(512).fill(0xbd)] } as const;
+    return { place: { epoch, sequence }, bytes: Buffer.concat(encodeChangeSet({ pairId: PAIR_ID, epoch, sequence, traceparent: undefined }, [write]).parts) };
+  }
+
+  #note(bytes: Uint8Array): void {
+    const set = decoded(bytes);
+    this.model.sent(set);
+    this.#sent.push({ place: set.header, bytes });
   }
 
   #linkToTarget(): SimulatedLink {

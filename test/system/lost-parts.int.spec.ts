@@ -26,7 +26,7 @@ describe('a cluster of which parts lose what they kept', () => {
     disk = await cluster.addDisk('disk', diskBytes);
     load = new StampedLoad({ uri: disk.uri, blocks: diskBytes / 4 / blockBytes, random, pauseMillis: 2 });
     load.start();
-    await cluster.cli('plan', 'create', 'plan', '--volume', 'disk');
+    await cluster.cli('plan', 'create', 'plan', '--volume', 'disk', '--resync-wait', '0s', '--resync-window', '00:00-00:00');
     await cluster.whenInSync('plan');
   }, 180_000);
 

@@ -344,27 +344,39 @@ describe('the configuration server', () => {
     expect(await refused('nowhere', {})).toEqual([404, expect.stringContaining('component/unknown')]);
   });
 
-  it('lets a pair read its whole volume when an operator asks, and says what the agent chose and why', async () => {
+  it('lets a pair read its whole volume in its time or when an operator asks, and says what the agent chose and why', async () => {
+    const pairNow = async () => (await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } })).pairs[0];
+    const make = agent.bus.events;
+    const wrong = await cluster.rest.call(restRoutes.changePlan, { params: { plan: 'shop' }, body: { automaticResync: { timeZone: 'Mars/Olympus' } } });
+    expect(wrong.status).toBe(400);
+    const change = { timeZone: 'Europe/Berlin', from: '00:00', to: '00:00', waitSeconds: 7200 };
+    await cluster.rest.ok(restRoutes.changePlan, { params: { plan: 'shop' }, body: { automaticResync: change } });
+    const requiredAt = Date.now();
+    await agent.bus.publishEvent(make.make(resyncRequiredV2, { pairId, reason: 'the replica was lost', work: 'whole' }));
+    const waiting = await until('the requirement', async () => ((await pairNow())?.resyncWait ? pairNow() : undefined));
+    expect(waiting).toMatchObject({ stage: 'queued', flags: ['resync-required'], resyncWait: { words: expect.stringContaining('begins by itself at') } });
+    expect(Math.abs(Date.parse(waiting.resyncWait?.notBefore ?? '') - requiredAt - 7_200_000)).toBeLessThan(60_000);
+    await until('no turn at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.resyncTurn === false);
+    expect(await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).toMatchObject({ resyncs: { atOnce: 3, going: 0, waiting: 1 } });
+    const plan = await cluster.rest.ok<Plan>(restRoutes.changePlan, { params: { plan: 'shop' }, body: { automaticResync: { enabled: false } } });
+    expect(plan.automaticResync).toEqual({ ...change, enabled: false });
+    expect((await pairNow())?.resyncWait?.words).toContain('its plan wants to be asked');
+
     const asked = await cluster.rest.ok<{ pairId: string; place?: number }>(restRoutes.requestResync, { params: { volume: 'web-root' } });
     expect(asked).toEqual({ pairId, volumeName: 'web-root' });
-    await until('the request at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair?.resyncRequest === 1);
-    expect((await agent.desiredState())?.volumes[0]?.pair).toMatchObject({ resyncTurn: true });
-    const make = agent.bus.events;
-    await agent.bus.publishEvent(make.make(resyncRequiredV2, { pairId, reason: 'an operator asked for it', work: 'whole' }));
-    const waiting = await until('the requirement', async () => {
-      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
-      return pairs[0]?.flags.includes('resync-required') && pairs[0];
+    const told = await until('the request at the agent', async () => {
+      const pair = (await agent.desiredState())?.volumes[0]?.pair;
+      return pair?.resyncRequest === 1 && pair;
     });
-    expect(waiting.stage).toBe('queued');
-    expect(await cluster.rest.ok<ClusterStatus>(restRoutes.getStatus)).toMatchObject({ resyncs: { atOnce: 3, going: 1, waiting: 0 } });
+    expect(told.resyncTurn).toBe(true);
     const chosen = { work: 'whole', cause: 'requested', resyncBytes: volumeBytes, volumeBytes } as const;
     await agent.bus.publishEvent(make.make(resyncChosenV1, { pairId, epoch: 2, ...chosen }));
     await agent.bus.publishEvent(make.make(resyncStartedV1, { pairId, epoch: 2, reason: 'requested', dirtyBytes: volumeBytes, totalBytes: volumeBytes }));
     await agent.bus.publishEvent(make.make(resyncReadV1, { pairId, epoch: 2, sequence: 3 }));
     const words = 'the whole volume is read, 64 MiB, because an operator asked for it';
     const status = await until('the end of step 1', async () => {
-      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
-      return pairs[0]?.stage === 'resync-step-2' && pairs[0];
+      const pair = await pairNow();
+      return pair?.stage === 'resync-step-2' && pair;
     });
     expect(status).toMatchObject({ lastResync: { ...chosen, words } });
     expect((await history()).map((entry) => entry.summary)).toContain(`A pair goes on after an interruption: ${words}.`);

@@ -109,7 +109,7 @@ describe('sets that pass the process server', () => {
   /** Which of these sets the files of the spool hold or held: what was released is not overwritten while so little is written. */
   async function everOnDisk(sequences: readonly number[], sample: (sequence: number) => Sample = () => resync): Promise<number[]> {
     const spool = join(folder.path, 'spool', pairId);
-    const names = (await readdir(spool, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    const names = (await readdir(spool, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && !entry.name.endsWith('.new'));
     const files = await Promise.all(names.map((entry) => readFile(join(entry.parentPath, entry.name))));
     const header = (sequence: number) => Buffer.from(changeSetBytes({ pairId, epoch: 1, sequence, ...sample(sequence) })).subarray(0, headerBytes);
     return sequences.filter((sequence) => files.some((file) => file.includes(header(sequence))));
@@ -366,20 +366,26 @@ describe('sets that pass the process server', () => {
   });
 
   describe('with a target that lost everything', () => {
-    it('end the epoch at the next set, and tell the agent why the target refuses the one after', async () => {
+    it.each([false, true])('end the epoch at the next set, and tell the agent why the target refuses the one after (after a restart: %s)', async (restarts) => {
       await start();
       await begin();
       await putAll(2, 12);
       target.loseEverything();
+      if (restarts) await restart();
       await put(1, 13, { ...resync, oldestPending: 13 });
       await waitUntil('the loss is found', () => facts.length > 0);
       expect(facts).toMatchObject([{ kind: 'resync-required', reason: 'the master target has 0 sets of epoch 1, 12 were confirmed' }]);
       expect(await put(1, 14, { ...resync, oldestPending: 14 })).toMatchObject({ kind: 'refused', code: 'change-set/stream-broken' });
       target.answer = ({ epoch, sequence }) => (epoch === 2 && sequence === 1 ? { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here', hint: '' } : undefined);
-      await put(2, 1, { ...resync, marker: { ...epochStarted, base: { epoch: 1, sequence: 12 } } });
+      const gate = Promise.withResolvers<void>();
+      target.gate = gate.promise;
+      const sent = [put(2, 1, { ...resync, marker: { ...epochStarted, base: { epoch: 1, sequence: 12 } } }), put(2, 2), put(2, 3)];
+      await waitUntil('all are here', () => [1, 2, 3].every((sequence) => server.pairs.get(pairId)?.hops.find(pairId, { epoch: 2, sequence }) !== undefined));
+      gate.resolve();
+      await Promise.all(sent);
       const refused = { kind: 'refused', code: REPLICA_LACKS_BASE, detail: 'nothing is here' };
-      await waitUntil('the agent is told', async () => (await put(2, 2, { ...resync, oldestPending: 2 })).kind === 'refused');
-      expect(await put(2, 3, { ...resync, oldestPending: 2 })).toMatchObject(refused);
+      await waitUntil('the agent is told', async () => (await put(2, 4, { ...resync, oldestPending: 4 })).kind === 'refused');
+      expect(await put(2, 5, { ...resync, oldestPending: 4 })).toMatchObject(refused);
       await begin(3);
       expect(await put(3, 2)).toMatchObject({ kind: 'stored' });
       await waitUntil('the new epoch goes on', () => target.contiguous(pairId) === 2);

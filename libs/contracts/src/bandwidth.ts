@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { isTimeZone } from './automatic-resync';
 
 export const weekdaySchema = z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']);
 export type Weekday = z.infer<typeof weekdaySchema>;
@@ -36,11 +37,3 @@ export const bandwidthWishSchema = z.object({
 /** Share of a limited link that a host's pairs get beside others. */
 export const prioritySchema = z.enum(['high', 'normal', 'low']);
 export type Priority = z.infer<typeof prioritySchema>;
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en-US', { timeZone: name }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}

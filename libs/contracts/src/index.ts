@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+export { type AutomaticResync, automaticResyncDefault, automaticResyncSchema, isTimeZone } from './automatic-resync';
 export { buildAsyncApiDocument } from './asyncapi/build-async-api-document';
 export { type Bandwidth, type BandwidthRule, type Priority, type Weekday } from './bandwidth';
 export { type BookmarkCut, bookmarkCutSchema, type TimedBookmarkCut, timedBookmarkCutSchema } from './bookmark-cut';

@@ -10,6 +10,7 @@ interface FailureKind {
 const noSpace: FailureKind = { code: 'storage/no-space', retryable: true, hint: 'Free space on this file system or enlarge it; work goes on by itself.' };
 const notFound: FailureKind = { code: 'storage/not-found', retryable: false, hint: 'Check the path.' };
 const notPermitted: FailureKind = { code: 'storage/not-permitted', retryable: false, hint: 'Give this user the right to read and write the path.' };
+const readOnly: FailureKind = { code: 'storage/read-only', retryable: false, hint: 'The file system takes no changes, often after its disk failed: check the kernel log, the disk and the file system, mount it again, then restart the process.' };
 const ioError: FailureKind = { code: 'storage/io-error', retryable: false, hint: 'Check the disk and the kernel log, then restart the process.' };
 
 const kinds: Readonly<Record<string, FailureKind>> = {
@@ -20,7 +21,7 @@ const kinds: Readonly<Record<string, FailureKind>> = {
   ENOTDIR: notFound,
   EACCES: notPermitted,
   EPERM: notPermitted,
-  EROFS: notPermitted,
+  EROFS: readOnly,
 };
 
 /** Translates an error of `node:fs`, or the name of an errno, to the codes of the storage port. */

@@ -20,10 +20,11 @@ export {
 } from './placement/desired-state';
 export { areCutByAgent } from './placement/periodic-cuts';
 export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
-export { type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type Pin, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault } from './plan/plan';
+export { type ChangedAutomaticResync, type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type Pin, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault } from './plan/plan';
 export { faultOfRules, invalidLadder, withWindowOfRules } from './plan/retention';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';
 export { type ResyncCandidate, type ResyncTurn, resyncTurns } from './resync/resync-turns';
+export { type DailyWindow, isInWindow, nextInWindow } from './resync/resync-window';
 export { resyncWords } from './resync/resync-words';
 export { commonPoints, type Points } from './recovery/common-points';
 export { levelReached } from './recovery/level-reached';

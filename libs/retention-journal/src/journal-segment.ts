@@ -108,10 +108,13 @@ export class JournalSegment implements StoredSegment {
     return this.#entries?.count ?? this.#sealedEntries;
   }
 
-  /** Removes what a crash left behind the last whole set; durable on return. */
+  /**
+   * Removes what a crash left behind the last whole set. On return the file is durable as it is: after a crash of the process alone its last
+   * records may stand in the page cache only, and the replica is overwritten on their word.
+   */
   async cutTail(): Promise<void> {
-    if (this.sealed || this.file.size() === this.#bytes) return;
-    await this.file.truncate(this.#bytes);
+    if (this.sealed) return;
+    if (this.file.size() !== this.#bytes) await this.file.truncate(this.#bytes);
     await this.file.sync();
   }
 

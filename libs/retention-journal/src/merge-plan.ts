@@ -10,6 +10,8 @@ export interface MergeLimits {
   readonly entries: number;
   /** … and bytes. A single segment is merged whatever its size. */
   readonly bytes: ByteCount;
+  /** … when the result holds several points: pruning by space drops them together. */
+  readonly bytesWithPoints: ByteCount;
 }
 
 export interface MergePlan {
@@ -25,18 +27,13 @@ type PlannedSegment = Pick<StoredSegment, 'sealed' | 'merged' | 'timeline' | 'en
 
 /** `kept`: all points that must stay, those of open views included. Undefined: there is nothing to do. */
 export function planMerge(segments: readonly StoredSegment[], { kept, limits }: { readonly kept: RecoveryPoints; readonly limits: MergeLimits }): MergePlan | undefined {
-  let from = segments.findIndex((segment) => isWorthMerging(segment, kept));
-  if (from < 0) return undefined;
-  let size = sizeOf(segments[from] as StoredSegment);
-  let to = from + 1;
-  for (let next = segments[to]; next && isWorthMerging(next, kept) && fits(size, next, limits); next = segments[to]) {
-    size = sum(size, next);
-    to++;
-  }
-  for (let before = segments[from - 1]; before && before.entryCount <= size.entries && isMergeable(before, kept) && fits(size, before, limits); before = segments[from - 1]) {
-    size = sum(size, before);
-    from--;
-  }
+  const first = segments.findIndex((segment) => isWorthMerging(segment, kept));
+  if (first < 0) return undefined;
+  let [from, to] = [first, first + 1];
+  const fits = (some: readonly StoredSegment[]): boolean => isWithin(some, { kept, limits });
+  for (let next = segments[to]; next && isWorthMerging(next, kept) && fits(segments.slice(from, to + 1)); next = segments[to]) to++;
+  const isSmallBeside = (before: StoredSegment): boolean => before.entryCount <= entriesOf(segments.slice(from, to));
+  for (let before = segments[from - 1]; before && isSmallBeside(before) && isMergeable(before, kept) && fits(segments.slice(from - 1, to)); before = segments[from - 1]) from--;
   const chosen = segments.slice(from, to);
   return { segments: chosen, instants: instantsOf(chosen, kept) ?? [], isOldest: from === 0 };
 }
@@ -62,20 +59,12 @@ function isWorthMerging(segment: PlannedSegment, kept: RecoveryPoints): boolean 
   return !segment.merged || (points > 0 && instants.length <= points / 2);
 }
 
-interface Size {
-  readonly entries: number;
-  readonly bytes: ByteCount;
+function isWithin(segments: readonly PlannedSegment[], { kept, limits }: { readonly kept: RecoveryPoints; readonly limits: MergeLimits }): boolean {
+  const bytes = segments.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  const points = instantsOf(segments, kept)?.length ?? 0;
+  return entriesOf(segments) <= limits.entries && bytes <= (points > 1 ? limits.bytesWithPoints : limits.bytes);
 }
 
-function sizeOf({ entryCount, storedBytes }: PlannedSegment): Size {
-  return { entries: entryCount, bytes: storedBytes };
-}
-
-function sum(size: Size, { entryCount, storedBytes }: PlannedSegment): Size {
-  return { entries: size.entries + entryCount, bytes: size.bytes + storedBytes };
-}
-
-function fits(size: Size, segment: PlannedSegment, limits: MergeLimits): boolean {
-  const together = sum(size, segment);
-  return together.entries <= limits.entries && together.bytes <= limits.bytes;
+function entriesOf(segments: readonly PlannedSegment[]): number {
+  return segments.reduce((sum, { entryCount }) => sum + entryCount, 0);
 }

@@ -176,6 +176,26 @@ describe('merging undo between kept points', () => {
     await expectExact(bench, limits);
   });
 
+  it('keeps to the space limit although a pin holds the oldest undo: the points behind the pin go, then the next', async () => {
+    const bench = await makeSmallBench(19);
+    await applySome(bench, 6);
+    const pin = bench.applier.journal.points({ windowMicros: 1e12 }).latest as number;
+    const narrow: RetentionLimits = { windowMicros: 1e12, spaceBytes: 250_000, pins: [pin] };
+    let most = 0;
+    for (let round = 0; round < 60; round++) {
+      await applySome(bench, 4, { limits: narrow });
+      while (await bench.applier.journal.mergeNext(narrow, async () => undefined));
+      await bench.applier.journal.maintain(narrow);
+      most = Math.max(most, bench.applier.journal.storedBytes);
+    }
+    expect(most).toBeLessThan(2 * 250_000);
+    const points = bench.applier.journal.points(narrow);
+    expect(points.earliest).toBe(pin);
+    expect(points.spans[1]?.from).toBeGreaterThan(bench.applier.journal.spaceFloor - 1);
+    expect(points.latest).toBe(expectedPoints(bench.history, narrow).latest);
+    await expectBytes(bench, narrow);
+  });
+
   it('gives up with the journal as before when the disk is full or it is told to stop', async () => {
     const bench = await makeSmallBench(5);
     await applySome(bench, 12);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
-import { randomBelow } from '@secondsite/durable-storage/testing';
+import { randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
 import fc from 'fast-check';
 import { RecoveryPoints } from './recovery-points';
 import { applySome, expectImage, makeBench, readView, reopen, viewAt } from './testing/journal-bench';
@@ -9,6 +9,21 @@ import type { ViewReader } from './view-reader';
 const seeds = fc.integer({ min: 1, max: 2 ** 31 });
 
 describe('the retention journal', () => {
+  it('makes durable what it finds on opening, which a killed process may have left in the page cache', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const bench = await makeBench(seed);
+      await applySome(bench, 12);
+      bench.storage.fault = ({ kind }) => (kind === 'sync' ? 'io-error' : undefined);
+      await bench.applier.apply([bench.history.next()]).catch(() => undefined);
+      bench.storage.fault = undefined;
+      await reopen(bench);
+      const found = bench.applier.journal.recorded;
+      bench.storage.crash(seededRandom(seed));
+      await reopen(bench);
+      expect(bench.applier.journal.recorded).toEqual(found);
+    }
+  });
+
   it('offers exactly the instants at which the stream had everything, and shows the source disk at each', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, async (seed) => {

@@ -98,7 +98,7 @@ export class RetentionJournal {
 
   /** The points that the limits keep of those that are there. */
   points(limits: RetentionLimits): RecoveryPoints {
-    return keptPoints(RecoveryPoints.ofVolume(this.timelines), limits);
+    return keptPoints(RecoveryPoints.ofVolume(this.timelines), limits, this.#spaceFloor);
   }
 
   /** What other limits would keep, and how many bytes would go at once; nothing is changed. */
@@ -204,11 +204,10 @@ export class RetentionJournal {
    * `pause`, which is called between pieces of work to give the thread to others, rejects.
    */
   async mergeNext(limits: RetentionLimits, pause: () => Promise<void>): Promise<boolean> {
-    const points = RecoveryPoints.ofVolume(this.timelines);
-    const kept = keptPoints(points, { ...limits, pins: [...(limits.pins ?? []), ...[...this.#views].map((view) => view.pointTime)] });
+    const kept = this.points({ ...limits, pins: [...(limits.pins ?? []), ...[...this.#views].map((view) => view.pointTime)] });
     const { mergeEntries, mergeBytes, segmentBytes } = this.#limits;
-    const bytes = Math.min(mergeBytes, Math.max(segmentBytes, (limits.spaceBytes ?? Infinity) / 8));
-    const plan = planMerge(this.#segments, { kept, limits: { entries: mergeEntries, bytes } });
+    const bytesWithPoints = Math.min(mergeBytes, Math.max(segmentBytes, (limits.spaceBytes ?? Infinity) / 8));
+    const plan = planMerge(this.#segments, { kept, limits: { entries: mergeEntries, bytes: mergeBytes, bytesWithPoints } });
     if (!plan) return false;
     this.#merging = plan.segments;
     try {
@@ -284,6 +283,25 @@ export class RetentionJournal {
       removed++;
     }
     if (removed > 0) await this.#directory.sync();
+    this.#raiseFloor(this.storedBytes - spaceBytes);
+  }
+
+  /**
+   * A pin holds its undo and all behind it, so the points behind it go instead; merging frees what they needed. Waits for that before it takes
+   * more. While an open view holds the oldest files nothing would be freed.
+   */
+  #raiseFloor(excessBytes: ByteCount): void {
+    const oldest = this.#segments[0] as StoredSegment;
+    const heldByView = this.#files.retiredBytes > 0 || [...this.#views].some((view) => oldest.lastTime > view.pointTime);
+    const sealed = this.#segments.slice(0, -1);
+    if (heldByView || this.#merging.length > 0 || sealed.some(({ merged, lastTime }) => !merged && lastTime <= this.#spaceFloor)) return;
+    let excess = excessBytes;
+    for (const { lastTime, storedBytes } of sealed) {
+      if (excess <= 0) return;
+      if (lastTime <= this.#spaceFloor) continue;
+      this.#spaceFloor = lastTime;
+      excess -= storedBytes;
+    }
   }
 
   /** True when no open view and no pin needs undo of the segment, and no merge is reading it. */

@@ -35,12 +35,15 @@ export function fullDetailMicros({ rules, windowMicros }: RetentionLimits): Time
   return Math.min(windowMicros, rules[first < 0 ? rules.length - 1 : first - 1]?.untilMicros ?? 0);
 }
 
-/** The points that stay of those that the journal has. The newest always stays, so that a long resynchronisation leaves one to go back to. */
-export function keptPoints(points: RecoveryPoints, limits: RetentionLimits): RecoveryPoints {
+/**
+ * The points that stay of those that the journal has. The newest always stays, so that a long resynchronisation leaves one to go back to.
+ * Before `spaceFloor` only pins stay: the others had to go because space ran out.
+ */
+export function keptPoints(points: RecoveryPoints, limits: RetentionLimits, spaceFloor: TimeMicros = 0): RecoveryPoints {
   const { latest } = points;
   if (latest === undefined) return points;
   const pins = (limits.pins ?? []).filter((time) => points.isOffered(time));
-  const kept = joined([...spansByAge(points, limits), ...[latest, ...pins].map(instant)]);
+  const kept = joined([...clipped(spansByAge(points, limits), { from: spaceFloor, to: Infinity }), ...[latest, ...pins].map(instant)]);
   return RecoveryPoints.of({ spans: withReasons(kept, points.spans), bookmarks: points.bookmarks, coveredTime: points.coveredTime });
 }
 

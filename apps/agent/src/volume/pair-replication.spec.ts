@@ -140,6 +140,22 @@ describe('replication of a volume', () => {
     expect(bench.facts.filter((fact) => fact.kind === 'resync-required' && fact.work === 'whole')).toHaveLength(2);
   });
 
+  it('has noted durably that everything has to be read before it begins to: a power cut in the middle changes nothing', async () => {
+    const bench = new ReplicationBench({ volumeBytes: 16 * MIB });
+    await bench.fillDisk();
+    await bench.start();
+    await bench.quiet();
+    bench.target.loseReplica();
+    bench.target.immediate = true;
+    await bench.device.write(5, [pattern(10, 1)], plain);
+    const { resyncBytes } = bench.target;
+    while (bench.target.resyncBytes < resyncBytes + 2 * MIB) await bench.tick(20);
+    expect(bench.target.resyncBytes).toBeLessThan(resyncBytes + 12 * MIB);
+    bench.crash(seededRandom(2), { powerLost: true });
+    await bench.start();
+    await bench.drain();
+  });
+
   it('waits for its turn before the whole volume is read, and where it is when the turn is taken away; what is marked needs none', async () => {
     const bench = new ReplicationBench({ volumeBytes: 24 * MIB });
     await bench.fillDisk();

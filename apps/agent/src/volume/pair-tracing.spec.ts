@@ -52,6 +52,13 @@ describe('the tracing of a pair at its agent', () => {
     expect(handedOver.map(({ sequence, late }) => [sequence, late])).toEqual([[1, 'slow']]);
   });
 
+  it('hands a sampled set over once, also if it turns out to be slow after its answer', () => {
+    tracing.answered(sealed(1, '01'), now * 1000);
+    now += 6000;
+    tracing.tick();
+    expect(handedOver.map(({ sequence, late }) => [sequence, late])).toEqual([[1, undefined]]);
+  });
+
   it('hands over what fails: the refused set, and the oldest of those that its epoch takes along', () => {
     for (const sequence of [1, 2, 3]) tracing.answered(sealed(sequence), now * 1000);
     tracing.failed({ epoch: 1, sequence: 3 });

@@ -194,6 +194,7 @@ export class ProtectedVolume {
    */
   async #followSize(): Promise<void> {
     try {
+      if (this.#pair && !this.#protection) await this.configure(this.#settings);
       const { sourceBytes } = this.#tap;
       if (sourceBytes > this.#tap.sizeBytes) await this.#inTurn(() => this.#grow(sourceBytes));
       await this.#followShrinking(sourceBytes < this.#tap.sizeBytes ? sourceBytes : undefined);

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ConsistencyLevel, consistencyLevelSchema, type Plan, restRoutes } from '@secondsite/contracts';
 import { type Command, Option } from 'commander';
-import { type CliContext, connect, required, show } from '../cli-context';
+import { type CliContext, connect, required, show, usageError } from '../cli-context';
 import { humanSeconds, parseSeconds, table } from '../output';
 import { addRetentionOptions, describeRetention, type RetentionOptions, retentionOf } from './retention-options';
 import { pairHeader, pairRows, resyncLines, retentionLines } from './status-view';
 
-interface CreateOptions extends RetentionOptions {
+interface ResyncOptions {
+  readonly autoResync?: string;
+  readonly resyncWait?: string;
+  readonly resyncWindow?: string;
+  readonly timeZone?: string;
+}
+
+interface CreateOptions extends RetentionOptions, ResyncOptions {
   readonly volume: string[];
   readonly consistencyInterval?: string;
   readonly consistencyLevel?: ConsistencyLevel;
@@ -15,9 +22,31 @@ interface CreateOptions extends RetentionOptions {
   readonly rpoThreshold?: string;
 }
 
+/** Undefined when none of them is given. */
+function automaticResync({ autoResync, resyncWait, resyncWindow, timeZone }: ResyncOptions) {
+  const [from, to] = resyncWindow?.split('-') ?? [];
+  if (resyncWindow !== undefined && to === undefined) throw usageError('--resync-window is FROM-TO such as 18:00-05:00.');
+  if (autoResync !== undefined && autoResync !== 'on' && autoResync !== 'off') throw usageError('--auto-resync is on or off.');
+  const waitSeconds = resyncWait === undefined ? undefined : required(parseSeconds(resyncWait), '--resync-wait is a duration such as 30m.');
+  const change = {
+    ...(autoResync === undefined ? {} : { enabled: autoResync === 'on' }), ...(waitSeconds === undefined ? {} : { waitSeconds }),
+    ...(from === undefined || to === undefined ? {} : { from, to }), ...(timeZone === undefined ? {} : { timeZone }),
+  };
+  return Object.keys(change).length === 0 ? undefined : change;
+}
+
+function addResyncOptions(command: Command): Command {
+  return command
+    .option('--auto-resync <onOrOff>', 'whether a volume that has to be read again as a whole begins by itself (default on)')
+    .option('--resync-wait <duration>', '… not before so long after that is known (default 30m)')
+    .option('--resync-window <from-to>', '… inside this daily window, over midnight if need be (default 18:00-05:00)')
+    .option('--time-zone <name>', '… on the clock of this IANA time zone (default UTC)');
+}
+
 function createBody(name: string, options: CreateOptions) {
   const interval = options.consistencyInterval === undefined ? undefined : required(parseSeconds(options.consistencyInterval), '--consistency-interval is a duration such as 15m.');
   const rpoThreshold = options.rpoThreshold === undefined ? undefined : required(parseSeconds(options.rpoThreshold), '--rpo-threshold is a duration such as 15m.');
+  const resync = automaticResync(options);
   return {
     name,
     volumes: options.volume,
@@ -27,16 +56,20 @@ function createBody(name: string, options: CreateOptions) {
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(options.folding === undefined ? {} : { folding: options.folding }),
     ...(rpoThreshold === undefined ? {} : { rpoThresholdSeconds: rpoThreshold }),
+    ...(resync === undefined ? {} : { automaticResync: resync }),
   };
 }
 
 export function describePlan(plan: Plan): string {
   const pins = plan.pins.length === 0 ? '' : `, pinned: ${plan.pins.map(({ name, points }) => `${name} (${points[0]?.time ?? '–'})`).join(', ')}`;
-  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${describeRetention(plan.retention)}${pins}`;
+  const { enabled, waitSeconds, from, to, timeZone } = plan.automaticResync;
+  const resync = enabled ? `automatic resync ${humanSeconds(waitSeconds)} after it is required, ${from}-${to} ${timeZone}` : 'resync only when asked for';
+  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${describeRetention(plan.retention)}${pins}, ${resync}`;
 }
 
 function addCreate(plan: Command, context: CliContext): void {
-  addRetentionOptions(plan.command('create <name>').description('protect volumes').requiredOption('--volume <volumes...>', 'volumes by name'))
+  const command = plan.command('create <name>').description('protect volumes').requiredOption('--volume <volumes...>', 'volumes by name');
+  addResyncOptions(addRetentionOptions(command))
     .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
     .addOption(new Option('--consistency-level <level>', 'what shall stand still at those bookmarks (default crash: nothing)').choices(consistencyLevelSchema.options))
     .option('--compression <where>', 'none, source or process-server')
@@ -86,6 +119,14 @@ function addChanges(plan: Command, context: CliContext): void {
         show(context, command, { value, human: describePlan });
       });
   }
+  addResyncOptions(plan.command('set <name>'))
+    .description('change when volumes that have to be read again as a whole begin by themselves')
+    .addHelpText('after', '\nExample:\n  secondsite plan set web --resync-window 22:00-06:00 --time-zone Europe/Berlin')
+    .action(async (name: string, options: ResyncOptions, command: Command) => {
+      const change = required(automaticResync(options), 'Give at least one of --auto-resync, --resync-wait, --resync-window and --time-zone.');
+      const value = await (await connect(context, command)).call(restRoutes.changePlan, { path: { plan: name }, body: { automaticResync: change } });
+      show(context, command, { value, human: describePlan });
+    });
   plan
     .command('remove <name>')
     .description('remove protection; replicas and journals stay unless --delete-data')

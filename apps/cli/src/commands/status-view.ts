@@ -5,7 +5,8 @@ import { type Cell, humanBytes, humanSeconds, table } from '../output';
 export const pairHeader = ['VOLUME', 'PLAN', 'STAGE', 'PROGRESS', 'RPO', 'RATE', 'SAVED', 'IN TRANSIT', 'WAITS AT', 'FLAGS'];
 
 function progressOf(pair: PairStatus): string {
-  const place = pair.resyncWait?.place === undefined ? [] : [`place ${pair.resyncWait.place}`];
+  const { place: queued, notBefore } = pair.resyncWait ?? {};
+  const place = queued !== undefined ? [`place ${queued}`] : notBefore !== undefined ? [`from ${notBefore.slice(0, 16)}Z`] : [];
   if (!pair.progress) return place[0] ?? '–';
   const { percent, bytesPerSecond, finishSeconds, blocks } = pair.progress;
   const rate = bytesPerSecond === undefined ? [] : [`${humanBytes(bytesPerSecond)}/s`];

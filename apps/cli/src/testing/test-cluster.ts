@@ -122,13 +122,17 @@ export class TestCluster {
     await waitFor(`${name} to be started again`, 60, async () => (await this.#find(name)).pid !== before.pid);
   }
 
-  /** kill -9 of a part that then stays away while `act` runs; resolves when it runs again. */
+  /** kill -9 of a part, which may have ended by itself, that then stays away while `act` runs; resolves when it runs again. */
   async withoutPart<Result>(name: ServiceName, act: () => Promise<Result>): Promise<Result> {
     const before = await this.#find(name);
     const held = heldFile(this.#home, name);
     writeWhole(held, 'held by a test\n');
-    process.kill(before.pid, 'SIGKILL');
-    await waitFor(`${name} to be gone`, 10, async () => identifyProcess(before.pid) === undefined);
+    await waitFor(`${name} to be gone`, 30, async () => {
+      const { pid } = await this.#find(name);
+      if (identifyProcess(pid) === undefined) return true;
+      process.kill(pid, 'SIGKILL');
+      return false;
+    });
     try {
       return await act();
     } finally {

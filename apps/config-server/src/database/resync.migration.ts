@@ -12,6 +12,7 @@ export class AddResyncColumns1764180000000 implements MigrationInterface {
       alter table rm_pairs add column if not exists resync_requests integer not null default 0;
       alter table rm_pairs add column if not exists resync_requested_at text;
       alter table rm_pairs add column if not exists last_resync jsonb;
+      alter table rm_plans add column if not exists automatic_resync jsonb;
       alter table rm_pairs add column if not exists shrunk_since text;
       alter table rm_pairs add column if not exists shrunk_to bigint;
     `);
@@ -19,6 +20,7 @@ export class AddResyncColumns1764180000000 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     const columns = ['required_work', 'whole_since', 'resync_requests', 'resync_requested_at', 'last_resync', 'shrunk_since', 'shrunk_to'];
+    await queryRunner.query('alter table rm_plans drop column automatic_resync');
     await queryRunner.query(`alter table rm_pairs ${columns.map((column) => `drop column ${column}`).join(', ')}`);
   }
 }

@@ -71,7 +71,7 @@ function progress({ readings: { agent } }: PairScene): Pick<PairStatus, 'progres
 function resyncWait({ turn }: PairScene): Pick<PairStatus, 'resyncWait'> {
   const words = waitInWords(turn);
   if (words === undefined) return {};
-  return { resyncWait: { words, ...(turn?.kind === 'queued' ? { place: turn.place } : {}) } };
+  return { resyncWait: { words, ...(turn?.kind === 'queued' ? { place: turn.place } : {}), ...(turn?.kind === 'too-early' ? { notBefore: isoFromMicros(turn.notBefore) } : {}) } };
 }
 
 function lastResync({ pair: { lastResync: chosen } }: PairScene): Pick<PairStatus, 'lastResync'> {

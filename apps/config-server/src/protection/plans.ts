@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ConsistencyLevel, Plan, PlanStatus } from '@secondsite/contracts';
-import { type Candidate, pairDecider, placePair, planDecider, type PlanCommand, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault, withPlacement, worstRpoSeconds } from '@secondsite/protection';
+import { automaticResyncDefault, type ConsistencyLevel, type Plan, type PlanStatus } from '@secondsite/contracts';
+import {
+  type Candidate, type ChangedAutomaticResync, pairDecider, placePair, planDecider, type PlanCommand, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault, withPlacement,
+  worstRpoSeconds,
+} from '@secondsite/protection';
 import { RefusedRequest } from '@secondsite/service-kit';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -41,6 +44,13 @@ interface PlacedPair {
   readonly sizeBytes: number;
 }
 
+export interface PlanWish {
+  readonly name: string;
+  readonly options: PlanOptions;
+  readonly automaticResync?: ChangedAutomaticResync | undefined;
+  readonly volumes: readonly string[];
+}
+
 /** Protection plans (F31). */
 export class PlanService {
   constructor(private readonly parts: PlansParts) {}
@@ -49,13 +59,14 @@ export class PlanService {
     const directory = await this.parts.directories.load();
     if (directory.plans.some((plan) => plan.state !== 'removed' && plan.name === wish.name)) throw nameTaken(wish.name);
     const planId = `plan-${randomBytes(5).toString('hex')}`;
-    const { name, options, rpoThresholdSeconds, consistencyLevel } = wish;
+    const { name, options, rpoThresholdSeconds, consistencyLevel, automaticResync } = wish;
     const plan = { decider: planDecider, streamId: streams.plan(planId) };
     const pairs = await this.#placeAll(wish.volumes);
     await this.parts.commands.run(origin, async (unit) => {
       await unit.decide(plan, { kind: 'create', planId, name, options, volumes: pairs.map(planVolume) });
       await unit.decide(plan, { kind: 'change-consistency-level', consistencyLevel });
       if (rpoThresholdSeconds !== undefined) await unit.decide(plan, { kind: 'change-rpo-threshold', rpoThresholdSeconds });
+      await unit.decide(plan, { kind: 'change-automatic-resync', automaticResync: automaticResync ?? {} });
       await createPairs(pairs, { planId, unit });
     });
     return this.get(planId);
@@ -165,11 +176,11 @@ async function createPairs(pairs: readonly PlacedPair[], { planId, unit }: { rea
 }
 
 function planOf(plan: PlanRow, directory: Directory): Plan {
-  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, consistencyLevel, compression, folding, bandwidth, pins } = plan;
+  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, consistencyLevel, compression, folding, bandwidth, pins, automaticResync = automaticResyncDefault } = plan;
   const volumes = pairsOfPlan(directory, planId).map(({ volumeId, volumeName, pairId }) => ({ volumeId, name: volumeName, pairId }));
   const interval = consistencyIntervalSeconds === undefined ? {} : { consistencyIntervalSeconds };
   const rpoThresholdSeconds = plan.rpoThresholdSeconds ?? rpoThresholdSecondsDefault;
-  return { planId, name, state, createdAt, retention, compression, folding, volumes, consistencyLevel, pins: [...pins], rpoThresholdSeconds, ...interval, ...(bandwidth ? { bandwidth } : {}) };
+  return { planId, name, state, createdAt, retention, compression, folding, volumes, consistencyLevel, automaticResync, pins: [...pins], rpoThresholdSeconds, ...interval, ...(bandwidth ? { bandwidth } : {}) };
 }
 
 function refuseIfProtected(volume: VolumeRow, directory: Directory): void {

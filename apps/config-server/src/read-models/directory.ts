@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bandwidth, ConsistencyLevel, DataPlaneRole, FreezeHook, Priority, RetentionLadder, Tap } from '@secondsite/contracts';
+import type { AutomaticResync, Bandwidth, ConsistencyLevel, DataPlaneRole, FreezeHook, Priority, RetentionLadder, Tap } from '@secondsite/contracts';
 import type { Fact, PairState, Pin } from '@secondsite/protection';
 import type { EntityManager } from 'typeorm';
 
@@ -44,6 +44,8 @@ export interface PlanRow {
   readonly rpoThresholdSeconds: number | undefined;
   /** Of the last bookmark, if that failed. */
   readonly bookmarkFailure: string | undefined;
+  /** Undefined: the default. */
+  readonly automaticResync: AutomaticResync | undefined;
 }
 
 /** How the pair went on after its last interruption. */

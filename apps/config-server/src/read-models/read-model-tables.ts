@@ -19,7 +19,7 @@ create table if not exists rm_volumes (
 );
 create table if not exists rm_plans (
   plan_id text primary key, name text not null, state text not null, created_at text not null, retention jsonb not null,
-  consistency_interval_seconds integer, compression text not null, folding boolean not null, bandwidth jsonb
+  consistency_interval_seconds integer, compression text not null, folding boolean not null, bandwidth jsonb, automatic_resync jsonb
 );
 create unique index if not exists rm_plans_name on rm_plans (name) where state <> 'removed';
 create table if not exists rm_pairs (

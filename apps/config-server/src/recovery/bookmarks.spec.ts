@@ -21,6 +21,7 @@ interface Agents {
 
 let agents: Agents;
 let calls: string[];
+let secondsMax: number | undefined;
 let facts: { type: string; data: Record<string, unknown> }[];
 
 beforeEach(() => {
@@ -35,8 +36,9 @@ function result(volumeId: string, { kind: hook }: FreezeHook, step: HookResult['
 }
 
 async function answer({ name }: Operation, { componentId }: { componentId: string }, request: Record<string, unknown>): Promise<unknown> {
-  const { level, freezeId, volumeIds } = request as { level?: string; freezeId?: string; volumeIds?: string[] };
+  const { level, freezeId, volumeIds, freezeSecondsMax } = request as { level?: string; freezeId?: string; volumeIds?: string[]; freezeSecondsMax?: number };
   calls.push([name, componentId, ...(name === 'cut-held' ? [level, freezeId === undefined ? 'free' : 'frozen'] : [])].join(' '));
+  secondsMax = freezeSecondsMax ?? secondsMax;
   if (agents.broken.includes(name)) throw new OperationError({ code: 'bookmark/thawed-too-early', operation: name, retryable: true, hint: 'too early' });
   const own = `${componentId}1`;
   const hooks = (agents.hooks[own] ?? []).filter(({ kind }) => level !== 'file-system' || kind === 'fsfreeze');
@@ -78,6 +80,14 @@ describe('a bookmark', () => {
     expect(calls).toEqual(['freeze-volumes a', 'hold-writes a', 'hold-writes b', 'cut-held a application frozen', 'cut-held b application free', 'thaw-volumes a']);
     const { level, wantedLevel, hooks } = facts[0]?.data as { level: string; wantedLevel?: string; hooks: HookResult[] };
     expect([level, wantedLevel, hooks.map(({ hook, step }) => `${step} ${hook}`)]).toEqual(['application', undefined, ['freeze script', 'freeze fsfreeze', 'thaw fsfreeze', 'thaw script']]);
+  });
+
+  it('freezes no longer than its hooks may take, and a little for the cut', async () => {
+    agents.hooks = { a1: [{ ...script, secondsMax: 30 }, disk], b1: [disk] };
+    await create(['a', 'b'], { level: 'application' });
+    expect(secondsMax).toBe(45);
+    await create(['a', 'b'], { level: 'file-system' });
+    expect(secondsMax).toBe(15);
   });
 
   it('is refused without a cut when a hook fails, and says which', async () => {

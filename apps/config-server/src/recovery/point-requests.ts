@@ -49,14 +49,18 @@ export async function fetchPoints({ bus, records }: PointSources, { pairs, from,
 }
 
 /** The point that all pairs can serve, or why one cannot. */
-export async function resolvePoint(sources: PointSources, { pairs, point }: { readonly pairs: readonly PairRow[]; readonly point: PointSelection }): Promise<FoundPoint | Refusal> {
+export async function resolvePoint(
+  sources: PointSources,
+  { pairs, point, holdSeconds }: { readonly pairs: readonly PairRow[]; readonly point: PointSelection; readonly holdSeconds?: number },
+): Promise<FoundPoint | Refusal> {
   if (point.kind === 'bookmark') return resolveBookmark(sources, { pairs, point });
   const groups = [...byMasterTarget(pairs)];
   const selection = point.kind === 'latest' && groups.length > 1 ? await latestCommon(sources, pairs) : point;
   if (selection.kind === 'refused') return selection.refusal;
   const times = new Map<string, string>();
   for (const [componentId, own] of groups) {
-    const reply = await sources.bus.request(resolvePointOperation, { componentId }, { pairIds: own.map((pair) => pair.pairId), point: selection });
+    const hold = holdSeconds === undefined ? {} : { holdSeconds };
+    const reply = await sources.bus.request(resolvePointOperation, { componentId }, { pairIds: own.map((pair) => pair.pairId), point: selection, ...hold });
     if (reply.outcome === 'refused') return { ...reply, pairId: (own[0] as PairRow).pairId };
     for (const pair of own) times.set(pair.pairId, reply.time);
   }

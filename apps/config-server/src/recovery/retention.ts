@@ -10,6 +10,9 @@ import { pointSelection, resolvePoint } from './point-requests';
 import { refusedPoint } from './refused-point';
 import type { RecoveryParts } from './views';
 
+/** How long the target keeps a point until the pin has reached it with the desired state. */
+const holdSeconds = 120;
+
 /** What retention keeps of a plan's points (F23): previews of a change, and pins. */
 export class RetentionService {
   constructor(private readonly parts: RecoveryParts, private readonly plans: PlanService) {}
@@ -39,7 +42,7 @@ export class RetentionService {
     const directory = await directories.load();
     const { planId } = findPlan(directory, reference);
     const { name, point, origin } = wish;
-    const resolved = await resolvePoint(this.parts, { pairs: pairsOfPlan(directory, planId), point: pointSelection(point, clock.now()) });
+    const resolved = await resolvePoint(this.parts, { pairs: pairsOfPlan(directory, planId), point: pointSelection(point, clock.now()), holdSeconds });
     if (resolved.outcome === 'refused') throw await refusedPoint(commands, { refusal: resolved, point, origin });
     const pin = { pinId: `pin-${randomBytes(5).toString('hex')}`, name, points: [...resolved.times].map(([pairId, time]) => ({ pairId, time })) };
     await commands.run(origin, (unit) => unit.decide({ decider: planDecider, streamId: streams.plan(planId) }, { kind: 'pin-point', pin }));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ResyncCandidate, type ResyncTurn, resyncTurns } from '@secondsite/protection';
+import { type AutomaticResync, automaticResyncDefault } from '@secondsite/contracts';
+import { nextInWindow, type ResyncCandidate, type ResyncTurn, resyncTurns } from '@secondsite/protection';
+import { isoFromMicros, microsFromIso, type TimeMicros } from '@secondsite/units';
 import type { Directory, PairRow } from '../read-models/directory';
 import { livePairs } from '../read-models/find';
 import type { ServerClock } from '../server-clock';
@@ -10,15 +12,28 @@ export class ResyncQueue {
 
   /** By pair; a pair that is missing needs no turn. */
   turns(directory: Directory): ReadonlyMap<string, ResyncTurn> {
-    return resyncTurns(resyncCandidates(directory), { pairsAtOnce: this.pairsAtOnce, now: this.clock.now() });
+    const now = this.clock.now();
+    return resyncTurns(resyncCandidates(directory, now), { pairsAtOnce: this.pairsAtOnce, now });
   }
 }
 
-function resyncCandidates(directory: Directory): ResyncCandidate[] {
-  const paused = new Set(directory.plans.filter((plan) => plan.state === 'paused').map((plan) => plan.planId));
-  return livePairs(directory).filter(needsTurn).map((pair) => ({
-    pairId: pair.pairId, since: pair.wholeSince ?? pair.createdAt, paused: paused.has(pair.planId), stalled: pair.stalledSince !== undefined, notBefore: undefined,
-  }));
+function resyncCandidates(directory: Directory, now: TimeMicros): ResyncCandidate[] {
+  const plans = new Map(directory.plans.map((plan) => [plan.planId, plan]));
+  return livePairs(directory).filter(needsTurn).map((pair) => {
+    const plan = plans.get(pair.planId);
+    return {
+      pairId: pair.pairId, since: pair.wholeSince ?? pair.createdAt, paused: plan?.state === 'paused', stalled: pair.stalledSince !== undefined,
+      notBefore: beginsAt(pair, { automatic: plan?.automaticResync ?? automaticResyncDefault, now }),
+    };
+  });
+}
+
+/** Baselines and what an operator asked for begin at once, what was begun goes on; the rest waits for its time. */
+function beginsAt(pair: PairRow, { automatic, now }: { readonly automatic: AutomaticResync; readonly now: TimeMicros }): ResyncCandidate['notBefore'] {
+  if (pair.state === 'queued' || pair.requiredWork !== 'whole' || pair.resyncRequestedAt !== undefined) return undefined;
+  if (!automatic.enabled) return 'asked';
+  const required = microsFromIso(pair.resyncRequiredSince ?? '') ?? now;
+  return nextInWindow(automatic, Math.max(now, required + automatic.waitSeconds * 1e6));
 }
 
 /** Its whole volume has to be read, or is being read. */
@@ -32,6 +47,10 @@ export function waitInWords(turn: ResyncTurn | undefined): string | undefined {
   switch (turn?.kind) {
     case 'queued':
       return `it waits for its turn to read the whole volume: place ${turn.place} of the queue`;
+    case 'too-early':
+      return `its whole volume has to be read; that begins by itself at ${isoFromMicros(turn.notBefore)}, or now with secondsite resync VOLUME`;
+    case 'to-be-asked':
+      return 'its whole volume has to be read, and its plan wants to be asked: secondsite resync VOLUME';
     case 'paused':
       return 'its plan is paused; it takes its place in the queue when that is resumed';
     default:

@@ -49,6 +49,10 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.name}, level ${data.level}${data.wantedLevel === undefined ? '' : `, not ${data.wantedLevel} as wanted`}`;
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
+    case 'secondsite.protection.automatic-resync-changed.v1': {
+      const { enabled, waitSeconds, from, to, timeZone } = data.automaticResync;
+      return enabled ? `${waitSeconds} s after it is required, between ${from} and ${to} ${timeZone}` : 'never by itself';
+    }
     case 'secondsite.protection.retention-changed.v2':
       return `${data.retention.windowSeconds} s${data.retention.rules ? `, a ladder of ${data.retention.rules.length} rules` : ''}`;
     case 'secondsite.replication.retention-shortened.v1':

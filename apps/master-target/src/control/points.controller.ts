@@ -30,9 +30,13 @@ export class PointsController {
   }
 
   @Answers(resolvePointOperation)
-  async resolve({ pairIds, point }: RequestOf<typeof resolvePointOperation>): Promise<ReplyInputOf<typeof resolvePointOperation>> {
-    const resolved = await this.dataPlane.server.resolve(pairIds, requestOf(point));
+  async resolve({ pairIds, point, holdSeconds }: RequestOf<typeof resolvePointOperation>): Promise<ReplyInputOf<typeof resolvePointOperation>> {
+    const { server } = this.dataPlane;
+    const resolved = await server.resolve(pairIds, requestOf(point));
     if (!resolved.ok) return pointRefusal(resolved);
+    if (holdSeconds !== undefined && !(await server.hold(pairIds, { time: resolved.time, micros: holdSeconds * 1e6 }))) {
+      return pointRefusal({ ok: false, reason: 'before-earliest' });
+    }
     return { outcome: 'found', time: isoFromMicros(resolved.time), ...(resolved.bookmark && { bookmark: bookmarkOf(resolved.bookmark) }) };
   }
 

@@ -27,8 +27,10 @@ export class CheckpointFile {
     this.#current = newest?.checkpoint;
   }
 
+  /** What it reads is durable on return: after a crash of the process alone the newest slot may stand in the page cache only. */
   static async open(directory: StorageDirectory): Promise<CheckpointFile> {
     const file = await directory.open('checkpoint', { create: true });
+    await file.sync();
     await directory.sync();
     const slots = [readSlot(file, 0), readSlot(file, 1)].filter((slot) => slot !== undefined);
     return new CheckpointFile(file, slots.sort((left, right) => right.generation - left.generation)[0]);

@@ -22,6 +22,7 @@ export class PairRetention {
   /** What the journal may take of the disk. */
   #diskBytes = Infinity;
   #standing: RetentionStanding;
+  #holds: { readonly time: TimeMicros; readonly until: TimeMicros }[] = [];
 
   constructor(parts: PairRetentionParts) {
     this.#parts = parts;
@@ -33,7 +34,19 @@ export class PairRetention {
   /** What the plan says, and what the disk has. */
   get effective(): RetentionLimits {
     const spaceBytes = Math.min(this.#limits.spaceBytes ?? Infinity, this.#diskBytes);
-    return spaceBytes === Infinity ? this.#limits : { ...this.#limits, spaceBytes };
+    this.#holds = this.#holds.filter(({ until }) => until > this.#parts.clock());
+    return {
+      ...this.#limits,
+      pins: [...(this.#limits.pins ?? []), ...this.#holds.map(({ time }) => time)],
+      ...(spaceBytes !== Infinity && { spaceBytes }),
+    };
+  }
+
+  /** Keeps a point for `micros`, until a pin of the plan does; false when it is not offered any more. Not durable. */
+  hold(time: TimeMicros, micros: TimeMicros): boolean {
+    if (!this.points().isOffered(time)) return false;
+    this.#holds.push({ time, until: this.#parts.clock() + micros });
+    return true;
   }
 
   get standing(): RetentionStanding {

@@ -51,6 +51,7 @@ export interface PairThread {
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;
     resolve(input: PointRequest): ResolvedPoint;
     previewRetention(limits: RetentionLimits): RetentionPreview;
+    hold(input: { readonly time: TimeMicros; readonly micros: TimeMicros }): boolean;
     openView(input: { readonly viewId: string; readonly pointTime: TimeMicros; readonly readWrite: boolean }): OpenViewAnswer;
     closeView(viewId: string): boolean;
     listViews(): OpenView[];

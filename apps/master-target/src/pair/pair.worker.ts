@@ -53,6 +53,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
         return { spans, coveredTime, latest, bookmarks: points.offeredBookmarks(range), ranges: points.ranges(range) };
       },
       resolve: (request) => pair.points().resolve(request),
+      hold: ({ time, micros }) => pair.retention.hold(time, micros),
       previewRetention: (limits) => pair.retention.preview(limits),
       openView: async ({ viewId, pointTime, readWrite }) => {
         const known = views.list().find((view) => view.viewId === viewId);

@@ -5,7 +5,7 @@ import type { TimeMicros } from '@secondsite/units';
 import type { SetHops, StreamPlace } from './pair-types';
 
 const REMEMBERED = 400;
-/** Traced sets that are not covered by a checkpoint yet, besides those. */
+/** Traced sets that are not covered by a checkpoint yet, also when they are none of those any more. */
 const TRACED_MAX = 256;
 
 /** When the last sets passed each hop, for `secondsite trace`, and how long sets stay. Times are of this host's clock. */
@@ -85,8 +85,8 @@ export class RecentHops {
     const coveredAt = this.#clock();
     for (const place of sets) {
       this.#note(place, { coveredAt });
-      const traced = this.#traced.get(keyOf(place));
-      if (traced) this.#onTraced(traced);
+      const hops = this.find(place);
+      if (isSampled(hops?.traceparent)) this.#onTraced(hops as SetHops);
       this.#traced.delete(keyOf(place));
     }
   }
@@ -119,7 +119,8 @@ export class RecentHops {
   }
 
   #await(hops: SetHops): void {
-    if (this.#traced.size < TRACED_MAX) this.#traced.set(keyOf(hops), hops);
+    this.#traced.set(keyOf(hops), hops);
+    if (this.#traced.size > TRACED_MAX) this.#traced.delete(this.#traced.keys().next().value ?? '');
   }
 }
 

@@ -178,6 +178,32 @@ describe('a pair at the target', () => {
     await pair.close();
   });
 
+  it('holds a point that is being pinned until the pin arrives', async () => {
+    const driver = new PairDriver(seededRandom(33));
+    const pair = await driver.open(new CrashableStorage().root, { segmentBytes: 8000, mergeLookMicros: 1e12 });
+    await driver.send(pair, 12);
+    await pair.idle();
+    const [oldest] = pair.points().spans;
+    const time = (oldest?.from ?? 0) + 1;
+    const after = { windowMicros: 1 };
+    pair.retention.setLimits(after);
+    expect(pair.retention.hold(time, 1e6)).toBe(false);
+    pair.retention.setLimits({ windowMicros: 1e12 });
+    expect(pair.retention.hold(time, 100_000)).toBe(true);
+    pair.retention.setLimits(after);
+    await pair.journal.maintain(pair.retention.effective);
+    expect(pair.retention.holds(time)).toBe(true);
+    pair.retention.setLimits({ ...after, pins: [time] });
+    // The driver's clock goes on by a millisecond with every look.
+    for (let look = 0; look < 200; look++) void pair.retention.effective;
+    await pair.journal.maintain(pair.retention.effective);
+    expect(pair.points().isOffered(time)).toBe(true);
+    pair.retention.setLimits(after);
+    await pair.journal.maintain(pair.retention.effective);
+    expect(pair.retention.holds(time)).toBe(false);
+    await pair.close();
+  });
+
   it('says what another retention would drop, and drops nothing', async () => {
     const driver = new PairDriver(seededRandom(31));
     const pair = await driver.open(new CrashableStorage().root, { segmentBytes: 10_000 });

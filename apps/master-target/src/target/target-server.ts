@@ -181,6 +181,12 @@ export class TargetServer {
     return this.#host(pairId).thread.call('points', range);
   }
 
+  /** Keeps a point of all pairs for a while; false when one of them does not offer it any more. */
+  async hold(pairIds: readonly string[], point: { readonly time: TimeMicros; readonly micros: TimeMicros }): Promise<boolean> {
+    const held = await Promise.all(pairIds.map((pairId) => this.#host(pairId).thread.call('hold', point)));
+    return !held.includes(false);
+  }
+
   previewRetention(pairId: string, limits: RetentionLimits): Promise<RetentionPreview> {
     return this.#host(pairId).thread.call('previewRetention', limits);
   }

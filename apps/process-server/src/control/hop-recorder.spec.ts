@@ -71,6 +71,17 @@ describe('the hops of a process server', () => {
     expect(traced).toMatchObject([{ sequence: 1, receivedAt: 100 * second, spoolDurableAt: 100 * second, forwardedAt: now }]);
   });
 
+  it('has room for new traced sets however many never end', () => {
+    for (let sequence = 1; sequence <= 600; sequence++) {
+      hops.received(set(sequence));
+      hops.traceLate(set(sequence));
+    }
+    for (let sequence = 601; sequence <= 900; sequence++) hops.received(set(sequence));
+    hops.sent(set(600), end);
+    hops.sent(set(1), end);
+    expect(tracedSequences()).toEqual([600]);
+  });
+
   it('hands over a set that the target refuses, as refused', () => {
     hops.received({ ...set(1), traceparent: traceparent.replace(/00$/, '01') });
     hops.sent(set(1), { ...end, forwarded: false });

@@ -37,7 +37,7 @@ export interface SendingEnd {
 }
 
 const rememberedMax = 256;
-/** Traced sets whose end is waited for, besides those. */
+/** Traced sets whose end is waited for, besides those; some never end, because their epoch is given up. */
 const tracedMax = 256;
 
 /** Remembers when the last change sets of a pair passed this component, and measures how long they stay. Times are of this host's clock. */
@@ -153,7 +153,8 @@ export class HopRecorder {
   }
 
   #await(key: string, passage: Passage): void {
-    if (this.#traced.size < tracedMax) this.#traced.set(key, passage);
+    this.#traced.set(key, passage);
+    if (this.#traced.size > tracedMax) this.#traced.delete(this.#traced.keys().next().value ?? '');
   }
 }
 

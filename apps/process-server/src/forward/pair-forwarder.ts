@@ -78,6 +78,8 @@ export class PairForwarder {
   #failures = 0;
   #pausedUntil = 0;
   #knowsTarget = false;
+  /** How far the target was, as of its last answer to that question. */
+  #asked: StreamPlace = { epoch: 0, sequence: 0 };
   /** The target took too long a moment ago: what is not near its turn is not offered to it. */
   #slowUntil = 0;
   /** What the agent said last: everything of this epoch before this set was answered. */
@@ -172,13 +174,14 @@ export class PairForwarder {
     const queue = this.#spool.oldestQueue();
     if (!queue) return true;
     if (this.#inFlight.size === 0 && queue.epoch < this.#spool.epoch && (queue.damaged || queue.forwarded === queue.received)) {
+      if (!queue.damaged && queue.setCount > 0 && !this.#hasAskedAt(queue)) return this.#askTarget(queue);
       this.#spool.giveUp(queue.epoch);
       return false;
     }
     if (queue.damaged) return true;
     // Also when nothing in line is here: sets that were passed on before a restart are with the target.
     if (!this.#knowsTarget && (queue.setCount > 0 || this.#toPass.size > 0)) return this.#askTarget(queue);
-    if (this.#isBeyondRepair(queue)) return true;
+    if (this.#hasGap(queue)) return this.#hasAskedAt(queue) ? this.#endAtGap(queue) : this.#askTarget(queue);
     for (let set = this.#next(queue); set; set = this.#next(queue)) this.#send(set);
     this.#passWhatMay();
     return true;
@@ -204,6 +207,7 @@ export class PairForwarder {
       const lost = lostAtTarget(queue, answer);
       if (lost !== undefined) this.#break(queue, lost);
       else this.#spool.adoptPosition(answer);
+      this.#asked = { epoch: queue.epoch, sequence: queue.forwarded };
       this.#progress(answer);
       return false;
     }
@@ -255,10 +259,20 @@ export class PairForwarder {
     return outcome.kind === 'stored';
   }
 
-  /** A gap that nobody fills: a newer epoch has to. */
-  #isBeyondRepair(queue: EpochQueue): boolean {
+  /** Everything before the first missing set is with the target, and the agent has no set up to there any more. */
+  #hasGap(queue: EpochQueue): boolean {
     const { epoch, sequence } = this.#senderOldest;
-    if (!this.#knowsTarget || epoch !== queue.epoch || queue.received + 1 >= sequence) return false;
+    return this.#knowsTarget && epoch === queue.epoch && queue.received + 1 < sequence && queue.forwarded === queue.received;
+  }
+
+  /** What is missing here may have been passed on to the target, which took it out of line: only now it can say that it has it. */
+  #hasAskedAt({ epoch, forwarded }: EpochQueue): boolean {
+    return this.#asked.epoch === epoch && this.#asked.sequence === forwarded;
+  }
+
+  /** Nobody fills the gap: a newer epoch has to. */
+  #endAtGap(queue: EpochQueue): boolean {
+    const { epoch, sequence } = this.#senderOldest;
     this.#break(queue, `sets ${queue.received + 1} to ${sequence - 1} of epoch ${epoch} were passed on to the master target, which has lost them`);
     return true;
   }

@@ -55,12 +55,12 @@ export class FakeMasterTarget implements ChangeSetHandler {
     }
     const stream = this.#streamOf(request.pairId);
     if (request.epoch < stream.epoch) return { kind: 'refused', code: 'change-set/old-epoch', detail: 'older', hint: 'Begin a new epoch.' };
+    const next = request.epoch > stream.epoch ? 1 : contiguous(stream) + 1;
+    if (request.sequence >= next + this.windowSets) return { kind: 'held-off', code: 'change-set/gap', detail: `${next} is missing`, retryAfterMillis: 20 };
     if (request.epoch > stream.epoch) {
       stream.epoch = request.epoch;
       stream.sets.clear();
     }
-    const next = contiguous(stream) + 1;
-    if (request.sequence >= next + this.windowSets) return { kind: 'held-off', code: 'change-set/gap', detail: `${next} is missing`, retryAfterMillis: 20 };
     const known = stream.sets.get(request.sequence);
     if (!known) stream.arrivals.push(place);
     else if (!Buffer.from(known).equals(content)) this.damaged.push(place);

@@ -21,6 +21,7 @@ export { volumeProtectedV1 } from './protection/volume-protected.v1';
 export { volumeUnprotectedV1 } from './protection/volume-unprotected.v1';
 export { pairCreatedV1 } from './protection/pair-created.v1';
 export { pairRemovedV1 } from './protection/pair-removed.v1';
+export { automaticResyncChangedV1 } from './protection/automatic-resync-changed.v1';
 export { resyncRequestedV1 } from './protection/resync-requested.v1';
 export { retentionChangedV1 } from './protection/retention-changed.v1';
 export { retentionChangedV2 } from './protection/retention-changed.v2';

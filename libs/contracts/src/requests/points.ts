@@ -46,7 +46,7 @@ export const resolvePointOperation = defineOperation({
   role: 'master-target',
   name: 'resolve-point',
   summary: 'The point common to all pairs named, or why there is none.',
-  request: z.object({ pairIds: z.array(pairIdSchema).min(1), point: pointSelectionSchema }),
+  request: z.object({ pairIds: z.array(pairIdSchema).min(1), point: pointSelectionSchema, holdSeconds: z.int().min(1).max(600).optional().describe('retention keeps the point for so long') }),
   reply: z.discriminatedUnion('outcome', [
     z.object({ outcome: z.literal('found'), time: isoTimeSchema, bookmark: recoveryBookmarkSchema.optional() }),
     pointRefusalSchema,

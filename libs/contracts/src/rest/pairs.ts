@@ -43,7 +43,7 @@ export const pairStatusSchema = z
       .optional()
       .describe('of a resynchronisation that is going on'),
     resyncWait: z
-      .object({ place: z.number().int().optional().describe('of the queue; 1 is the next'), words: z.string() })
+      .object({ place: z.number().int().optional().describe('of the queue; 1 is the next'), notBefore: timeSchema.optional().describe('when it begins by itself'), words: z.string() })
       .optional()
       .describe('why its whole volume is not read now although it has to be'),
     lastResync: z

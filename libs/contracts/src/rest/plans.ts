@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
+import { automaticResyncSchema, isTimeZone } from '../automatic-resync';
 import { bandwidthSchema, bandwidthWishSchema } from '../bandwidth';
 import { keepRuleSchema } from '../retention';
 import { consistencyLevelSchema } from '../bookmark-level';
@@ -21,6 +22,11 @@ export const pinSchema = z
   .meta({ id: 'Pin' });
 export type Pin = z.infer<typeof pinSchema>;
 
+/** What is left out stays as it is, or has its default in a new plan: enabled, 30 min, 18:00 to 05:00, UTC. */
+export const automaticResyncPolicySchema = automaticResyncSchema
+  .extend({ waitSeconds: z.number().int().min(0).max(7 * 86_400), timeZone: z.string().max(64).refine(isTimeZone, 'a time zone has an IANA name such as Europe/Berlin') })
+  .partial();
+
 export const planSchema = z
   .object({
     planId: z.string(),
@@ -34,6 +40,7 @@ export const planSchema = z
     compression: z.enum(['none', 'source', 'process-server']),
     folding: z.boolean(),
     bandwidth: bandwidthSchema.optional().describe('limit from the process servers to the master targets; absent: none'),
+    automaticResync: automaticResyncSchema,
     volumes: z.array(z.object({ volumeId: z.string(), name: z.string(), pairId: z.string() })),
     pins: z.array(pinSchema).describe('recovery points that retention never drops'),
   })
@@ -71,6 +78,7 @@ export const createPlan = defineRoute({
     consistencyLevel: consistencyLevelSchema.default('crash').describe('of the periodic bookmarks; they are made at the level that holds when a hook fails'),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
     folding: z.boolean().default(false),
+    automaticResync: automaticResyncPolicySchema.optional(),
   }),
   response: planSchema,
 });
@@ -95,13 +103,14 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention, consistency interval (null: no periodic bookmarks), consistency level, bandwidth (null: no limit) or RPO threshold.',
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks), consistency level, automatic resync, bandwidth (null: no limit) or RPO threshold.',
   body: z.object({
     retention: retentionPolicySchema.optional(),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
     bandwidth: bandwidthWishSchema.nullable().optional(),
     rpoThresholdSeconds: rpoThresholdSchema.optional(),
     consistencyLevel: consistencyLevelSchema.optional(),
+    automaticResync: automaticResyncPolicySchema.optional(),
   }),
   response: planSchema,
 });

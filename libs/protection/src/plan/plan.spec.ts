@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { fact } from '../fact';
 import { given } from '../testing/given';
-import { planDecider, type PlanFact, type PlanOptions } from './plan';
+import { type ChangedAutomaticResync, planDecider, type PlanFact, type PlanOptions } from './plan';
 
 const planId = 'plan-1';
 const options: PlanOptions = { retention: { windowSeconds: 3600 }, compression: 'none', folding: false };
@@ -20,6 +20,14 @@ describe('a protection plan', () => {
   it('without a volume is refused', () => {
     const decision = given(planDecider, []).when({ kind: 'create', planId, name: 'shop', options, volumes: [] });
     expect(decision).toMatchObject({ accepted: false, rejection: { code: 'plan/no-volume' } });
+  });
+
+  it('given its automatic resync, when some of it is changed, then the rest stays; when nothing changes, then nothing happens', () => {
+    const changed = fact('protection.automatic-resync-changed.v1', { planId, automaticResync: { enabled: true, waitSeconds: 60, from: '18:00', to: '05:00', timeZone: 'UTC' } });
+    const when = (facts: PlanFact[], automaticResync: ChangedAutomaticResync) => given(planDecider, facts).when({ kind: 'change-automatic-resync', automaticResync });
+    expect(when(created, { waitSeconds: 60 })).toEqual({ accepted: true, facts: [changed] });
+    expect(when(created, { waitSeconds: 1800, from: '18:00' })).toEqual({ accepted: true, facts: [] });
+    expect(when([...created, changed], { from: '20:00' })).toMatchObject({ facts: [{ data: { automaticResync: { waitSeconds: 60, from: '20:00', to: '05:00' } } }] });
   });
 
   it('given it runs, when paused, then it is paused; when paused again, then nothing happens', () => {

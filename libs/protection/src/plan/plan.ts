@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bandwidth, ConsistencyLevel, RetentionLadder } from '@secondsite/contracts';
+import { type AutomaticResync, automaticResyncDefault, type Bandwidth, type ConsistencyLevel, type RetentionLadder } from '@secondsite/contracts';
 import { accept, type Decider, type Decision, refuse, type Rejection } from '../decider';
 import { type Fact, fact } from '../fact';
 import { nextState } from '../state-graph';
@@ -26,6 +26,7 @@ export type PlanFact = Fact<
   | 'protection.bandwidth-changed.v1'
   | 'protection.rpo-threshold-changed.v1'
   | 'protection.consistency-level-changed.v1'
+  | 'protection.automatic-resync-changed.v1'
 >;
 
 export type PlanOptions = Omit<Fact<'protection.plan-created.v1'>['data'], 'planId' | 'name' | 'retention'> & { readonly retention: RetentionLadder };
@@ -45,7 +46,11 @@ export type PlanCommand =
   | { readonly kind: 'change-consistency-interval'; readonly consistencyIntervalSeconds: number | undefined }
   | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined }
   | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number }
-  | { readonly kind: 'change-consistency-level'; readonly consistencyLevel: ConsistencyLevel };
+  | { readonly kind: 'change-consistency-level'; readonly consistencyLevel: ConsistencyLevel }
+  | { readonly kind: 'change-automatic-resync'; readonly automaticResync: ChangedAutomaticResync };
+
+/** What is absent stays as it is. */
+export type ChangedAutomaticResync = { readonly [Name in keyof AutomaticResync]?: AutomaticResync[Name] | undefined };
 
 export interface PlanAggregate {
   readonly state: PlanState;
@@ -55,6 +60,7 @@ export interface PlanAggregate {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly rpoThresholdSeconds: number;
   readonly consistencyLevel: ConsistencyLevel;
+  readonly automaticResync: AutomaticResync;
   readonly volumes: readonly PlanVolume[];
   readonly pins: readonly Pin[];
 }
@@ -63,7 +69,7 @@ export interface PlanAggregate {
 export const rpoThresholdSecondsDefault = 900;
 
 const initial: PlanAggregate = {
-  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', rpoThresholdSeconds: rpoThresholdSecondsDefault, volumes: [], pins: [],
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', rpoThresholdSeconds: rpoThresholdSecondsDefault, automaticResync: automaticResyncDefault, volumes: [], pins: [],
 };
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
@@ -98,6 +104,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
     }
     case 'change-consistency-level':
       return changeLevel(plan, command.consistencyLevel);
+    case 'change-automatic-resync':
+      return changeAutomaticResync(plan, command.automaticResync);
   }
 }
 
@@ -129,6 +137,16 @@ function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decis
 
 function changeLevel({ planId, consistencyLevel: level }: PlanAggregate, consistencyLevel: ConsistencyLevel): Decision<PlanFact> {
   return level === consistencyLevel ? accept() : accept(fact('protection.consistency-level-changed.v1', { planId, consistencyLevel }));
+}
+
+function changeAutomaticResync(plan: PlanAggregate, change: ChangedAutomaticResync): Decision<PlanFact> {
+  const { enabled, waitSeconds, from, to, timeZone } = plan.automaticResync;
+  const automaticResync: AutomaticResync = {
+    enabled: change.enabled ?? enabled, waitSeconds: change.waitSeconds ?? waitSeconds, from: change.from ?? from, to: change.to ?? to, timeZone: change.timeZone ?? timeZone,
+  };
+  const names = Object.keys(automaticResync) as (keyof AutomaticResync)[];
+  if (names.every((name) => automaticResync[name] === plan.automaticResync[name])) return accept();
+  return accept(fact('protection.automatic-resync-changed.v1', { planId: plan.planId, automaticResync }));
 }
 
 function protect(planId: string, volume: PlanVolume): PlanFact {
@@ -194,6 +212,8 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, pins: [...plan.pins, { pinId: data.pinId, name: data.name, points: data.points }] };
     case 'secondsite.protection.point-unpinned.v1':
       return { ...plan, pins: plan.pins.filter(({ pinId }) => pinId !== data.pinId) };
+    case 'secondsite.protection.automatic-resync-changed.v1':
+      return { ...plan, automaticResync: data.automaticResync };
     case 'secondsite.protection.consistency-interval-changed.v1':
       return { ...plan, consistencyIntervalSeconds: data.consistencyIntervalSeconds };
     case 'secondsite.protection.bandwidth-changed.v1':

@@ -16,7 +16,7 @@ function turnsOf(candidates: readonly ResyncCandidate[], pairsAtOnce = 2): Recor
 
 const candidate: fc.Arbitrary<ResyncCandidate> = fc.record({
   pairId: fc.uuid(), since: fc.integer({ min: 2000, max: 2010 }).map((year) => `${year}-01-01T00:00:00.000000Z`), paused: fc.boolean(), stalled: fc.boolean(),
-  notBefore: fc.option(fc.integer({ min: 0, max: 2 * now }), { nil: undefined }),
+  notBefore: fc.option(fc.oneof(fc.constant('asked' as const), fc.integer({ min: 0, max: 2 * now })), { nil: undefined }),
 });
 const candidates = fc.uniqueArray(candidate, { selector: ({ pairId }) => pairId, maxLength: 20 });
 
@@ -30,8 +30,10 @@ describe('batch resync', () => {
     expect(turnsOf([pair('a', { stalled: true }), pair('b', { paused: true }), pair('c'), pair('d'), pair('e')])).toEqual({ a: 'go', b: 'paused', c: 'go', d: 'go', e: 'place 1' });
   });
 
-  it('takes nobody into the queue before its time', () => {
-    expect(turnsOf([pair('a', { notBefore: now + 1 }), pair('b', { notBefore: now }), pair('c'), pair('d')])).toEqual({ a: 'too-early', b: 'go', c: 'go', d: 'place 1' });
+  it('takes nobody into the queue before its time, or who has to be asked for', () => {
+    expect(turnsOf([pair('a', { notBefore: now + 1 }), pair('b', { notBefore: now }), pair('c'), pair('d'), pair('e', { notBefore: 'asked' })])).toEqual({
+      a: 'too-early', b: 'go', c: 'go', d: 'place 1', e: 'to-be-asked',
+    });
   });
 
   it('never lets more go than asked for, and leaves no place empty while somebody waits', () => {

@@ -12,8 +12,8 @@ export interface ResyncCandidate {
   readonly paused: boolean;
   /** It has its turn and does not move on: it keeps its turn, but takes no place from others. */
   readonly stalled: boolean;
-  /** Not before; undefined: at once. */
-  readonly notBefore: TimeMicros | undefined;
+  /** Not before; undefined: at once; `asked`: only when an operator asks for it. */
+  readonly notBefore: TimeMicros | 'asked' | undefined;
 }
 
 export type ResyncTurn =
@@ -21,6 +21,7 @@ export type ResyncTurn =
   /** `place` 1 is the next. */
   | { readonly kind: 'queued'; readonly place: number }
   | { readonly kind: 'too-early'; readonly notBefore: TimeMicros }
+  | { readonly kind: 'to-be-asked' }
   | { readonly kind: 'paused' };
 
 /** `pairsAtOnce`: at least 1. Pairs that are not candidates need no turn. */
@@ -30,6 +31,7 @@ export function resyncTurns(candidates: readonly ResyncCandidate[], { pairsAtOnc
   let place = 0;
   for (const { pairId, paused, stalled, notBefore } of candidates.toSorted(bySince)) {
     if (paused) turns.set(pairId, { kind: 'paused' });
+    else if (notBefore === 'asked') turns.set(pairId, { kind: 'to-be-asked' });
     else if (notBefore !== undefined && notBefore > now) turns.set(pairId, { kind: 'too-early', notBefore });
     else if (stalled) turns.set(pairId, { kind: 'go' });
     else if (going < pairsAtOnce) {
