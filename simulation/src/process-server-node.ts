@@ -26,6 +26,7 @@ const FREE_SPACE_MICROS = 1_000_000;
 const RESTART_MICROS = 1_000_000;
 const FREE_BYTES_MIN = 8 * KIB;
 const MEMORY_BYTES = 24 * KIB;
+const RECEIVE_BYTES_MAX = 96 * KIB;
 
 /** Memory that is given back shows it, to whoever still reads it. */
 class PoisoningPool extends BodyPool {
@@ -39,6 +40,7 @@ interface Running {
   readonly life: Life;
   readonly pairs: PairRegistry;
   readonly receiver: ChangeSetHandler;
+  readonly sinceMicros: number;
 }
 
 export class ProcessServerNode {
@@ -59,6 +61,12 @@ export class ProcessServerNode {
 
   get isRunning(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** Bytes in the spool; 0 until what a crash brought back has been dropped with the first checkpoints. */
+  get spoolBytes(): number {
+    const isSettled = this.#running !== undefined && this.#options.scheduler.now - this.#running.sinceMicros > 4 * CHECKPOINT_MICROS;
+    return isSettled ? (this.telemetry?.spoolBytes ?? 0) : 0;
   }
 
   /** Undefined while it does not run. */
@@ -107,7 +115,7 @@ export class ProcessServerNode {
     const pairs = await this.#openPairs(life, freeSpace);
     const reporter = { report: (fact: ProcessServerFact) => this.#report(life, fact) };
     const receiver = new ChangeSetReceiver({ pairs, reporter, now: () => clock.read(), onFatal: (error) => this.#dies(life, error) });
-    this.#running = { life, pairs, receiver };
+    this.#running = { life, pairs, receiver: withinBudget(receiver), sinceMicros: life.scheduler.now };
     life.note('is up');
     const regularly = (micros: number, run: () => Promise<void>): void => life.every(micros, () => void run().catch((error: unknown) => this.#dies(life, error)));
     regularly(CHECKPOINT_MICROS, () => pairs.checkpoint());
@@ -157,6 +165,21 @@ const noLink = {
     throw new Error('nobody waits for a link without a limit');
   },
 };
+
+/** As the server of the transport: bodies that are not answered yet have a budget. */
+function withinBudget(handler: ChangeSetHandler): ChangeSetHandler {
+  let bytes = 0;
+  return {
+    position: (request) => handler.position(request),
+    compare: (request) => handler.compare(request),
+    store: async (request) => {
+      const { length } = request.body;
+      if (bytes + length > RECEIVE_BYTES_MAX) return { kind: 'held-off', code: 'transport/busy', detail: 'the memory for bodies is used up', retryAfterMillis: 200 };
+      bytes += length;
+      return handler.store(request).finally(() => void (bytes -= length));
+    },
+  };
+}
 
 function timersOf(life: Life): Timers {
   return {

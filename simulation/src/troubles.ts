@@ -82,8 +82,8 @@ const operators: Trouble[] = [
   { name: 'the pair is paused', seconds: [1, 20], begin: (world) => world.processServer.configure({ paused: true }), end: (world) => world.processServer.configure({ paused: false }) },
   { name: 'the spool is small', seconds: [2, 10], begin: (world) => world.processServer.configure({ spoolBytesMax: { resync: 6 * KIB, differential: 6 * KIB } }), end: (world) => world.restoreSpool() },
   { name: 'a resynchronisation is asked for', seconds: [0, 0], begin: (world) => world.requestResync() },
-  { name: 'a set of an old epoch reaches the process server', seconds: [0, 0], begin: (world) => world.sendOldSet(world.processServer.receiver) },
-  { name: 'a set of an old epoch reaches the target', seconds: [0, 0], begin: (world) => world.sendOldSet(world.target.receiver) },
+  { name: 'a set of an old epoch reaches the process server', seconds: [0, 0], begin: (world) => world.sendOldSet('processServer') },
+  { name: 'a set of an old epoch reaches the target', seconds: [0, 0], begin: (world) => world.sendOldSet('target') },
   { name: 'bookmarks are made', seconds: [0, 0], begin: (world) => makeBookmark(world) },
 ];
 

@@ -10,7 +10,7 @@ import { ProcessServerNode } from './process-server-node';
 import { ProtectedHost } from './protected-host';
 import { Scheduler } from './scheduler';
 import { SimulatedDisk } from './simulated-disk';
-import { type Receiver, SimulatedLink } from './simulated-link';
+import { SimulatedLink } from './simulated-link';
 import { SourceModel, type StreamPlace } from './source-model';
 import { TargetNode } from './target-node';
 import { Witness } from './witness';
@@ -112,9 +112,10 @@ export class World {
   }
 
   /** Somebody who was away since an older epoch comes back with a set of it, or goes on in it (I6). */
-  sendOldSet(to: Receiver | undefined): void {
-    const newest = this.#sent.at(-1)?.place.epoch ?? 0;
-    const old = this.#sent.filter(({ place }) => place.epoch < newest);
+  sendOldSet(machine: 'processServer' | 'target'): void {
+    const to = this[machine].receiver;
+    const current = machine === 'target' ? this.target.pair?.position().epoch : this.processServer.telemetry?.epoch;
+    const old = this.#sent.filter(({ place }) => place.epoch < (current ?? 0));
     if (!to || old.length === 0) return;
     const { place: { epoch, sequence }, bytes } = this.scheduler.chance(0.3) ? this.scheduler.pick(old) : this.#wentOn(old);
     const body = Buffer.from(new ArrayBuffer(bytes.length));
@@ -204,7 +205,7 @@ export class World {
     const { running } = this.host;
     const { budgetBytes, cacheBytesMax } = this.#traits;
     if (running) memory.expectAtMost('the change buffer', { bytes: running.budget.usedBytes, bytesMax: budgetBytes });
-    memory.expectAtMost('the spool', { bytes: this.processServer.telemetry?.spoolBytes ?? 0, bytesMax: SPOOL_BYTES_MAX.differential + OVERSHOOT_BYTES });
+    memory.expectAtMost('the spool', { bytes: this.processServer.spoolBytes, bytesMax: SPOOL_BYTES_MAX.differential + OVERSHOOT_BYTES });
     memory.expectAtMost('the cache', { bytes: this.target.cacheBytes, bytesMax: cacheBytesMax + OVERSHOOT_BYTES });
   }
 

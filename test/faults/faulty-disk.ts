@@ -12,6 +12,9 @@ import { MIB } from '@secondsite/units';
 import { isListening } from '@secondsite/nbd/testing';
 import { attachBlockDevice, type BlockDevice, runTool } from '../system/host-tools';
 
+/** The filter keeps the last limit that it was told. */
+const unlimitedBitsPerSecond = 1e12;
+
 export const faultyDiskTools = ['nbdkit', 'nbdfuse', 'losetup', 'mkfs.ext4', 'e2fsck'] as const;
 
 export class FaultyDisk {
@@ -74,7 +77,7 @@ export class FaultyDisk {
   async heal(): Promise<void> {
     this.#nbdkit.kill('SIGCONT');
     await rm(join(this.#folder, 'fail'), { force: true });
-    await rm(join(this.#folder, 'rate'), { force: true });
+    await this.slowDown(unlimitedBitsPerSecond);
     if (this.#mounted) await rm(this.#filler, { force: true });
   }
 
