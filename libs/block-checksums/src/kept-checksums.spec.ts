@@ -18,12 +18,19 @@ class Volume {
   readBlocks = 0;
   private constructor(readonly disk: StorageFile, readonly kept: KeptChecksums, readonly content: ChecksummedContent) {}
 
-  static async open(storage: CrashableStorage): Promise<Volume> {
+  static async open(storage: CrashableStorage, sizeBytes = volumeBytes): Promise<Volume> {
     const disk = await storage.root.open('disk', { create: true });
-    await disk.truncate(volumeBytes);
-    const kept = await KeptChecksums.open({ directory: storage.root, name: 'pair', pairId, volumeBytes });
+    await disk.truncate(sizeBytes);
+    const kept = await KeptChecksums.open({ directory: storage.root, name: 'pair', pairId, volumeBytes: sizeBytes });
     const content = new ChecksummedContent({ hasher, kept, read: (into, offset) => disk.read(into, offset) });
     return new Volume(disk, kept, content);
+  }
+
+  /** As the target does it. */
+  async grow(sizeBytes: number): Promise<void> {
+    const last = { offset: this.disk.size() - 1, length: 1 };
+    for (let wait = this.kept.changing(last); wait; wait = this.kept.changing(last)) await wait;
+    await this.disk.truncate(sizeBytes);
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -35,7 +42,7 @@ class Volume {
   /** Everything as a resync asks for it; returns how many blocks had to be read. */
   async compare(): Promise<number> {
     let readBlocks = 0;
-    for await (const chunk of this.content.chunksOf({ offset: 0, length: volumeBytes })) readBlocks += chunk.readBlocks;
+    for await (const chunk of this.content.chunksOf({ offset: 0, length: this.disk.size() })) readBlocks += chunk.readBlocks;
     return readBlocks;
   }
 
@@ -49,9 +56,9 @@ class Volume {
 
   /** Throws when something is known that is not so. Returns how many blocks are known. */
   async check(): Promise<number> {
-    const image = Buffer.alloc(volumeBytes);
+    const image = Buffer.alloc(this.disk.size());
     this.disk.readNow(image, 0);
-    const known = await this.kept.lookUp({ offset: 0, length: volumeBytes });
+    const known = await this.kept.lookUp({ offset: 0, length: image.length });
     const actual = hasher.checksumsOf(image);
     known.forEach((checksum, block) => {
       if (checksum && !checksum.equals(actual.subarray(block * CHECKSUM_BYTES, (block + 1) * CHECKSUM_BYTES))) throw new Error(`block ${block} is known to be what it is not`);
@@ -99,6 +106,38 @@ describe('kept checksums', () => {
     expect(again.kept.knownBlocks).toBe(blocks - 16);
     expect(await again.compare()).toBe(16);
     expect(await again.check()).toBe(blocks);
+  });
+
+  it('let nothing change before its mark is on stable storage, also when no block is known any more', async () => {
+    const volume = await Volume.open(new CrashableStorage());
+    await volume.compare();
+    await volume.flush();
+    const first = volume.kept.changing({ offset: 0, length: volumeBytes });
+    const second = volume.kept.changing({ offset: 5, length: 1 });
+    expect([volume.kept.knownBlocks, first === undefined, second === undefined]).toEqual([0, false, false]);
+    await Promise.all([first, second]);
+    expect(volume.kept.changing({ offset: 5, length: 1 })).toBeUndefined();
+  });
+
+  it('forget the short last block of a volume that grows, and know the new part when they are opened again', async () => {
+    const storage = new CrashableStorage();
+    const volume = await Volume.open(storage);
+    await volume.write(volumeBytes - 5, Buffer.alloc(5, 1));
+    await volume.compare();
+    const grownBytes = volumeBytes + 2 * MIB;
+    await volume.grow(grownBytes);
+    const newBlocks = BlockLayout.standard.blockCountOf(grownBytes) - blocks;
+    expect(await volume.check()).toBe(blocks - 1);
+    await volume.write(volumeBytes + 9, Buffer.alloc(1, 2)); // In what was the last block.
+    await volume.write(grownBytes - 9, Buffer.alloc(1, 3));
+    expect([await volume.compare(), await volume.compare()]).toEqual([1 + newBlocks, newBlocks]);
+    await volume.write(volumeBytes + 9, Buffer.alloc(1, 4));
+    expect(await volume.check()).toBe(blocks - 1);
+    await volume.close();
+    const again = await Volume.open(storage, grownBytes);
+    expect(await again.check()).toBe(32);
+    await again.compare();
+    expect(await again.check()).toBe(blocks + newBlocks);
   });
 
   it('need no sync for a write to a region that is marked already, one for the first', async () => {

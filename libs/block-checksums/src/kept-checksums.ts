@@ -68,7 +68,6 @@ export class KeptChecksums {
    * OperationError.
    */
   changing({ offset, length }: ByteRange): undefined | Promise<void> {
-    if (this.#known.size === 0 && this.#keeping.size === 0) return undefined;
     const { blockBytes } = this.#layout;
     const [first, last] = [Math.floor(offset / blockBytes), Math.floor((offset + length - 1) / blockBytes)];
     for (const keeping of this.#keeping) this.#noteChanged(keeping, { first, last });
