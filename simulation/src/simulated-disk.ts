@@ -23,6 +23,8 @@ export class SimulatedDisk {
   lies = false;
   /** It was not always a good one. */
   wasInTrouble = false;
+  /** There was not always room on it. */
+  wasFull = false;
   readonly #scheduler: Scheduler;
   #hangsUntil = 0;
 

@@ -51,7 +51,11 @@ function diskTroubles(name: string, diskOf: (world: World) => SimulatedDisk): Tr
 function fullDisk(name: string, diskOf: (world: World) => SimulatedDisk): Trouble {
   return {
     name: `${name} is full`, seconds: [1, 8],
-    begin: (world) => void (diskOf(world).storage.capacityBytes = diskOf(world).storage.usedBytes + world.scheduler.between(0, 30 * KIB)),
+    begin: (world) => {
+      const disk = diskOf(world);
+      disk.storage.capacityBytes = disk.storage.usedBytes + world.scheduler.between(0, 30 * KIB);
+      disk.wasFull = true;
+    },
     end: (world) => void (diskOf(world).storage.capacityBytes = Number.MAX_SAFE_INTEGER),
   };
 }

@@ -18,7 +18,7 @@ export class Witness {
   readonly stream: AppliedStream;
   readonly #model: SourceModel;
   readonly #replica: () => Uint8Array;
-  readonly #retentionIsLimited: boolean;
+  readonly #retentionIsLimited: () => boolean;
   /** Instants that the target offered when it said that it has them durably. */
   #promised: readonly Instants[] = [];
   /** Sets that nobody holds for the next hop any more. */
@@ -28,7 +28,7 @@ export class Witness {
   cuts = 0;
   views = 0;
 
-  constructor(options: { readonly model: SourceModel; readonly replica: () => Uint8Array; readonly retentionIsLimited: boolean }) {
+  constructor(options: { readonly model: SourceModel; readonly replica: () => Uint8Array; readonly retentionIsLimited: () => boolean }) {
     this.#model = options.model;
     this.stream = new AppliedStream(options.model);
     this.#replica = options.replica;
@@ -65,7 +65,7 @@ export class Witness {
   /** I5: what was offered is still there, but for what retention has let go. */
   expectPromised(pair: Pick<TargetPair, 'points'>): void {
     const points = pair.points();
-    const kept = this.#retentionIsLimited ? (points.earliest ?? Infinity) : 0;
+    const kept = this.#retentionIsLimited() ? (points.earliest ?? Infinity) : 0;
     for (const { from, to } of this.#promised) {
       if (to < kept) continue;
       const span = points.spans.find((candidate) => candidate.from <= Math.max(from, kept) && to <= candidate.to);

@@ -68,7 +68,7 @@ export class World {
     this.#source = parts.source;
     this.#replica = reader(this.disks.target, '/pair/', 'replica.img');
     this.model = new SourceModel(this.#source);
-    this.witness = new Witness({ model: this.model, replica: this.#replica, retentionIsLimited: this.#traits.retentionMicros !== undefined });
+    this.witness = new Witness({ model: this.model, replica: this.#replica, retentionIsLimited: () => this.#traits.retentionMicros !== undefined || this.disks.target.wasFull });
     this.target = this.#makeTarget();
     this.links = { toProcessServer: this.#linkToProcessServer(), toTarget: this.#linkToTarget() };
     this.processServer = this.#makeProcessServer();
