@@ -86,7 +86,7 @@ export class RecentHops {
     for (const place of sets) {
       this.#note(place, { coveredAt });
       const hops = this.find(place);
-      if (isSampled(hops?.traceparent)) this.#onTraced(hops as SetHops);
+      if (isSampled(hops?.traceparent)) this.#onTraced(hops);
       this.#traced.delete(keyOf(place));
     }
   }
