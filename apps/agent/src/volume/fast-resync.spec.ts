@@ -101,6 +101,7 @@ describe('fast resync', () => {
 
   it('asks nothing in the baseline of a new pair', async () => {
     const bench = new ReplicationBench();
+    await bench.fillDisk();
     await bench.start();
     await bench.drain();
     expect(reported(bench).comparedBlocks).toBe(0);

@@ -52,10 +52,10 @@ async function openPair(storage: CrashableStorage): Promise<TargetPair> {
 }
 
 /** The first set of a pair begins green, so that there is undo to make durable for what follows. */
-function setOf(place: StreamPlace, writes: readonly { readonly offset: number; readonly bytes: Buffer }[]): Uint8Array {
-  const time = place.sequence * 1000;
+function setOf(place: StreamPlace, writes: readonly { readonly offset: number; readonly bytes: Buffer }[], sizeBytes = volumeBytes): Uint8Array {
+  const time = (place.epoch * 100 + place.sequence) * 1000;
   const entries = writes.map(({ offset, bytes }, index): LooseEntry => ({ kind: 'write', time: time + index + 1, offset, length: bytes.length, bytes: [bytes] }));
-  const marker = encodeMarker({ kind: 'epoch-started', reason: 'none', volumeBytes, resyncBytes: 0 });
+  const marker = encodeMarker({ kind: 'epoch-started', reason: 'none', volumeBytes: sizeBytes, resyncBytes: 0 });
   if (place.sequence === 1) entries.unshift({ kind: 'marker', time, offset: 0, length: 0, bytes: [marker] });
   return Buffer.concat(encodeChangeSet({ pairId, ...place, traceparent: undefined }, entries).parts);
 }
@@ -76,6 +76,27 @@ describe('what a target says of its replica', () => {
     image[20 * BLOCK_BYTES] = 9;
     expect(differentBlocks(await ask(pair, image, place), image)).toEqual([1, 20, BlockLayout.standard.blockCountOf(volumeBytes) - 1]);
     await pair.close();
+  });
+
+  it('has the size of the stream: when that has grown the short last block of before is another one, also after a restart', async () => {
+    const storage = new CrashableStorage();
+    const pair = await openPair(storage);
+    const [first, second] = [{ epoch: 4, sequence: 1 }, { epoch: 5, sequence: 1 }];
+    const image = Buffer.alloc(volumeBytes, 5);
+    await pair.store(setOf(first, [{ offset: 0, bytes: image }]), first);
+    await pair.idle();
+    await ask(pair, image, first);
+    const grown = Buffer.concat([image, Buffer.alloc(MIB)]);
+    expect(await pair.compare(questionAbout(grown), second)).toMatchObject({ kind: 'held-off', code: 'comparison/not-applied' });
+    await pair.store(setOf(second, [], grown.length), second);
+    await pair.idle();
+    expect(differentBlocks(await ask(pair, grown, second), grown)).toEqual([]);
+    expect(await pair.compare(questionAbout(image), second)).toMatchObject({ kind: 'refused', code: 'comparison/other-size' });
+    await pair.close();
+    const again = await openPair(storage);
+    grown[grown.length - 1] = 7;
+    expect(differentBlocks(await ask(again, grown, second), grown)).toEqual([BlockLayout.standard.blockCountOf(grown.length) - 1]);
+    await again.close();
   });
 
   it('is not read again where nothing was applied since, also after a restart', async () => {
