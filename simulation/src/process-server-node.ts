@@ -117,6 +117,7 @@ export class ProcessServerNode {
     const receiver = new ChangeSetReceiver({ pairs, reporter, now: () => clock.read(), onFatal: (error) => this.#dies(life, error) });
     this.#running = { life, pairs, receiver: withinBudget(receiver), sinceMicros: life.scheduler.now };
     life.note('is up');
+    this.configure({}); // Who is up is told the newest desired state, which may have come meanwhile.
     const regularly = (micros: number, run: () => Promise<void>): void => life.every(micros, () => void run().catch((error: unknown) => this.#dies(life, error)));
     regularly(CHECKPOINT_MICROS, () => pairs.checkpoint());
     regularly(FREE_SPACE_MICROS, () => freeSpace.refresh());

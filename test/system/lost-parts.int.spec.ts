@@ -3,7 +3,7 @@
 // is safe, and says which it chose and why. One pair at a time reads its whole volume.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
-import type { PairStatus } from '@secondsite/contracts';
+import type { HistoryEntry, PairStatus } from '@secondsite/contracts';
 import { MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,7 +39,9 @@ describe('a cluster of which parts lose what they kept', () => {
     await loseFolder('process-server', 'spool');
     const since = load.log.newestAcknowledgement;
     await cluster.whenInSync('plan', { until: (pair) => after(pair.coveredTime, since) });
-    expect((await cluster.planStatus('plan')).pairs[0]?.lastResync?.work).not.toBe('whole');
+    const { entries } = await cluster.cli<{ entries: HistoryEntry[] }>('plan', 'history', 'plan');
+    const chosen = entries.filter(({ type }) => type === 'secondsite.replication.resync-chosen.v1').map(({ data }) => (data as { work: string }).work);
+    expect(chosen.filter((work) => work === 'whole')).toHaveLength(1); // The baseline.
   }, 120_000);
 
   it('reads everything when the target lost the replica, and the target shows nothing wrong meanwhile', async () => {
