@@ -13,6 +13,11 @@ export class ByteBudget {
     return this.#used;
   }
 
+  /** Who waits for room. */
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
   /** Undefined when there is no room now; else a function that gives the bytes back (idempotent). */
   tryTake(bytes: number): (() => void) | undefined {
     return this.#waiting.length === 0 && this.#fits(bytes) ? this.#grant(bytes) : undefined;

@@ -52,16 +52,16 @@ describe('the forwarder of a process server that was started again', () => {
     broken.length = 0;
   });
 
-  async function spoolOf(places: readonly { readonly epoch: number; readonly sequence: number }[]): Promise<PairSpool> {
-    const options = { directory: new CrashableStorage().root, memory: budget, pool: new BodyPool({ idleBytesMax: 0 }), now: () => 1 };
+  async function spoolOf(places: readonly { readonly epoch: number; readonly sequence: number }[], memory = budget): Promise<PairSpool> {
+    const options = { directory: new CrashableStorage().root, memory, pool: new BodyPool({ idleBytesMax: 0 }), now: () => 1 };
     const spool = await PairSpool.open(options);
     for (const place of places) await spool.put({ ...place, firstTime: 1, traceparent: undefined, content: changeSetBytes({ pairId, ...place }) });
     return spool;
   }
 
-  function forward(spool: PairSpool, client: ForwardClient): PairForwarder {
+  function forward(spool: PairSpool, client: ForwardClient, memory = budget): PairForwarder {
     forwarder = new PairForwarder({
-      pairId, spool, client, budget, compression: 'none', compress: async () => undefined, timers: processTimers, lateTraces: new LateTraceQueue(), paused: false,
+      pairId, spool, client, budget: memory, compression: 'none', compress: async () => undefined, timers: processTimers, lateTraces: new LateTraceQueue(), paused: false,
       observer: { sending: () => () => undefined, forwarded: () => undefined, refused: () => undefined, broken: (_epoch, reason) => broken.push(reason) },
     });
     forwarder.start();
@@ -82,6 +82,21 @@ describe('the forwarder of a process server that was started again', () => {
     forward(spool, target);
     await waitUntil('both epochs are done', () => spool.forwarded.epoch === 2);
     expect(target.received).toBe(3);
+  });
+
+  it('does not send a set that the target has by the time it comes to its turn', async () => {
+    const spool = await spoolOf([{ epoch: 1, sequence: 1 }, { epoch: 1, sequence: 2 }], new ByteBudget(0));
+    const target = new WindowedTarget([]);
+    const busy = new ByteBudget(1);
+    const giveBack = busy.tryTake(1);
+    const started = forward(spool, target, busy);
+    await waitUntil('the second, which is on the disk, waits for memory', () => busy.waitingCount === 1 && spool.forwarded.sequence === 1);
+    spool.adoptPosition({ epoch: 1, sequence: 2 });
+    await spool.checkpoint();
+    giveBack?.();
+    await waitUntil('nobody waits any more', () => busy.usedBytes === 0);
+    await started.stop();
+    expect({ sent: [...target.sets], left: spool.spoolSets }).toEqual({ sent: [1], left: 0 });
   });
 
   it('ends an epoch at a set that nobody has any more', async () => {

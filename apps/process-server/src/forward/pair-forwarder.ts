@@ -21,7 +21,7 @@ export interface ForwardFault {
 }
 
 export interface SendResult extends Pick<SentSet, 'wireBytes' | 'contentBytes' | 'transferMicros'> {
-  readonly kind: PutOutcome['kind'] | 'unreadable';
+  readonly kind: PutOutcome['kind'] | 'unreadable' | 'not-needed';
 }
 
 export interface ForwardObserver {
@@ -297,9 +297,9 @@ export class PairForwarder {
 
   async #sendOnce(set: SpooledSet, options: SendSetOptions, settle: ReturnType<ForwardObserver['sending']>): Promise<void> {
     try {
-      const { outcome, ...sent } = await sendSet(set, options);
-      settle({ kind: outcome.kind, ...sent });
-      this.#settled(set, outcome);
+      const sent = await sendSet(set, options);
+      settle({ wireBytes: 0, contentBytes: 0, transferMicros: 0, ...sent, kind: sent?.outcome.kind ?? 'not-needed' });
+      if (sent) this.#settled(set, sent.outcome);
     } catch (error) {
       settle({ kind: 'unreadable', wireBytes: 0, contentBytes: 0, transferMicros: 0 });
       if (!isOperationError(error)) throw error;

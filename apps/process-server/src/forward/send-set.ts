@@ -47,12 +47,17 @@ export interface SentSet {
 /** Compressing takes threads of the pool that syncs files as well; two at a time leave it room. */
 const compressing = new ByteBudget(2);
 
-/** Reads, compresses if wanted, and sends one set. Rejects only when the set cannot be read from the spool. */
-export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise<SentSet> {
+/**
+ * Reads, compresses if wanted, and sends one set. Undefined: while it waited for its turn the target said that it has it. Rejects only when
+ * the set cannot be read from the spool.
+ */
+export async function sendSet(set: SpooledSet, options: SendSetOptions): Promise<SentSet | undefined> {
   const transfer = await options.turn?.(options.signal);
   const giveBack = set.memory ? undefined : await options.budget.take(set.bytes);
   try {
-    const { content, done } = await options.spool.read(set);
+    const read = await options.spool.read(set);
+    if (!read) return undefined;
+    const { content, done } = read;
     const sent = await send({ ...set, content }, { ...options, transfer });
     // After anything else the connection may not have let go of the memory yet; it is left to the collector.
     if (sent.outcome.kind === 'stored') done();

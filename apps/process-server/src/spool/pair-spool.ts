@@ -140,11 +140,12 @@ export class PairSpool {
   }
 
   /**
-   * The whole set, from memory or disk; call `done` when nothing reads it any more. Throws OperationError `segment-log/corrupt-record` when
-   * the disk changed it.
+   * The whole set, from memory or disk; call `done` when nothing reads it any more. Undefined: it is not kept any more. Throws OperationError
+   * `segment-log/corrupt-record` when the disk changed it.
    */
-  async read(set: SpooledSet): Promise<{ readonly content: Uint8Array; readonly done: () => void }> {
+  async read(set: SpooledSet): Promise<{ readonly content: Uint8Array; readonly done: () => void } | undefined> {
     const { pool } = this.#options;
+    if (this.#queues.get(set.epoch)?.get(set.sequence) !== set) return undefined;
     if (set.memory) return { content: set.memory.content, done: () => undefined };
     const content = await this.#log.read(set.position, (bytes) => pool.take(bytes));
     return { content, done: () => pool.giveBack(content.buffer) };
