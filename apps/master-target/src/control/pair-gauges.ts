@@ -14,7 +14,6 @@ export function pairGauges(): LatestGauges<MasterTargetPairTelemetry> {
       { name: 'secondsite_master_target_journal_bytes', description: 'Bytes of the retention journal', read: (pair) => pair.journalBytes },
       { name: 'secondsite_master_target_window_seconds', description: 'From the earliest recovery point to the latest', read: windowSeconds },
       { name: 'secondsite_master_target_retention_promised_seconds', description: 'Retention window of the plan', read: (pair) => pair.retention?.promisedSeconds },
-      { name: 'secondsite_master_target_journal_full_seconds', description: 'When the journal is full at its growth of the last minutes', read: (pair) => pair.retention?.fullSeconds },
       { name: 'secondsite_master_target_applied_sequence', description: 'Newest applied change set of the epoch', read: (pair) => pair.appliedSequence },
       { name: 'secondsite_master_target_applied_bytes_rate', description: 'Bytes applied per second', read: (pair) => pair.bytesPerSecond },
       { name: 'secondsite_master_target_queue_seconds', description: 'From the arrival of a change set until its turn to be applied', read: (pair) => pair.stays?.queueSeconds },
