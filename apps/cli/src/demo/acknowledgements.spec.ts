@@ -11,6 +11,11 @@ describe('judging a recovered database', () => {
     expect(judgeRecovery({ acknowledgements, check: checkOf(3), at: 2_500_000 }).right).toBe(true);
   });
 
+  it('accepts rows whose lines were read late, all at once', () => {
+    const late = [...acknowledgements, ...[4, 5, 6].map((row) => ({ row, receivedAt: 4_000_000 + row }))];
+    expect([6, 7, 8].map((row) => judgeRecovery({ acknowledgements: late, check: checkOf(row), at: 3_900_000 }).right)).toEqual([true, true, false]);
+  });
+
   it('refuses a lost row, a later row, a wrong row and a damaged database', () => {
     expect(judgeRecovery({ acknowledgements, check: checkOf(1), at: 2_500_000 }).right).toBe(false);
     expect(judgeRecovery({ acknowledgements, check: checkOf(4), at: 2_500_000 }).right).toBe(false);
