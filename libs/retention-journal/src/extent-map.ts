@@ -2,6 +2,7 @@
 // An interval map from byte ranges of a volume to where their bytes are. Disjoint extents, sorted, in chunks of typed arrays: inserting
 // costs O(log n + chunk), an extent costs 24 bytes. Invariants: starts and ends strictly ascend over all chunks; no chunk is empty.
 import type { ByteCount, ByteOffset } from '@secondsite/units';
+import { firstAbove } from './sorted-order';
 
 /** Value of an extent that reads as zeros and has no bytes anywhere. */
 export const ZEROS = -1;
@@ -44,14 +45,7 @@ class Chunk {
 
   /** Index of the first extent that ends after `offset`; `count` if none does. */
   locate(offset: number): number {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.ends[middle] as number) > offset) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return firstAbove(this.ends, { count: this.count, limit: offset });
   }
 
   splitOff(): Chunk {

@@ -3,7 +3,7 @@
 // some ten nanoseconds per extent, inserting one by one into an `ExtentMap` several hundred. A run never changes.
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import { advanced, type PieceVisitor, UNCOVERED } from './extent-map';
-import { sortedOrder } from './sorted-order';
+import { firstAbove, sortedOrder } from './sorted-order';
 import type { UndoEntries } from './undo-entries';
 
 export class ExtentRun {
@@ -27,7 +27,7 @@ export class ExtentRun {
   /** Visits every byte of [start, end) in order, covered or not (see ExtentMap). */
   visit(start: ByteOffset, end: ByteOffset, visitor: PieceVisitor): void {
     let at = start;
-    for (let index = this.#firstEndingAfter(start); index < this.count && at < end; index++) {
+    for (let index = firstAbove(this.ends, { count: this.count, limit: start }); index < this.count && at < end; index++) {
       const extentStart = this.starts[index] as number;
       if (extentStart >= end) break;
       if (at < extentStart) visitor(at, extentStart, UNCOVERED);
@@ -37,17 +37,6 @@ export class ExtentRun {
       at = to;
     }
     if (at < end) visitor(at, end, UNCOVERED);
-  }
-
-  #firstEndingAfter(offset: ByteOffset): number {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.ends[middle] as number) > offset) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 
   /** Of entries `from` to `to` (exclusive), which are in stream order, per byte the oldest. */

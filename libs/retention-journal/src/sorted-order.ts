@@ -14,6 +14,18 @@ export function sortedOrder(keys: Float64Array): Uint32Array {
   return sorted;
 }
 
+/** Index of the first of `count` ascending values that is above `limit`; `count` if none is. */
+export function firstAbove(values: Float64Array, { count, limit }: { readonly count: number; readonly limit: number }): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((values[middle] as number) > limit) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
 function isAscending(keys: Float64Array): boolean {
   for (let index = 1; index < keys.length; index++) if ((keys[index - 1] as number) > (keys[index] as number)) return false;
   return true;
