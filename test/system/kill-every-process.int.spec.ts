@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // I8 with the real processes: kill -9 of each in turn under a stamped load, then random instants against the acknowledgement log.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { setTimeout as delay } from 'node:timers/promises';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { RecoveryPoints } from '@secondsite/contracts';
 import { MIB, microsFromIso } from '@secondsite/units';
@@ -40,7 +39,8 @@ describe('a cluster whose processes are killed one after the other', () => {
     await waitFor('writes to go on', 30, async () => load.log.acknowledgedCount > before + 50);
     const resumed = load.log.newestAcknowledgement;
     await cluster.whenInSync('plan', { until: (pair) => (microsFromIso(pair.coveredTime ?? '') ?? 0) > resumed });
-    await delay(1000); // not a wait: a second of writes under differential sync, to have instants to check
+    const enough = load.log.acknowledgedCount + 200;
+    await waitFor('writes under differential sync, to have instants to check', 30, async () => load.log.acknowledgedCount > enough);
   }, 180_000);
 
   it('shows at 30 random instants exactly the writes acknowledged by then', async () => {
