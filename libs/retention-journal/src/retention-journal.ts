@@ -105,8 +105,8 @@ export class RetentionJournal {
   preview(limits: RetentionLimits): PreviewedRetention {
     const kept = this.points(limits);
     let [freedBytes, floor] = [0, 0];
-    for (const segment of this.#segments.slice(0, -1)) {
-      const outside = segment.lastTime <= (kept.earliest ?? 0);
+    for (const [index, segment] of this.#segments.slice(0, -1).entries()) {
+      const outside = this.#isOutside(segment, { next: this.#segments[index + 1] as StoredSegment, windowMicros: limits.windowMicros });
       const tooMuch = this.storedBytes - freedBytes > (limits.spaceBytes ?? Infinity);
       if (!this.#isFree(segment, limits.pins ?? []) || (!outside && !tooMuch)) break;
       freedBytes += segment.storedBytes;
@@ -273,7 +273,7 @@ export class RetentionJournal {
     for (;;) {
       const [oldest, next] = this.#segments;
       if (!oldest || !next || !this.#isFree(oldest, pins)) break;
-      const outside = next.timeline.start.lastTime <= this.applied.lastTime - windowMicros && (this.applied.green || this.#hasPointsAfter(oldest));
+      const outside = this.#isOutside(oldest, { next, windowMicros });
       if (!outside && this.storedBytes <= spaceBytes) break;
       if (!outside) this.#spaceFloor = oldest.lastTime;
       this.#segments.shift();
@@ -284,6 +284,10 @@ export class RetentionJournal {
     }
     if (removed > 0) await this.#directory.sync();
     this.#raiseFloor(this.storedBytes - spaceBytes);
+  }
+
+  #isOutside(oldest: StoredSegment, { next, windowMicros }: { readonly next: StoredSegment; readonly windowMicros: TimeMicros }): boolean {
+    return next.timeline.start.lastTime <= this.applied.lastTime - windowMicros && (this.applied.green || this.#hasPointsAfter(oldest));
   }
 
   /**
