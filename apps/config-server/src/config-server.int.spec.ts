@@ -120,8 +120,10 @@ describe('the configuration server', () => {
     const atAgent = await until('the pair at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair);
     expect(atAgent).toMatchObject({ pairId, processServerUrl: 'https://127.0.0.1:1', paused: false });
     expect((await agent.desiredState())?.consistencyGroups).toEqual([{ planId: plan.planId, volumeIds: [volume.volumeId], intervalSeconds: 60 }]);
-    expect((await processServer.desiredState())?.pairs).toMatchObject([{ pairId, masterTargetUrl: 'https://127.0.0.1:2', compression: 'process-server' }]);
-    expect((await masterTarget.desiredState())?.pairs).toMatchObject([{ pairId, sizeBytes: volumeBytes, retention: { windowSeconds: 86_400 } }]);
+    const atProcessServer = await until('the pair at the process server', async () => (await processServer.desiredState())?.pairs[0]);
+    expect(atProcessServer).toMatchObject({ pairId, masterTargetUrl: 'https://127.0.0.1:2', compression: 'process-server' });
+    const atMasterTarget = await until('the pair at the master target', async () => (await masterTarget.desiredState())?.pairs[0]);
+    expect(atMasterTarget).toMatchObject({ pairId, sizeBytes: volumeBytes, retention: { windowSeconds: 86_400 } });
     const again = await cluster.rest.call(restRoutes.createPlan, { body: { name: 'other', volumes: ['web-root'] } });
     expect(again).toMatchObject({ status: 409, body: { code: 'volume/protected' } });
   });
