@@ -154,7 +154,7 @@ export class FakeTarget implements ChangeSetSender {
   #store(set: VerifiedChangeSet): void {
     const { epoch, sequence } = set.header;
     if (epoch > this.epoch) {
-      this.#before = { epoch: this.epoch, sequence: this.applied };
+      this.#before = this.#heldBefore(epoch);
       this.epoch = epoch;
       this.applied = 0;
       this.green = false;
@@ -182,8 +182,13 @@ export class FakeTarget implements ChangeSetSender {
     const { epoch } = set.header;
     const marker = this.#epochStart(set);
     if (!marker?.base) return false;
-    const before = epoch > this.epoch ? { epoch: this.epoch, sequence: this.applied } : this.#before;
+    const before = this.#heldBefore(epoch);
     return before.epoch < marker.base.epoch || (before.epoch === marker.base.epoch && before.sequence < marker.base.sequence);
+  }
+
+  /** An epoch of which the first set is missing has brought nothing. */
+  #heldBefore(epoch: number): { readonly epoch: number; readonly sequence: number } {
+    return epoch > this.epoch && this.applied > 0 ? { epoch: this.epoch, sequence: this.applied } : this.#before;
   }
 
   #apply(set: VerifiedChangeSet): void {

@@ -95,10 +95,12 @@ export class SetCache {
     return this.#endedEpochs;
   }
 
-  /** Where the stream stood before an epoch, whether or not sets of that have come already. */
+  /**
+   * The last set in line of all epochs before this one, whether or not sets of it have come already. An epoch of which the first set is missing
+   * has brought nothing.
+   */
   placeBefore(epoch: Epoch): StreamPlace {
-    if (this.#received.epoch < epoch) return this.#received;
-    return this.#endedEpochs.findLast((place) => place.epoch < epoch) ?? { epoch: 0, sequence: 0 };
+    return [...this.#endedEpochs, this.#received].findLast((place) => place.epoch < epoch && place.sequence > 0) ?? { epoch: 0, sequence: 0 };
   }
 
   get cachedBytes(): ByteCount {
@@ -218,7 +220,7 @@ export class SetCache {
       if (set.position ?? set.passing) this.release(set);
     }
     this.#waiting.clear();
-    if (this.#received.epoch > 0) this.#endedEpochs = [...this.#endedEpochs, this.#received].slice(-ENDED_EPOCHS_KEPT);
+    if (this.#received.sequence > 0) this.#endedEpochs = [...this.#endedEpochs, this.#received].slice(-ENDED_EPOCHS_KEPT);
     this.#received = { epoch, sequence: 0 };
   }
 

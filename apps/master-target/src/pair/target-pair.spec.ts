@@ -268,7 +268,9 @@ describe('a pair at the target', () => {
     const fresh = await new PairDriver(seededRandom(5)).open(new CrashableStorage().root);
     expect(await fresh.store(second(92), { epoch: 92, sequence: 2 })).toMatchObject({ kind: 'stored' });
     expect(await fresh.store(begin(92, held), { epoch: 92, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
-    expect(await fresh.store(begin(93), { epoch: 93, sequence: 1 })).toMatchObject({ kind: 'stored' });
+    // An epoch of which only a later set came has brought nothing that another could build on.
+    expect(await fresh.store(begin(93, held), { epoch: 93, sequence: 1 })).toMatchObject({ kind: 'refused', code: REPLICA_LACKS_BASE });
+    expect(await fresh.store(begin(94), { epoch: 94, sequence: 1 })).toMatchObject({ kind: 'stored' });
     await fresh.close();
   });
 
