@@ -8,9 +8,10 @@ import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import { type CompareOutcome, OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
-import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { BackgroundMerge } from './background-merge';
+import { CachedSetReader } from './cached-set-reader';
 import { CheckpointFile } from './checkpoint-file';
 import { epochStartOf, missingBase } from './epoch-start';
 import { defaultLimits, type PairLimits } from './pair-limits';
@@ -20,7 +21,7 @@ import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { ReplicaComparer } from './replica-comparer';
 import { growReplica, openReplica, type ReplicaFiles } from './replica-files';
-import { type Admission, type CachedSet, type ReceivedSet, SetCache } from './set-cache';
+import { type Admission, type ReceivedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
 import { corrupt, noSpace, pairFailed, tooEarly } from './store-answers';
 import { StreamWatch } from './stream-watch';
@@ -51,8 +52,7 @@ interface PairParts extends ReplicaFiles {
   readonly checkpoint: CheckpointFile;
   readonly quarantine: Quarantine;
   readonly cache: SetCache;
-  /** For sets that are read back from the cache. */
-  readonly readMemory: ReadMemory;
+  readonly cachedSets: CachedSetReader;
   readonly limits: PairLimits;
 }
 
@@ -87,7 +87,7 @@ export class TargetPair {
       merge: this.#makeMerge(),
       clock: options.clock,
       delay: options.delay,
-      load: async (set) => set.decoded ?? this.#readBack(set),
+      load: (set) => parts.cachedSets.load(set),
       emit: (event) => this.#emit(event),
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
@@ -121,7 +121,7 @@ export class TargetPair {
       },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, readMemory, limits });
+    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -352,24 +352,6 @@ export class TargetPair {
     // After a failed sync nobody knows what of the replica is durable, so no checksum of it is trusted.
     await checksums.close(this.failed ? undefined : () => replica.sync());
     await replica.close();
-  }
-
-  async #readBack(set: CachedSet): Promise<VerifiedChangeSet> {
-    const { cache, readMemory } = this.#parts;
-    const bytes = await cache.read(set, (length) => readMemory.take(length));
-    const decoded = await this.#decodeCached(bytes, set);
-    cache.keepRead(set, { bytes, decoded });
-    return decoded;
-  }
-
-  async #decodeCached(bytes: Uint8Array, place: StreamPlace): Promise<VerifiedChangeSet> {
-    const verified = verifyStored(bytes);
-    const decoded = verified.ok ? await decompressChangeSet(verified, this.#options.decompress) : verified;
-    if (decoded.ok) return decoded;
-    throw new OperationError({
-      code: 'cache/damaged-set', operation: 'read set from cache', context: { ...place, fault: decoded.code }, retryable: false,
-      hint: 'The cache returned other bytes than were written. Check the disk; the pair must be resynchronised.',
-    });
   }
 
   #makeMerge(): BackgroundMerge {
