@@ -69,9 +69,13 @@ export class BenchSite {
   /** Resolves when everything written until the call is applied at the target. */
   async whenApplied(disk: ProtectedDisk): Promise<void> {
     const written = clockMicros();
+    let seen: TimeMicros | undefined;
     await waitFor(`${disk.name} to be applied`, 300, async () => {
       const { pairs } = await this.cluster.planStatus(`plan-${disk.name}`);
-      return pairs.every((pair) => (microsFromIso(pair.coveredTime ?? '') ?? 0) >= written);
+      const isApplied = pairs.every((pair) => pair.stage === 'differential-sync' && !pair.flags.includes('bitmap-mode') && (microsFromIso(pair.coveredTime ?? '') ?? 0) >= written);
+      // The stage is told less often than the covered time: a resynchronisation that has just begun shows only in figures measured later.
+      seen = isApplied ? (seen ?? clockMicros()) : undefined;
+      return seen !== undefined && pairs.every((pair) => (microsFromIso(pair.measuredAt ?? '') ?? 0) >= (seen ?? Infinity));
     });
   }
 

@@ -89,7 +89,10 @@ export class Pair {
     if (epoch < this.#spool.epoch) return this.#refuseOldEpoch(set, content);
     if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
     const heldOff = this.#heldOff(set, content.length);
-    if (heldOff) return heldOff;
+    if (heldOff) {
+      this.#spool.giveBack(content);
+      return heldOff;
+    }
     if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
     this.hops.received({ epoch, sequence, storedBytes: content.length, traceparent: set.header.traceparent });
     const stage = stageOfSet(set);

@@ -21,4 +21,14 @@ describe('the memory of bodies', () => {
     expect(pool.take(2 * MIB)).not.toBe(second);
     expect(pool.take(1000).byteLength).toBe(1000);
   });
+
+  it('does not grow with the number of sizes: idle memory makes room for a larger body', () => {
+    const pool = new BodyPool({ idleBytesMax: 16 * MIB });
+    const small = [pool.take(2 * MIB), pool.take(2 * MIB), pool.take(2 * MIB)];
+    for (const memory of small) pool.giveBack(memory);
+    const large = pool.take(4 * MIB);
+    expect(large.byteLength).toBe(4 * MIB);
+    const rest = [pool.take(2 * MIB), pool.take(2 * MIB)];
+    expect(rest.filter((memory) => small.includes(memory))).toHaveLength(1);
+  });
 });

@@ -220,10 +220,12 @@ export class ChangeSetServer {
     const giveBack = this.budget.take(peer?.componentId ?? connection.remoteAddress, lengthBytes);
     if (giveBack === undefined) return this.heldOff();
     try {
-      const body = Buffer.from((this.options.pool ?? withoutReuse).take(lengthBytes), 0, lengthBytes);
+      const pool = this.options.pool ?? withoutReuse;
+      const body = Buffer.from(pool.take(lengthBytes), 0, lengthBytes);
       if (headers.get('expect')?.toLowerCase() === '100-continue') connection.askForBody();
-      if (!(await connection.readBody(body))) return undefined;
-      return await use(body);
+      if (await connection.readBody(body)) return await use(body);
+      pool.giveBack(body.buffer);
+      return undefined;
     } finally {
       giveBack();
     }

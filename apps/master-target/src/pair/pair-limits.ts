@@ -4,7 +4,7 @@ import { type ByteCount, GIB, MIB, type TimeMicros } from '@secondsite/units';
 export interface PairLimits {
   /** Cached sets, on disk; above it senders are held off. Default 2 GiB. */
   readonly cacheBytesMax: ByteCount;
-  /** Cached sets kept decoded in memory; default 64 MiB. */
+  /** Cached sets kept decoded in memory; default 48 MiB. */
   readonly memoryBytesMax: ByteCount;
   /** How far ahead of a missing set others are taken; default 32. */
   readonly windowSets: number;
@@ -23,6 +23,6 @@ export interface PairLimits {
 }
 
 export const defaultLimits: PairLimits = {
-  cacheBytesMax: 2 * GIB, memoryBytesMax: 64 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
+  cacheBytesMax: 2 * GIB, memoryBytesMax: 48 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
   groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6, mergeLookMicros: 10e6,
 };

@@ -8,7 +8,7 @@ import type { HistorySet } from '@secondsite/retention-journal/testing';
 import { REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
-import { PairDriver } from '../testing/pair-driver';
+import { GIVEN_BACK, PairDriver } from '../testing/pair-driver';
 import { TargetPair } from './target-pair';
 
 const histories = Number(process.env['SECONDSITE_CRASH_HISTORIES'] ?? 60);
@@ -233,8 +233,10 @@ describe('a pair at the target', () => {
     const ended = old.at(-1) as HistorySet;
     const late = lateSet(driver, ended);
     const place = { epoch: 2, sequence: ended.sequence + 1 };
-    expect(await pair.store(new Uint8Array(ended.bytes), ended)).toMatchObject({ kind: 'stored' });
-    expect(await pair.store(late, place)).toMatchObject({ kind: 'refused', code: 'change-set/old-epoch' });
+    const repeated = new Uint8Array(ended.bytes);
+    expect(await pair.store(repeated, ended)).toMatchObject({ kind: 'stored' });
+    expect(repeated[0]).toBe(GIVEN_BACK);
+    expect(await pair.store(new Uint8Array(late), place)).toMatchObject({ kind: 'refused', code: 'change-set/old-epoch' });
     await pair.close();
 
     const reopened = await driver.open(storage.root);
@@ -322,9 +324,10 @@ describe('a pair at the target', () => {
     const storage = new CrashableStorage();
     const pair = await driver.open(storage.root);
     const set = driver.history.next();
-    const damaged = Buffer.from(set.bytes);
+    const damaged = new Uint8Array(set.bytes);
     damaged[damaged.length - 1] = (damaged[damaged.length - 1] as number) ^ 1;
     expect(await pair.store(damaged, set)).toMatchObject({ kind: 'corrupt', code: 'change-set/corrupt' });
+    expect(damaged[0]).toBe(GIVEN_BACK);
     expect(pair.position()).toMatchObject({ epoch: 0, sequence: 0 });
     expect(await pair.store(set.bytes, set)).toMatchObject({ kind: 'stored' });
     await pair.close();

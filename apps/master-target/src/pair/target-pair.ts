@@ -111,7 +111,7 @@ export class TargetPair {
       ...(applied && { replicaState: applied }),
     });
     const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });
-    const readMemory = new ReadMemory(2 * limits.groupBytes);
+    const readMemory = new ReadMemory(limits.groupBytes);
     const cache = new SetCache({
       ...limits, log,
       applied: applied ?? { epoch: 0, sequence: 0 },
@@ -154,6 +154,19 @@ export class TargetPair {
    */
   async store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
+    let isTaken = false;
+    try {
+      const set = await this.#check(bytes, place, receivedAt);
+      const answer = 'kind' in set ? set : (this.#turnAway(set, place) ?? set);
+      if (!('decoded' in answer)) return await answer;
+      isTaken = true;
+      return await this.#take(answer, place);
+    } finally {
+      if (!isTaken) this.#options.recycle?.(bytes.buffer);
+    }
+  }
+
+  async #check(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros): Promise<ReceivedSet | StoreOutcome> {
     const verified = verifyStored(bytes);
     if (!verified.ok) return corrupt(verified.code, verified.detail);
     const { header } = verified;
@@ -164,24 +177,28 @@ export class TargetPair {
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
     const decoded = await decompressChangeSet(verified, this.#options.decompress);
     if (!decoded.ok) return this.#refuse(place, { code: decoded.code, detail: decoded.detail });
-    return this.#take(place, { bytes, decoded, receivedAt });
-  }
-
-  async #take(place: StreamPlace, set: ReceivedSet): Promise<StoreOutcome> {
-    const { bytes, decoded, receivedAt } = set;
-    // Others may have come in while this one was decompressed.
-    const admission = this.#parts.cache.admission(place);
-    if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
     const missing = missingBase(decoded, this.#parts.cache.placeBefore(place.epoch));
     if (missing) return this.#refuse(place, { code: REPLICA_LACKS_BASE, detail: missing });
     await this.#growWith(decoded);
+    return { bytes, decoded, receivedAt };
+  }
+
+  /** Undefined: the set may be taken in this turn. Others may have come in while it was decompressed. */
+  #turnAway({ bytes, decoded }: ReceivedSet, place: StreamPlace): undefined | StoreOutcome | Promise<StoreOutcome> {
+    const admission = this.#parts.cache.admission(place);
+    if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
     const fault = faultOfRange(decoded, this.sizeBytes);
     if (fault !== undefined) return this.#isNext(place) ? this.#refuse(place, { code: 'change-set/outside-volume', detail: fault }) : tooEarly();
     if (this.#freeBytes < this.#parts.limits.freeBytesMin + bytes.length) throw noSpace(this.#options.pairId);
+    return undefined;
+  }
+
+  async #take(set: ReceivedSet, place: StreamPlace): Promise<StoreOutcome> {
+    const { decoded, receivedAt } = set;
     const { traceparent, entryCount } = decoded.header;
-    this.#hops.begin({ ...place, storedBytes: bytes.length, entryCount, traceparent, receivedAt });
+    const storedBytes = set.bytes.length;
+    this.#hops.begin({ ...place, storedBytes, entryCount, traceparent, receivedAt });
     if (this.#mayPass(place, decoded)) return this.#pass(place, set);
-    const storedBytes = bytes.length;
     await this.#keep(place, set);
     this.#freeBytes -= storedBytes;
     this.#hops.cacheDurable(place);

@@ -43,7 +43,7 @@ export interface ServedView extends OpenView {
 }
 
 const stateName = 'desired-state.json';
-const RECEIVE_BYTES_MAX = 96 * MIB;
+const RECEIVE_BYTES_MAX = 64 * MIB;
 
 export class TargetServer {
   readonly #options: TargetServerOptions;
@@ -158,8 +158,10 @@ export class TargetServer {
   /** Step 6 of the write path, for the pair's thread. */
   async store({ pairId, epoch, sequence, body, lateTraces }: StoreRequest): Promise<StoreOutcome> {
     const host = this.#hosts.get(pairId);
-    if (!host) return unknownPair(pairId);
-    if (!host.isOpen) return notOpen(host);
+    if (!host?.isOpen) {
+      this.#pool.giveBack(body.buffer);
+      return host ? notOpen(host) : unknownPair(pairId);
+    }
     return host.thread.call('store', { epoch, sequence, body, receivedAt: clockMicros(), lateTraces });
   }
 

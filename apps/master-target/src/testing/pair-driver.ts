@@ -13,6 +13,9 @@ import type { PairEvent } from '../pair/pair-types';
 import type { PairLimits } from '../pair/pair-limits';
 import { TargetPair, type TargetPairOptions } from '../pair/target-pair';
 
+/** What memory holds that the pair gave back. */
+export const GIVEN_BACK = 0xdd;
+
 export class PairDriver {
   readonly history: StreamHistory;
   readonly events: PairEvent[] = [];
@@ -47,7 +50,7 @@ export class PairDriver {
       delay: async () => void (await setImmediate()),
       onEvent: (event) => this.events.push(event),
       // Whoever still read it would see that it is not its own any more.
-      recycle: (memory) => void new Uint8Array(memory).fill(0xdd),
+      recycle: (memory) => void new Uint8Array(memory).fill(GIVEN_BACK),
       limits: { segmentBytes: 30_000, freeBytesMin: 0, groupBytes: 12_000, checkpointBytes: 20_000, checkpointMicros: 20_000, mergeLookMicros: 5_000, ...limits },
     };
   }
