@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Daily windows on the clock of a time zone, whatever its offset does meanwhile. Pure: the platform's time zone data are constants. */
 import type { AutomaticResync } from '@secondsite/contracts';
-import type { TimeMicros } from '@secondsite/units';
+import { minuteOf, type TimeMicros, wallClockAt } from '@secondsite/units';
 
 export type DailyWindow = Pick<AutomaticResync, 'from' | 'to' | 'timeZone'>;
 
@@ -43,14 +43,6 @@ function minutesToQuarter(at: TimeMicros): number {
   return QUARTER_MINUTES - ((at / MINUTE_MICROS) % QUARTER_MINUTES);
 }
 
-function minuteOf(wallTime: string): number {
-  return Number(wallTime.slice(0, 2)) * 60 + Number(wallTime.slice(3));
-}
-
-const clocks = new Map<string, Intl.DateTimeFormat>();
-
 function minuteOfDay(timeZone: string, at: TimeMicros): number {
-  let clock = clocks.get(timeZone);
-  if (!clock) clocks.set(timeZone, (clock = new Intl.DateTimeFormat('en', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })));
-  return minuteOf(clock.format(at / 1000));
+  return wallClockAt(timeZone, at / 1000).minute;
 }
