@@ -21,6 +21,7 @@ import { TraceService } from './recovery/traces';
 import { ViewService } from './recovery/views';
 import { ResyncQueue } from './resync/resync-queue';
 import { ResyncService } from './resync/resyncs';
+import { ScrubService } from './scrub/scrubs';
 import type { AuditAllowance } from './security/audit-allowance';
 import { ServerClock } from './server-clock';
 import { History } from './status/history';
@@ -62,6 +63,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: BookmarkRecords, useValue: records },
     { provide: BookmarkService, useValue: new BookmarkService(recovery) },
     { provide: QuarantineService, useValue: new QuarantineService(bus, directories) },
+    { provide: ScrubService, useValue: new ScrubService(bus, directories) },
     { provide: TraceService, useValue: new TraceService(bus, directories) },
     { provide: History, useValue: new History(store, directories) },
     { provide: ReadModelRebuild, useValue: new ReadModelRebuild(store, directories) },

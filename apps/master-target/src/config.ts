@@ -14,6 +14,10 @@ const schema = componentSchema('master-target', {
   SECONDSITE_CACHE_BYTES_MAX: z.coerce.number().int().min(64 * MIB).default(2 * GIB),
   /** Decoded change sets of one pair in memory. */
   SECONDSITE_MEMORY_BYTES_MAX: z.coerce.number().int().min(8 * MIB).default(64 * MIB),
+  /** How fast the scrubber reads replica and journal of a pair again, at most. */
+  SECONDSITE_SCRUB_MIB_PER_SECOND: z.coerce.number().positive().default(8),
+  /** From the beginning of one round of the scrubber to that of the next. */
+  SECONDSITE_SCRUB_DAYS: z.coerce.number().positive().default(7),
   /** 1: pairs are accepted although replicas and retention may need more than the disk has. */
   SECONDSITE_OVERALLOCATE: switchSchema.default('0'),
 });
@@ -22,6 +26,8 @@ export interface MasterTargetConfig extends ComponentConfig, ReceiverConfig {
   readonly freeBytesMin: number;
   readonly cacheBytesMax: number;
   readonly memoryBytesMax: number;
+  readonly scrubBytesPerSecond: number;
+  readonly scrubRoundMicros: number;
   readonly overAllocate: boolean;
 }
 
@@ -34,6 +40,8 @@ export function readConfig(environment: Environment): MasterTargetConfig {
     freeBytesMin: values.SECONDSITE_FREE_BYTES_MIN,
     cacheBytesMax: values.SECONDSITE_CACHE_BYTES_MAX,
     memoryBytesMax: values.SECONDSITE_MEMORY_BYTES_MAX,
+    scrubBytesPerSecond: values.SECONDSITE_SCRUB_MIB_PER_SECOND * MIB,
+    scrubRoundMicros: values.SECONDSITE_SCRUB_DAYS * 86_400e6,
     overAllocate: values.SECONDSITE_OVERALLOCATE === '1',
   });
 }

@@ -15,6 +15,7 @@ import type { TrafficShaper } from './forward/traffic-shaper';
 import { FlowControl } from './receive/flow-control';
 import type { FreeSpaceGuard } from './receive/free-space-guard';
 import { stageOfSet } from './receive/stage-of-set';
+import type { SpooledSet } from './spool/epoch-queue';
 import type { PairSpool } from './spool/pair-spool';
 import type { StreamPlace } from './spool/pair-state';
 import type { Timers } from './timers';
@@ -135,6 +136,25 @@ export class Pair {
 
   checkpoint(): Promise<void> {
     return this.#spool.checkpoint();
+  }
+
+  /** Sets that wait in the spool since before `time`; one of before a restart counts from then on. */
+  waitingSince(time: TimeMicros): SpooledSet[] {
+    return [...this.#spool.queues()].flatMap((queue) => [...queue.sets()]).filter(({ durableAt = this.#openedAt }) => durableAt <= time);
+  }
+
+  /** Reads a set again; see PairSpool.verify. */
+  verify(set: SpooledSet): Promise<ByteCount | undefined> {
+    return this.#spool.verify(set);
+  }
+
+  /**
+   * The disk changed a set that waits: it is lost, unless it is in memory too. The sets before it are still sent; the agent learns at once that
+   * it has to begin a new epoch, so that what is written from now on is of use.
+   */
+  spoolDamaged({ epoch, sequence, bytes, memory }: SpooledSet): void {
+    this.#services.reporter.report({ kind: 'damage-found', pairId: this.pairId, bytes });
+    if (!memory && epoch === this.#spool.epoch) this.#break(epoch, `set ${sequence} of epoch ${epoch} was damaged on the disk of the process server`);
   }
 
   telemetry(): ProcessServerPairTelemetry {
@@ -277,7 +297,8 @@ export class Pair {
   #progress(): Omit<Stored, 'kind'> {
     const { epoch: appliedEpoch, sequence: appliedSequence } = this.#spool.applied;
     const creditBytes = this.#credit();
-    return { appliedEpoch, appliedSequence, creditBytes, ...(creditBytes === 0 ? { retryAfterMillis } : {}) };
+    const damaged = this.#spool.damagedAtTarget;
+    return { appliedEpoch, appliedSequence, creditBytes, ...(damaged.length > 0 && { damaged }), ...(creditBytes === 0 ? { retryAfterMillis } : {}) };
   }
 
   #credit(): ByteCount {

@@ -14,6 +14,7 @@ import type { FactReporter } from './control/control-plane';
 import { PairRegistry } from './pair-registry';
 import { ChangeSetReceiver } from './receive/change-set-receiver';
 import { FreeSpaceGuard } from './receive/free-space-guard';
+import { SpoolScrubber, type SpoolScrubberOptions } from './spool/spool-scrubber';
 import { processTimers } from './timers';
 
 export interface ProcessServerOptions {
@@ -29,6 +30,8 @@ export interface ProcessServerOptions {
   readonly freeBytesMin: ByteCount;
   /** Memory for sets kept until they are forwarded, and again as much for sets read back from disk. */
   readonly memoryBytesMax: ByteCount;
+  /** How change sets that wait long are read again; default 8 MiB/s, those of five minutes. */
+  readonly scrub?: Pick<SpoolScrubberOptions, 'bytesPerSecond' | 'waitMicros'>;
   /** The process cannot go on and has to be started anew. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -48,6 +51,7 @@ export class ProcessServer {
   readonly #shaper = new TrafficShaper({ clock: { now: () => performance.now(), sleep: delay }, wallMillis: () => clockMicros() / 1000 });
   /** Clients that forwarding closed stay here until the next renewal, which does them no harm. */
   readonly #clients = new Set<WeakRef<ChangeSetClient>>();
+  readonly #scrubber: SpoolScrubber;
   readonly #timers: NodeJS.Timeout[] = [];
   #clientTls: ConnectionOptions | undefined;
 
@@ -76,6 +80,7 @@ export class ProcessServer {
         connect: (url) => this.#connect(url),
       },
     });
+    this.#scrubber = new SpoolScrubber({ bytesPerSecond: 8 * MIB, waitMicros: 300e6, ...options.scrub, now: clockMicros, delay, pairs: () => this.#pairs.all() });
     this.#server = new ChangeSetServer({
       handler: new ChangeSetReceiver({ pairs: this.#pairs, reporter: options.reporter, now: clockMicros, onFatal: options.onFatal }),
       authorize: options.authorize,
@@ -97,6 +102,7 @@ export class ProcessServer {
     if (known.success) await server.#reconcilePairs(known.data);
     server.#every(checkpointMillis, () => server.#pairs.checkpoint());
     server.#every(freeSpaceMillis, () => freeSpace.refresh());
+    server.#every(freeSpaceMillis, async () => server.#scrubber.tick());
     return server;
   }
 
@@ -139,6 +145,7 @@ export class ProcessServer {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#server.close();
+    await this.#scrubber.stop();
     await this.#pairs.close();
     this.#lock.release();
   }

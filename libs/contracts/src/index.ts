@@ -21,6 +21,7 @@ export * from './rest';
 export {
   keepRuleSchema, type KeepRule, type PinnedPoint, pinnedPointSchema, type RetentionLadder, retentionLadderSchema, type RetentionReport, retentionReportSchema,
 } from './retention';
+export { type ScrubReport, scrubReportSchema } from './scrub';
 export {
   byteCountSchema, compressionSchema, countSchema, type DataPlaneRole, dataPlaneRoleSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema,
   retentionSchema, type Role, roleSchema, sequenceSchema, traceparentSchema,

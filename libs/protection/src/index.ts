@@ -8,6 +8,7 @@ export { type DataInTransit, dataInTransit, formatBytes } from './live/data-in-t
 export { explainRpo, type RpoQuestion } from './live/explain-rpo';
 export { type AgentReading, type Fault, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
 export { formatSeconds, retentionWords } from './live/retention-words';
+export { scrubWords } from './live/scrub-words';
 export { rpoSeconds, worstRpoSeconds } from './live/rpo';
 export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
 export {

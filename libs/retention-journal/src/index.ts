@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-export { ExtentMap, type PieceVisitor, UNCOVERED, ZEROS } from './extent-map';
+export { ExtentMap, LOST, type PieceVisitor, UNCOVERED, ZEROS } from './extent-map';
 export type { JournalGroup } from './journal-group';
 export {
   type OfferedBookmark, type PointRange, type PointRefusalReason, type PointRequest, RecoveryPoints, type ResolvedPoint,
 } from './recovery-points';
 export type { OpenReport } from './open-chain';
-export { type JournalOptions, type PreviewedRetention, RetentionJournal } from './retention-journal';
+export { type JournalDamageFound, type JournalOptions, type PreviewedRetention, RetentionJournal } from './retention-journal';
 export { type BookmarkChoice, droppedTimes, fullDetailMicros, keptPoints, type KeepRule, type RetentionLimits, type Stretch } from './retention-ladder';
 export { type Bookmark, compareStreamPlaces, initialStreamState, type JournalSet, type SetFacts, type StreamState } from './stream-state';
 export type { GapReason, Span, TimelineRecord } from './timeline';

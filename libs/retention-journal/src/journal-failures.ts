@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-import { OperationError, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, type ByteOffset, OperationError, type TimeMicros } from '@secondsite/units';
 
 export function pointPruned(pointTime: TimeMicros): OperationError {
   return new OperationError({
     code: 'journal/point-pruned', operation: 'open view map', context: { pointTime }, retryable: false, hint: 'the instant is older than the journal',
+  });
+}
+
+/** Of exactly these bytes of a view. */
+export function bytesLost({ offset, length }: { readonly offset: ByteOffset; readonly length: ByteCount }): OperationError {
+  return new OperationError({
+    code: 'journal/bytes-lost', operation: 'read view', context: { offset, length }, retryable: false,
+    hint: 'A disk of the master target returned other bytes than were written there, and what stood here at this instant is not known. Open a view of a later instant, or of one before these bytes were written.',
   });
 }
 

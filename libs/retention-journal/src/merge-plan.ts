@@ -25,15 +25,18 @@ export interface MergePlan {
 
 type PlannedSegment = Pick<StoredSegment, 'sealed' | 'merged' | 'timeline' | 'entryCount' | 'storedBytes'>;
 
-/** `kept`: all points that must stay, those of open views included. Undefined: there is nothing to do. */
-export function planMerge(segments: readonly StoredSegment[], { kept, limits }: { readonly kept: RecoveryPoints; readonly limits: MergeLimits }): MergePlan | undefined {
-  const first = segments.findIndex((segment) => isWorthMerging(segment, kept));
+/** `kept`: all points that must stay, those of open views included; `isIntact`: others are left alone. Undefined: there is nothing to do. */
+export function planMerge(
+  segments: readonly StoredSegment[], { kept, limits, isIntact }: { readonly kept: RecoveryPoints; readonly limits: MergeLimits; readonly isIntact: (segment: StoredSegment) => boolean },
+): MergePlan | undefined {
+  const isWorthIt = (segment: StoredSegment): boolean => isIntact(segment) && isWorthMerging(segment, kept);
+  const first = segments.findIndex(isWorthIt);
   if (first < 0) return undefined;
   let [from, to] = [first, first + 1];
   const fits = (some: readonly StoredSegment[]): boolean => isWithin(some, { kept, limits });
-  for (let next = segments[to]; next && isWorthMerging(next, kept) && fits(segments.slice(from, to + 1)); next = segments[to]) to++;
+  for (let next = segments[to]; next && isWorthIt(next) && fits(segments.slice(from, to + 1)); next = segments[to]) to++;
   const isSmallBeside = (before: StoredSegment): boolean => before.entryCount <= entriesOf(segments.slice(from, to));
-  for (let before = segments[from - 1]; before && isSmallBeside(before) && isMergeable(before, kept) && fits(segments.slice(from - 1, to)); before = segments[from - 1]) from--;
+  for (let before = segments[from - 1]; before && isSmallBeside(before) && isIntact(before) && isMergeable(before, kept) && fits(segments.slice(from - 1, to)); before = segments[from - 1]) from--;
   const chosen = segments.slice(from, to);
   return { segments: chosen, instants: instantsOf(chosen, kept) ?? [], isOldest: from === 0 };
 }

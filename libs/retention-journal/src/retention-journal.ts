@@ -4,6 +4,7 @@
 // up to `recorded` to the replica; only then are views exact.
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { type ByteCount, GIB, MIB, type TimeMicros } from '@secondsite/units';
+import { JournalDamage } from './journal-damage';
 import { damaged, pointPruned } from './journal-failures';
 import { JournalGroup } from './journal-group';
 import { JournalSegment } from './journal-segment';
@@ -19,6 +20,7 @@ import { compareStreamPlaces, initialStreamState, type StreamState } from './str
 import type { TimelineRecord } from './timeline';
 import { type OldContent, UndoBuilder } from './undo-builder';
 import type { JournalPosition, UndoEntries } from './undo-entries';
+import type { VerifiedPiece } from './verify-records';
 import { ViewMap } from './view-map';
 
 export interface JournalOptions {
@@ -41,23 +43,41 @@ export interface PreviewedRetention {
   readonly freedBytes: ByteCount;
 }
 
+/** A piece of the journal that was read again. */
+export interface ScrubbedPiece {
+  readonly bytes: ByteCount;
+  /** It is not as it was written, and that was not known yet. */
+  readonly damage?: JournalDamageFound;
+}
+
+/** Views of instants before `before` that need these bytes refuse them; everything else they serve. */
+export interface JournalDamageFound {
+  readonly file: string;
+  readonly bytes: ByteCount;
+  readonly before: TimeMicros;
+}
+
 export class RetentionJournal {
   readonly #directory: StorageDirectory;
   readonly #segments: StoredSegment[];
   readonly #files: SegmentFiles;
+  readonly #damage: JournalDamage;
   readonly #views = new Set<ViewMap>();
   /** Segments that are being merged: they are not pruned meanwhile. */
   #merging: readonly StoredSegment[] = [];
+  /** Is being scrubbed: its file stays open. */
+  #scrubbed: StoredSegment | undefined;
   #limits: Required<Omit<JournalOptions, 'replicaState'>>;
   #builder: { old: OldContent; builder: UndoBuilder } | undefined;
   #recorded: StreamState;
   #spaceFloor: TimeMicros = 0;
   readonly report: OpenReport;
 
-  private constructor(parts: { directory: StorageDirectory; segments: StoredSegment[]; files: SegmentFiles; options: JournalOptions; report: OpenReport }) {
+  private constructor(parts: { directory: StorageDirectory; segments: StoredSegment[]; files: SegmentFiles; damage: JournalDamage; options: JournalOptions; report: OpenReport }) {
     this.#directory = parts.directory;
     this.#segments = parts.segments;
     this.#files = parts.files;
+    this.#damage = parts.damage;
     for (const segment of parts.segments) parts.files.add(segment);
     this.#limits = { segmentBytes: 64 * MIB, segmentEntries: 1 << 18, segmentMicros: 3600e6, mergeEntries: 1 << 19, mergeBytes: 4 * GIB, ...parts.options };
     this.report = parts.report;
@@ -76,7 +96,7 @@ export class RetentionJournal {
       if (segment === segments.at(-1)) await segment.cutTail();
       else await segment.seal(directory);
     }
-    const journal = new RetentionJournal({ directory, segments, files, options, report });
+    const journal = new RetentionJournal({ directory, segments, files, damage: await JournalDamage.open(directory), options, report });
     if (!segments.at(-1) || segments.at(-1)?.sealed) await journal.#addSegment(start);
     return journal;
   }
@@ -185,9 +205,38 @@ export class RetentionJournal {
     this.#files.release(view);
   }
 
-  /** The segment file that holds `position`, and the place in it. */
-  locate(position: JournalPosition): { readonly file: StorageFile; readonly offset: number } {
-    return this.#files.locate(position);
+  /** The segment file that holds `length` bytes at `position`, and the place in it. Throws `journal/damaged` where they are known not to be as written. */
+  locate(position: JournalPosition, length: ByteCount): { readonly file: StorageFile; readonly offset: number } {
+    const place = this.#files.locate(position);
+    if (this.#damage.touches(place.file.name, { at: place.offset, length })) throw damaged(place.file.name);
+    return place;
+  }
+
+  /**
+   * Reads every sealed segment again, oldest first, in pieces. What is damaged is noted durably before it is told: from then on views refuse
+   * exactly these bytes, and the segment is merged no more. May run beside everything else, but not beside itself; end it before `close`.
+   */
+  async *scrub(): AsyncGenerator<ScrubbedPiece> {
+    for (const segment of [...this.#segments]) {
+      const pieces = segment.verify(this.#directory);
+      for (let piece = await this.#nextPiece(segment, pieces); piece; piece = await this.#nextPiece(segment, pieces)) {
+        const { bytes, damaged: range } = piece;
+        const isNew = range !== undefined && (await this.#damage.add(segment.file.name, range));
+        yield { bytes, ...(isNew ? { damage: { file: segment.file.name, bytes: range.length, before: segment.lastTime } } : {}) };
+      }
+    }
+  }
+
+  /** Undefined at the end of the segment, or when it is gone; one that is being merged is read by that. */
+  async #nextPiece(segment: StoredSegment, pieces: ReturnType<StoredSegment['verify']>): Promise<VerifiedPiece | undefined> {
+    if (!segment.sealed || !this.#segments.includes(segment) || this.#merging.includes(segment)) return undefined;
+    this.#scrubbed = segment;
+    try {
+      const next = await pieces.next();
+      return next.done === true ? undefined : next.value;
+    } finally {
+      this.#scrubbed = undefined;
+    }
   }
 
   /** Removes what retention does not keep and seals a segment that is large or old enough. Call it before each group; may be repeated after a failure. */
@@ -207,7 +256,8 @@ export class RetentionJournal {
     const kept = this.points({ ...limits, pins: [...(limits.pins ?? []), ...[...this.#views].map((view) => view.pointTime)] });
     const { mergeEntries, mergeBytes, segmentBytes } = this.#limits;
     const bytesWithPoints = Math.min(mergeBytes, Math.max(segmentBytes, (limits.spaceBytes ?? Infinity) / 8));
-    const plan = planMerge(this.#segments, { kept, limits: { entries: mergeEntries, bytes: mergeBytes, bytesWithPoints } });
+    const isIntact = (segment: StoredSegment): boolean => !this.#isDamaged(segment);
+    const plan = planMerge(this.#segments, { kept, limits: { entries: mergeEntries, bytes: mergeBytes, bytesWithPoints }, isIntact });
     if (!plan) return false;
     this.#merging = plan.segments;
     try {
@@ -233,7 +283,7 @@ export class RetentionJournal {
   }
 
   async #removeRetired(): Promise<void> {
-    for (const segment of this.#files.takeUnneeded()) {
+    for (const segment of this.#files.takeUnneeded(this.#scrubbed)) {
       await segment.file.close();
       const names = segment.names.filter((name) => !this.#segments.some((other) => other.names.includes(name)));
       await removeFiles(this.#directory, names);
@@ -298,7 +348,8 @@ export class RetentionJournal {
     const oldest = this.#segments[0] as StoredSegment;
     const heldByView = this.#files.retiredBytes > 0 || [...this.#views].some((view) => oldest.lastTime > view.pointTime);
     const sealed = this.#segments.slice(0, -1);
-    if (heldByView || this.#merging.length > 0 || sealed.some(({ merged, lastTime }) => !merged && lastTime <= this.#spaceFloor)) return;
+    const isToMerge = (segment: StoredSegment): boolean => !segment.merged && !this.#isDamaged(segment) && segment.lastTime <= this.#spaceFloor;
+    if (heldByView || this.#merging.length > 0 || sealed.some(isToMerge)) return;
     let excess = excessBytes;
     for (const { lastTime, storedBytes } of sealed) {
       if (excess <= 0) return;
@@ -308,10 +359,14 @@ export class RetentionJournal {
     }
   }
 
-  /** True when no open view and no pin needs undo of the segment, and no merge is reading it. */
+  #isDamaged(segment: StoredSegment): boolean {
+    return this.#damage.has(segment.file.name);
+  }
+
+  /** True when no open view and no pin needs undo of the segment, and no merge or scrub is reading it. */
   #isFree(segment: StoredSegment, pins: readonly TimeMicros[]): boolean {
     const { start, end } = segment.timeline;
-    if (this.#merging.includes(segment) || pins.some((pin) => start.lastTime <= pin && pin < end.lastTime)) return false;
+    if (this.#merging.includes(segment) || this.#scrubbed === segment || pins.some((pin) => start.lastTime <= pin && pin < end.lastTime)) return false;
     for (const view of this.#views) if (segment.lastTime > view.pointTime) return false;
     return true;
   }

@@ -61,9 +61,9 @@ export class SegmentFiles {
     return [...this.#holders.keys()].reduce((sum, segment) => sum + segment.storedBytes, 0);
   }
 
-  /** Replaced segments that nobody reads any more; they are forgotten. */
-  takeUnneeded(): StoredSegment[] {
-    const unneeded = [...this.#holders].filter(([, views]) => views.size === 0).map(([segment]) => segment);
+  /** Replaced segments that nobody reads any more, also not `busy`; they are forgotten. */
+  takeUnneeded(busy: StoredSegment | undefined): StoredSegment[] {
+    const unneeded = [...this.#holders].filter(([segment, views]) => views.size === 0 && segment !== busy).map(([segment]) => segment);
     for (const segment of unneeded) {
       this.#holders.delete(segment);
       this.forget(segment);

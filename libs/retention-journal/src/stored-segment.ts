@@ -3,6 +3,7 @@ import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage'
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { TimelineRecord } from './timeline';
 import type { JournalPosition, UndoEntries } from './undo-entries';
+import type { VerifiedPiece } from './verify-records';
 
 /** A piece of a segment's undo data, checked against its checksum. */
 export interface DataBlock {
@@ -35,4 +36,6 @@ export interface StoredSegment {
   loadEntries(directory: StorageDirectory): Promise<UndoEntries>;
   /** All undo data in ascending order of position, of a sealed segment. Throws `journal/damaged` at the first block that is not as written. */
   blocks(): AsyncGenerator<DataBlock>;
+  /** Reads a sealed segment and compares it with its checksums, piece by piece; what can be made again of the rest is. */
+  verify(directory: StorageDirectory): AsyncGenerator<VerifiedPiece>;
 }

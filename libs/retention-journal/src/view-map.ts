@@ -33,7 +33,7 @@ export class ViewMap {
     return this.#runs.reduce((sum, run) => sum + run.memoryBytes, this.#live.memoryBytes);
   }
 
-  /** Pieces of [start, end): a journal position, ZEROS, or UNCOVERED for the replica. Read the replica *before* asking (see `ViewReader`). */
+  /** Pieces of [start, end): a journal position, ZEROS, LOST, or UNCOVERED for the replica. Read the replica *before* asking (see `ViewReader`). */
   visit(start: ByteOffset, end: ByteOffset, visitor: PieceVisitor): void {
     this.#visitFrom(0, { start, end, visitor });
   }

@@ -3,8 +3,10 @@
 // to the map before it overwrites it, so whatever the replica read may have caught, the map knows by then.
 import type { StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, ByteOffset } from '@secondsite/units';
-import { UNCOVERED, ZEROS } from './extent-map';
+import { LOST, UNCOVERED, ZEROS } from './extent-map';
+import { bytesLost } from './journal-failures';
 import type { RetentionJournal } from './retention-journal';
+import type { OldContent } from './undo-builder';
 import type { ViewMap } from './view-map';
 
 /** A run of a view; `hole`: reads as zeros and nothing is stored for it. */
@@ -16,21 +18,26 @@ export interface ViewExtent {
 export class ViewReader {
   readonly #journal: RetentionJournal;
   readonly #replica: StorageFile;
+  readonly #lostIn: OldContent['lostIn'];
   readonly map: ViewMap;
 
-  constructor({ journal, replica, map }: { journal: RetentionJournal; replica: StorageFile; map: ViewMap }) {
+  /** `lostIn`: parts of the replica that are known not to hold what was written. */
+  constructor({ journal, replica, lostIn, map }: { journal: RetentionJournal; replica: StorageFile; lostIn?: OldContent['lostIn']; map: ViewMap }) {
     this.#journal = journal;
     this.#replica = replica;
+    this.#lostIn = lostIn;
     this.map = map;
   }
 
-  /** Fills `into` from `offset`, blocking the thread. */
+  /** Fills `into` from `offset`, blocking the thread. Throws `journal/bytes-lost` or `journal/damaged` when some of it is not known. */
   readNow(into: Uint8Array, offset: ByteOffset): void {
+    this.#assertReplicaHolds(offset, into.length);
     let uncovered = false;
     this.map.visit(offset, offset + into.length, (_start, _end, value) => (uncovered ||= value === UNCOVERED));
     if (uncovered) zeroRest(into, this.#replica.readNow(into, offset));
     this.map.visit(offset, offset + into.length, (start, end, value) => {
       const target = into.subarray(start - offset, end - offset);
+      if (value === LOST) throw bytesLost({ offset: start, length: end - start });
       if (value === ZEROS) target.fill(0);
       else if (value !== UNCOVERED) this.#readUndoNow(target, value);
     });
@@ -38,11 +45,13 @@ export class ViewReader {
 
   /** The same through the thread pool. `into` must not be used until it resolves. */
   async read(into: Uint8Array, offset: ByteOffset): Promise<void> {
+    this.#assertReplicaHolds(offset, into.length);
     zeroRest(into, await this.#replica.read(into, offset));
     const reads: Promise<void>[] = [];
     this.map.visit(offset, offset + into.length, (start, end, value) => {
       const target = into.subarray(start - offset, end - offset);
-      if (value === ZEROS) target.fill(0);
+      if (value === LOST) reads.push(Promise.reject(bytesLost({ offset: start, length: end - start })));
+      else if (value === ZEROS) target.fill(0);
       else if (value !== UNCOVERED) reads.push(this.#readUndo(target, value));
     });
     await Promise.all(reads);
@@ -75,13 +84,22 @@ export class ViewReader {
     }
   }
 
+  /** Before the replica is read: what is damaged now and repaired meanwhile may have been read before that. */
+  #assertReplicaHolds(offset: ByteOffset, length: ByteCount): void {
+    for (const lost of this.#lostIn?.(offset, offset + length) ?? []) {
+      this.map.visit(lost.offset, lost.offset + lost.length, (start, end, value) => {
+        if (value === UNCOVERED) throw bytesLost({ offset: start, length: end - start });
+      });
+    }
+  }
+
   #readUndoNow(target: Uint8Array, position: number): void {
-    const { file, offset } = this.#journal.locate(position);
+    const { file, offset } = this.#journal.locate(position, target.length);
     zeroRest(target, file.readNow(target, offset));
   }
 
   async #readUndo(target: Uint8Array, position: number): Promise<void> {
-    const { file, offset } = this.#journal.locate(position);
+    const { file, offset } = this.#journal.locate(position, target.length);
     zeroRest(target, await file.read(target, offset));
   }
 }

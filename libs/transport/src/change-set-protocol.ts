@@ -2,7 +2,7 @@
 // The data plane's protocol, agent → process server → master target: HTTP/1.1, one PUT per change set, one POST per question what differs
 // at the replica; all of it repeatable without harm.
 import type { PeerIdentity } from '@secondsite/certificates';
-import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
+import type { ByteCount, ByteOffset, Epoch, SequenceNumber } from '@secondsite/units';
 import type { ChangeSetPlace } from './late-traces';
 
 /** Names one change set. */
@@ -20,7 +20,19 @@ export interface Progress {
   /** 0: hold off, for `retryAfterMillis` when given. */
   readonly creditBytes: ByteCount;
   readonly retryAfterMillis?: number;
+  /**
+   * Ranges of the replica that do not hold what was written to them: its disk changed them. The source puts what it holds there into the stream.
+   * Told with every answer until the replica is right again; at most 64 of them, absent when there are none.
+   */
+  readonly damaged?: readonly DamagedRange[];
 }
+
+export interface DamagedRange {
+  readonly offset: ByteOffset;
+  readonly length: ByteCount;
+}
+
+export const DAMAGED_RANGES_MAX = 64;
 
 /** Where a receiver is: the highest change set below which it misses none, durable; and how far it is applied. */
 export interface PairPosition extends Progress {

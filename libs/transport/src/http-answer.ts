@@ -51,8 +51,12 @@ export function answerFromOutcome(outcome: StoreOutcome | PositionOutcome | Comp
   }
 }
 
-function progressOf({ appliedEpoch, appliedSequence, creditBytes, retryAfterMillis }: Progress): Progress {
-  return { appliedEpoch, appliedSequence, creditBytes, ...(retryAfterMillis === undefined ? {} : { retryAfterMillis }) };
+function progressOf({ appliedEpoch, appliedSequence, creditBytes, retryAfterMillis, damaged = [] }: Progress): Progress {
+  return {
+    appliedEpoch, appliedSequence, creditBytes,
+    ...(retryAfterMillis === undefined ? {} : { retryAfterMillis }),
+    ...(damaged.length === 0 ? {} : { damaged }),
+  };
 }
 
 /** For an OperationError; undefined for anything else, which is a programmer's error. */

@@ -8,6 +8,8 @@ export {
   type CompareAnswer,
   type CompareOutcome,
   type CompareRequest,
+  DAMAGED_RANGES_MAX,
+  type DamagedRange,
   endsEpoch,
   type HeldOff,
   OLD_EPOCH,

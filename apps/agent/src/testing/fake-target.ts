@@ -5,7 +5,7 @@
 import { BlockHasher, BlockLayout, CHECKSUM_BYTES, CHUNK_BYTES, chunkCountOf, decodeQuestion, encodeAnswer } from '@secondsite/block-checksums';
 import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyChangeSet } from '@secondsite/change-set';
 import { applyToImage } from '@secondsite/change-set/testing';
-import { type CompareAnswer, type CompareOptions, OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
+import { type CompareAnswer, type CompareOptions, type DamagedRange, OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { OperationError } from '@secondsite/units';
 import type { ChangeSetSender } from '../volume/change-set-shipper';
 
@@ -31,6 +31,8 @@ export type AppliedListener = (applied: { readonly set: VerifiedChangeSet; reado
 export class FakeTarget implements ChangeSetSender {
   behaviour: TargetBehaviour = 'normal';
   creditBytes = 64 * 1024 * 1024;
+  /** Told with every answer until it is written. */
+  damaged: readonly DamagedRange[] = [];
   /** Refuses one set like this. */
   refuseNext: { readonly code: string; readonly detail: string } | undefined;
   /** Answers come at once instead of when `answer` is called. */
@@ -199,6 +201,7 @@ export class FakeTarget implements ChangeSetSender {
     this.#growWith(set);
     applyToImage(this.replica, set);
     for (const entry of set.entries()) {
+      this.damaged = this.damaged.flatMap((range) => without(range, entry));
       if (entry.kind === 'write' && entry.offset === 0 && entry.length === 8) {
         this.#stamps.push({ time: entry.time, stamp: Number(Buffer.from(bytesOf(entry, set.data)).readBigUInt64LE()) });
       }
@@ -218,8 +221,15 @@ export class FakeTarget implements ChangeSetSender {
   }
 
   #progress() {
-    return { appliedEpoch: this.epoch, appliedSequence: this.applied, creditBytes: this.creditBytes };
+    return { appliedEpoch: this.epoch, appliedSequence: this.applied, creditBytes: this.creditBytes, ...(this.damaged.length > 0 && { damaged: this.damaged }) };
   }
+}
+
+function without({ offset, length }: DamagedRange, written: DamagedRange): DamagedRange[] {
+  const [end, writtenEnd] = [offset + length, written.offset + written.length];
+  const before = { offset, length: Math.min(end, written.offset) - offset };
+  const behind = { offset: Math.max(offset, writtenEnd), length: end - Math.max(offset, writtenEnd) };
+  return [before, behind].filter((rest) => rest.length > 0);
 }
 
 function unreachable(): { readonly kind: 'unreachable'; readonly cause: Error } {

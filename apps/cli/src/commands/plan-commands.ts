@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { type CliContext, connect, required, show, usageError } from '../cli-context';
 import { humanSeconds, parseSeconds, table } from '../output';
 import { addRetentionOptions, describeRetention, type RetentionOptions, retentionOf } from './retention-options';
-import { pairHeader, pairRows, resyncLines, retentionLines } from './status-view';
+import { pairHeader, pairRows, resyncLines, retentionLines, scrubLines } from './status-view';
 
 interface ResyncOptions {
   readonly autoResync?: string;
@@ -89,7 +89,7 @@ function addQueries(plan: Command, context: CliContext): void {
     .action(async (name: string, _options: object, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.getPlanStatus, { path: { plan: name } });
       const human = (status: typeof value): string =>
-        [`${describePlan(status)}, RPO ${humanSeconds(status.rpoSeconds)}`, table(pairHeader, pairRows(status.pairs)), retentionLines(status.pairs), ...resyncLines(status.pairs)].join('\n');
+        [`${describePlan(status)}, RPO ${humanSeconds(status.rpoSeconds)}`, table(pairHeader, pairRows(status.pairs)), retentionLines(status.pairs), ...scrubLines(status.pairs), ...resyncLines(status.pairs)].join('\n');
       show(context, command, { value, human });
     });
   plan

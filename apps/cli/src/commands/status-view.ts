@@ -36,11 +36,16 @@ export function retentionLines(pairs: readonly PairStatus[]): string {
   return pairs.flatMap(({ volumeName, retention }) => (retention ? [`${volumeName}: ${retention.words}`] : [])).join('\n');
 }
 
+/** Per volume that is being read again, or of which the disk changed something. */
+export function scrubLines(pairs: readonly PairStatus[]): string[] {
+  return pairs.flatMap(({ volumeName, scrub }) => (scrub && (scrub.running ?? scrub.lastRound) ? [`${volumeName}: ${scrub.words}`] : []));
+}
+
 /** The whole cluster on one screen. */
 export function statusScreen(status: ClusterStatus): string {
   const components = table(['COMPONENT', 'ROLE', 'STATE', 'PAIRS'], status.components.map((row) => [row.name, row.role, row.state, row.pairCount]));
   const alarms = status.alarms.length === 0 ? 'no alarms' : status.alarms.map((alarm) => `ALARM since ${alarm.since}: ${alarm.words}`).join('\n');
   const { atOnce, going, waiting } = status.resyncs;
   const resyncs = going + waiting === 0 ? '' : `${going} of at most ${atOnce} at once read their whole volume, ${waiting} wait\n\n`;
-  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n${retentionLines(status.pairs)}\n\n${resyncs}${alarms}`;
+  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n${[retentionLines(status.pairs), ...scrubLines(status.pairs)].join('\n')}\n\n${resyncs}${alarms}`;
 }

@@ -142,7 +142,7 @@ function masterTargetReading(pair: MasterTargetPairTelemetry, seenAt: TimeMicros
   const { epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views, bytesPerSecond, stays, fault } = pair;
   return {
     seenAt, epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views, ...known({ bytesPerSecond, stays, fault }),
-    ...(pair.retention && { retention: pair.retention }), ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
+    ...(pair.retention && { retention: pair.retention }), ...(pair.scrub && { scrub: pair.scrub }), ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
   };
 }
 

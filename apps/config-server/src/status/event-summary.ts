@@ -57,6 +57,12 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.retention.windowSeconds} s${data.retention.rules ? `, a ladder of ${data.retention.rules.length} rules` : ''}`;
     case 'secondsite.replication.retention-shortened.v1':
       return `${Math.round(data.availableSeconds)} s of ${Math.round(data.promisedSeconds)} s are left, ${data.cause}`;
+    case 'secondsite.replication.damage-found.v1':
+      return `${data.place} at ${data.componentId}, ${formatBytes(data.bytes)}${data.before === undefined ? '' : `; instants before ${data.before} may lack them`}`;
+    case 'secondsite.replication.damage-repaired.v1':
+      return `${formatBytes(data.bytes)} at ${data.offset}, ${data.lostBefore === undefined ? 'no instant lacks anything' : `instants before ${data.lostBefore} lack them`}`;
+    case 'secondsite.replication.scrub-completed.v1':
+      return `${formatBytes(data.readBytes)} read, ${formatBytes(data.damagedBytes)} damaged`;
     default:
       return 'name' in data && typeof data.name === 'string' ? data.name : undefined;
   }

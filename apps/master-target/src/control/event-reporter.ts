@@ -2,8 +2,8 @@
 import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
-  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, replicationRecoveredV1,
-  replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1,
+  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, damageFoundV1, damageRepairedV1, differentialSyncReachedV1, replicationRecoveredV1,
+  replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, scrubCompletedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
 import type { PairEvent } from '../pair/pair-types';
@@ -71,6 +71,19 @@ export class EventReporter implements TargetReporter {
         const { cause, promisedMicros, availableMicros, journalBytes, earliestPoint } = event;
         const data = { pairId, cause, promisedSeconds: promisedMicros / 1e6, availableSeconds: availableMicros / 1e6, journalBytes };
         return events.make(retentionShortenedV1, { ...data, ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }) });
+      }
+      case 'damage-found': {
+        const { kind: _, ...found } = event;
+        if (found.place === 'replica') return events.make(damageFoundV1, { pairId, componentId, ...found });
+        return events.make(damageFoundV1, { pairId, componentId, ...found, before: isoFromMicros(found.before) });
+      }
+      case 'damage-repaired': {
+        const { offset, bytes, isLost, at } = event;
+        return events.make(damageRepairedV1, { pairId, offset, bytes, ...(isLost && { lostBefore: isoFromMicros(at) }) });
+      }
+      case 'scrub-ended': {
+        const { startedAt, endedAt, readBytes, damagedBytes } = event;
+        return events.make(scrubCompletedV1, { pairId, readBytes, damagedBytes, startedAt: isoFromMicros(startedAt), endedAt: isoFromMicros(endedAt) });
       }
       case 'bookmark-applied':
         // The bookmark itself is announced by who made it; here it only becomes recoverable.

@@ -19,6 +19,9 @@ export function pairGauges(): LatestGauges<MasterTargetPairTelemetry> {
       { name: 'secondsite_master_target_queue_seconds', description: 'From the arrival of a change set until its turn to be applied', read: (pair) => pair.stays?.queueSeconds },
       { name: 'secondsite_master_target_apply_seconds', description: 'From then until it is applied', read: (pair) => pair.stays?.applySeconds },
       { name: 'secondsite_master_target_views', description: 'Open views', read: (pair) => pair.views },
+      { name: 'secondsite_master_target_damaged_bytes', description: 'Bytes of the replica that its disk changed and the source has not sent again yet', read: (pair) => pair.scrub?.damagedBytes },
+      { name: 'secondsite_master_target_scrubbed_bytes', description: 'Bytes of replica and journal looked at in the round of the scrubber that is under way', read: (pair) => pair.scrub?.running?.doneBytes },
+      { name: 'secondsite_master_target_scrub_round_end_seconds', description: 'When the last round of the scrubber ended (since 1970)', read: (pair) => secondsOf(pair.scrub?.lastRound?.endedAt) },
       { name: 'secondsite_master_target_fault', description: '1 while the pair does not advance', read: (pair) => (pair.fault ? 1 : 0) },
     ],
   });

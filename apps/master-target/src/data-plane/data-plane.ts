@@ -42,12 +42,12 @@ export class DataPlane implements OwnedDataPlane {
 }
 
 function openServer({ config, member, onFatal }: DataPlaneOptions): Promise<TargetServer> {
-  const { dataDir, listen, advertiseHost, overAllocate, freeBytesMin, cacheBytesMax, memoryBytesMax, dataTls } = config;
+  const { dataDir, listen, advertiseHost, overAllocate, freeBytesMin, cacheBytesMax, memoryBytesMax, scrubBytesPerSecond, scrubRoundMicros, dataTls } = config;
   const { identity } = member;
   return TargetServer.open({
     dataDir, listen, advertiseHost, overAllocate, dataTls, onFatal,
     reporter: new EventReporter(member),
-    limits: { freeBytesMin, cacheBytesMax, memoryBytesMax },
+    limits: { freeBytesMin, cacheBytesMax, memoryBytesMax, scrubBytesPerSecond, scrubRoundMicros },
     authorize: identity && dataTls ? allowRoles({ tenantId: identity.tenantId, roles: ['process-server', 'agent'] }) : allowEveryone,
     tls: identity && { options: tlsOptions(identity), tenantId: identity.tenantId },
     onRefusedPeer: refusedPeerReporter({ role: 'master-target', outlet: member }),

@@ -12,6 +12,7 @@ import type { BackgroundMerge } from './background-merge';
 import type { CheckpointFile } from './checkpoint-file';
 import type { PairLimits } from './pair-limits';
 import type { PairEvent, StreamPlace } from './pair-types';
+import type { ReplicaDamage } from './replica-damage';
 import type { RecentHops } from './recent-hops';
 import type { CachedSet, SetCache } from './set-cache';
 import type { LoadedSet, SetApplier } from './set-applier';
@@ -20,6 +21,7 @@ import type { StreamWatch } from './stream-watch';
 export interface ApplyLoopParts {
   readonly replica: StorageFile;
   readonly checksums: KeptChecksums;
+  readonly damage: ReplicaDamage;
   readonly journal: RetentionJournal;
   readonly checkpoint: CheckpointFile;
   readonly cache: SetCache;
@@ -250,7 +252,7 @@ export class ApplyLoop {
    * @writePath 8 A checkpoint names the sets that are durable in the replica, and change-set-applied goes on the bus with the covered time, from which the RPO is told. A crash before it only repeats step 7.
    */
   async #checkpoint(): Promise<void> {
-    const { replica, journal, checkpoint, checksums, cache, clock, hops } = this.#parts;
+    const { replica, journal, checkpoint, checksums, cache, clock, hops, damage, emit } = this.#parts;
     if (!this.#isRecordedReached) return;
     const sets = this.#uncovered;
     const applied = journal.applied;
@@ -258,6 +260,7 @@ export class ApplyLoop {
     try {
       await Promise.all([replica.sync(), journal.sync()]);
       await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+      for (const { offset, length, isLost } of await damage.settle()) emit({ kind: 'damage-repaired', offset, bytes: length, isLost, at: applied.lastTime });
     } catch (cause) {
       throw checkpointFailure(cause);
     }
@@ -265,7 +268,7 @@ export class ApplyLoop {
     for (const set of sets) cache.release(set);
     hops.covered(sets);
     const { epoch, sequence, lastTime } = applied;
-    this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
+    emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
     await checksums.flush(() => replica.sync()).catch((cause: unknown) => Promise.reject(checkpointFailure(cause)));
   }
 

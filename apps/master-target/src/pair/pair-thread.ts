@@ -57,6 +57,8 @@ export interface PairThread {
     listViews(): OpenView[];
     hops(place: StreamPlace | null): SetHops | undefined;
     quarantined(): KeptSet[];
+    /** Begins to read everything again, unless it is being read. */
+    scrub(): void;
   };
   events: {
     pairEvent: PairEvent;

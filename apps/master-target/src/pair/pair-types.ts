@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResyncReason } from '@secondsite/change-set';
 import type { MasterTargetPairTelemetry } from '@secondsite/contracts';
-import type { Bookmark } from '@secondsite/retention-journal';
+import type { Bookmark, JournalDamageFound } from '@secondsite/retention-journal';
 import type { RetentionStanding, SpaceCause } from './retention-watch';
-import type { ByteCount, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
+import type { ScrubRound } from './scrub-state';
+import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
 
 /** A place in a pair's stream. */
 export interface StreamPlace {
@@ -22,9 +23,30 @@ export type PairEvent =
   | ({ readonly kind: 'bookmark-applied'; readonly bookmark: Bookmark } & StreamPlace)
   | ({ readonly kind: 'refused'; readonly code: string; readonly reason: string } & StreamPlace)
   | { readonly kind: 'resync-required'; readonly reason: string }
+  | DamageFound
+  /** `isLost`: what the block held before is not known, so views of instants before `at` that need it refuse it. */
+  | { readonly kind: 'damage-repaired'; readonly offset: ByteOffset; readonly bytes: ByteCount; readonly isLost: boolean; readonly at: TimeMicros }
+  | ({ readonly kind: 'scrub-ended' } & ScrubRound)
   | ({ readonly kind: 'retention-shortened'; readonly cause: SpaceCause; readonly journalBytes: ByteCount; readonly earliestPoint: TimeMicros | undefined } & Pick<RetentionStanding, 'promisedMicros' | 'availableMicros'>)
   | { readonly kind: 'fault'; readonly code: string; readonly hint: string }
   | { readonly kind: 'fault-ended'; readonly seconds: number; readonly coveredTime: TimeMicros };
+
+/** Something here is not as it was written: a block of the replica, until the source has sent it again, or undo of instants before `before`. */
+export type DamageFound =
+  | { readonly kind: 'damage-found'; readonly place: 'replica'; readonly bytes: ByteCount; readonly offset: ByteOffset }
+  | ({ readonly kind: 'damage-found'; readonly place: 'journal' } & JournalDamageFound);
+
+/** How far reading everything again is. */
+export interface ScrubStatus {
+  /** When the next round begins by itself; undefined while one is under way. */
+  readonly nextAt: TimeMicros | undefined;
+  /** Of replica and journal. */
+  readonly running: { readonly startedAt: TimeMicros; readonly doneBytes: ByteCount; readonly totalBytes: ByteCount } | undefined;
+  readonly lastRound: ScrubRound | undefined;
+  /** Of the replica, not repaired yet. */
+  readonly damagedBytes: ByteCount;
+  readonly fault: { readonly code: string; readonly hint: string } | undefined;
+}
 
 /** When a set passed the hops of the target. */
 export interface SetHops extends StreamPlace {
@@ -56,6 +78,7 @@ export interface PairStatus extends StreamPlace {
   readonly earliestPoint: TimeMicros | undefined;
   readonly latestPoint: TimeMicros | undefined;
   readonly views: number;
+  readonly scrub: ScrubStatus;
   readonly appliedBytesTotal: ByteCount;
   readonly refusedSets: number;
   readonly stays: NonNullable<MasterTargetPairTelemetry['stays']>;

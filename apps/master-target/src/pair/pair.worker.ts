@@ -34,6 +34,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
   pair.start();
   let failed = false;
   const timer = setInterval(() => {
+    pair.scrubber.tick();
     pair.refreshFreeBytes().catch((error: unknown) => queueMicrotask(() => { throw error; }));
     if (pair.failed && !failed) side.emit('failed', { code: pair.status().fault?.code ?? 'unknown' });
     failed = pair.failed;
@@ -66,6 +67,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
       listViews: () => views.list(),
       hops: (place) => pair.hops(place ?? undefined),
       quarantined: () => pair.quarantined(),
+      scrub: () => pair.scrubber.request(),
     },
     notices: {
       retention: (limits) => pair.retention.setLimits(limits),

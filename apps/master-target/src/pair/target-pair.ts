@@ -7,7 +7,7 @@ import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type Ve
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
-import { type CompareOutcome, OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
+import { type CompareOutcome, DAMAGED_RANGES_MAX, OLD_EPOCH, type Progress, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
 import { BackgroundMerge } from './background-merge';
@@ -17,6 +17,7 @@ import { epochStartOf, missingBase } from './epoch-start';
 import { defaultLimits, type PairLimits } from './pair-limits';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { PairRetention } from './pair-retention';
+import { PairScrubber } from './pair-scrubber';
 import { RecentHops } from './recent-hops';
 import { ReadMemory } from './read-memory';
 import { ReplicaComparer } from './replica-comparer';
@@ -53,6 +54,7 @@ interface PairParts extends ReplicaFiles {
   readonly quarantine: Quarantine;
   readonly cache: SetCache;
   readonly cachedSets: CachedSetReader;
+  readonly scrubber: PairScrubber;
   readonly limits: PairLimits;
 }
 
@@ -121,11 +123,21 @@ export class TargetPair {
       },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
+    const scrubber = await PairScrubber.open({
+      ...options, ...files, journal, bytesPerSecond: limits.scrubBytesPerSecond, roundMicros: limits.scrubRoundMicros,
+      isBusy: () => cache.readyCount > 0, emit: (event) => options.onEvent?.(event),
+    });
+    const cachedSets = new CachedSetReader({ cache, readMemory, decompress: options.decompress });
+    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets, scrubber });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
     return pair;
+  }
+
+  /** Reads everything again; needs `tick` about once a second. */
+  get scrubber(): PairScrubber {
+    return this.#parts.scrubber;
   }
 
   get journal(): RetentionJournal {
@@ -269,8 +281,7 @@ export class TargetPair {
   }
 
   #stored(): StoreOutcome {
-    const applied = this.#parts.checkpoint.current?.applied;
-    return { kind: 'stored', appliedEpoch: applied?.epoch ?? 0, appliedSequence: applied?.sequence ?? 0, creditBytes: this.#parts.cache.creditBytes };
+    return { kind: 'stored', ...this.#progress() };
   }
 
   #refuse(place: StreamPlace, { code, detail }: { code: string; detail: string }): StoreOutcome {
@@ -281,10 +292,16 @@ export class TargetPair {
   }
 
   /** Where the pair is, for a sender that starts. */
-  position(): StreamPlace & { readonly appliedEpoch: number; readonly appliedSequence: number; readonly creditBytes: ByteCount } {
+  position(): StreamPlace & Progress {
     const { epoch, sequence } = this.#parts.cache.received;
-    const applied = this.#parts.checkpoint.current?.applied;
-    return { epoch, sequence, appliedEpoch: applied?.epoch ?? 0, appliedSequence: applied?.sequence ?? 0, creditBytes: this.#parts.cache.creditBytes };
+    return { epoch, sequence, ...this.#progress() };
+  }
+
+  #progress(): Progress {
+    const { cache, checkpoint, damage } = this.#parts;
+    const { epoch: appliedEpoch, sequence: appliedSequence } = checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
+    const damaged = damage.ranges.slice(0, DAMAGED_RANGES_MAX);
+    return { appliedEpoch, appliedSequence, creditBytes: cache.creditBytes, ...(damaged.length > 0 && { damaged }) };
   }
 
   /** See ReplicaComparer. */
@@ -301,7 +318,8 @@ export class TargetPair {
   async openReader(pointTime: TimeMicros): Promise<ViewReader> {
     const map = await this.#parts.journal.openView(pointTime);
     this.#views++;
-    return new ViewReader({ journal: this.#parts.journal, replica: this.#parts.replica, map });
+    const { journal, replica, damage } = this.#parts;
+    return new ViewReader({ journal, replica, lostIn: damage.lostIn, map });
   }
 
   closeReader(reader: ViewReader): void {
@@ -347,6 +365,7 @@ export class TargetPair {
       earliestPoint: points.earliest,
       latestPoint: points.latest,
       views: this.#views,
+      scrub: this.#parts.scrubber.status,
       appliedBytesTotal: this.#loop.appliedBytes,
       refusedSets: this.#refusedSets,
       stays: this.#hops.stays(oldest && (oldest.receivedAt ?? this.#openedAt)),
@@ -361,7 +380,8 @@ export class TargetPair {
 
   /** Finishes the group and checkpoint under way and closes the files. */
   async close(): Promise<void> {
-    const { log, journal, checkpoint, checksums, replica } = this.#parts;
+    const { log, journal, checkpoint, checksums, replica, scrubber } = this.#parts;
+    await scrubber.stop();
     await this.#loop.stop();
     await log.close();
     await journal.close();

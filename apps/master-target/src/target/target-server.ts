@@ -19,6 +19,7 @@ import type { OpenView } from '../views/view-registry';
 import { allocatedBytes, overAllocation } from './allocation';
 import { PairHost } from './pair-host';
 import { retentionReport } from './retention-report';
+import { scrubReport } from './scrub-report';
 
 export interface TargetServerOptions {
   readonly dataDir: string;
@@ -226,6 +227,11 @@ export class TargetServer {
     return lists.flat();
   }
 
+  /** Begins to read replica and journal again, unless they are being read. */
+  scrub(pairId: string): Promise<void> {
+    return this.#host(pairId).thread.call('scrub', undefined);
+  }
+
   status(pairId: string): Promise<PairStatus> {
     return this.#host(pairId).thread.call('status', undefined);
   }
@@ -244,6 +250,7 @@ export class TargetServer {
     return {
       pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views, stays,
       retention: retentionReport(status.retention),
+      scrub: scrubReport(status.scrub),
       bytesPerSecond: this.#rateOf(pairId, status.appliedBytesTotal),
       ...(coveredTime > 0 && { coveredTime: isoFromMicros(coveredTime) }),
       ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }),

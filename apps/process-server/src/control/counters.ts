@@ -13,6 +13,8 @@ export const counters = started({
   heldOffSets: meter.createCounter('secondsite_process_server_held_off_sets', { description: 'Change sets held off, by code' }),
   passedSets: meter.createCounter('secondsite_process_server_passed_sets', { description: 'Change sets that went on to the master target without the spool' }),
   forwardedSets: meter.createCounter('secondsite_process_server_forwarded_sets', { description: 'Change sets confirmed by the master target' }),
+  scrubbedBytes: meter.createCounter('secondsite_process_server_scrubbed_bytes', { description: 'Bytes of the spool read again because they wait for long' }),
+  damagedSets: meter.createCounter('secondsite_process_server_damaged_sets', { description: 'Change sets in the spool that the disk changed' }),
   wireBytes: meter.createCounter('secondsite_process_server_wire_bytes', { description: 'Bytes sent to master targets, compressed, repeats included' }),
 });
 

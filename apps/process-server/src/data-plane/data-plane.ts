@@ -42,11 +42,11 @@ export class DataPlane implements OwnedDataPlane {
 }
 
 function openServer({ config, member, onFatal }: DataPlaneOptions): Promise<ProcessServer> {
-  const { dataDir, listen, freeBytesMin, memoryBytesMax } = config;
+  const { dataDir, listen, freeBytesMin, memoryBytesMax, scrub } = config;
   const { identity } = member;
   const secured = config.dataTls ? identity : undefined;
   return ProcessServer.open({
-    dataDir, listen, freeBytesMin, memoryBytesMax, onFatal,
+    dataDir, listen, freeBytesMin, memoryBytesMax, scrub, onFatal,
     reporter: new EventReporter(member),
     authorize: secured ? allowRoles({ tenantId: secured.tenantId, roles: ['agent'] }) : allowEveryone,
     serverTls: secured && tlsOptions(secured),

@@ -325,7 +325,7 @@ export class PairForwarder {
   }
 
   #progress(progress: Progress): void {
-    this.#spool.learnApplied({ epoch: progress.appliedEpoch, sequence: progress.appliedSequence });
+    this.#spool.learnProgress(progress);
     this.#failures = 0;
     this.#fault = undefined;
     if (progress.creditBytes === 0) this.#pause(progress.retryAfterMillis ?? holdOffMillis);

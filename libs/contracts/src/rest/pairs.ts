@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { resyncCauseSchema, resyncWorkSchema } from '../resync-choice';
 import { retentionReportSchema } from '../retention';
+import { scrubReportSchema } from '../scrub';
 import { bytesSchema, timeSchema } from './fields';
 
 export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
@@ -75,6 +76,7 @@ export const pairStatusSchema = z
       .describe('since the process server started: what change sets hold, what of it crossed the link to the master target, and what compression saved'),
     journalBytes: bytesSchema,
     retention: retentionReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('window promised and available, and when the journal is full'),
+    scrub: scrubReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('reading replica and journal again, to find what their disk changed'),
     earliestPoint: timeSchema.optional(),
     latestPoint: timeSchema.optional(),
     views: z.number().int(),

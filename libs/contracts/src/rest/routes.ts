@@ -10,6 +10,7 @@ import { listQuarantine } from './quarantine';
 import { requestResync } from './resyncs';
 import { pinPoint, previewRetention, unpinPoint } from './retention';
 import { explainRpo } from './rpo';
+import { scrubVolume } from './scrubs';
 import { getStatus, listEvents } from './status';
 import { traceVolume } from './traces';
 import { closeView, listViews, openViews } from './views';
@@ -19,7 +20,7 @@ import { addVolume, getVolume, listVolumes, removeVolume, setVolumeHooks } from 
 export const restRoutes = {
   addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, setVolumeHooks, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
-  createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
+  createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync, scrubVolume,
   previewRetention, pinPoint, unpinPoint,
   listPoints, createBookmark, openViews, listViews, closeView,
   traceVolume, explainRpo, listAlerts, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,

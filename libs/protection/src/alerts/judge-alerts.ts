@@ -75,6 +75,7 @@ export function judgePair(pair: JudgedPair, now: TimeMicros): AlertJudgement[] {
     'resync-required': resyncRequired(pair),
     'volume-shrunk': shrunk(pair),
     'retention-window-low': windowLow(pair),
+    'replica-damaged': replicaDamaged(pair),
   });
 }
 
@@ -130,6 +131,17 @@ function flowControl({ readings: { agent }, recorded, volumeName }: JudgedPair, 
   return {
     words: `the process server holds the agent of ${volumeName} off: the spool of the pair is full`,
     hint: `Look at the link to the master target and at its disks ("secondsite rpo ${volumeName}"); more bandwidth or a larger spool bridges longer outages.`,
+  };
+}
+
+/** Until the source has sent it again. */
+function replicaDamaged({ readings: { masterTarget }, volumeName }: JudgedPair): Finding {
+  if (!masterTarget?.scrub) return 'unknown';
+  const { damagedBytes } = masterTarget.scrub;
+  if (damagedBytes === 0) return undefined;
+  return {
+    words: `a disk of the master target changed ${formatBytes(damagedBytes)} of the replica of ${volumeName}`,
+    hint: 'The source sends them again by itself when agent and process server are reached; until then views refuse these bytes. Check that disk (SMART, cables, memory).',
   };
 }
 
