@@ -6,6 +6,7 @@ import { humanBytes } from '@secondsite/cli';
 import { BenchSite } from './bench-site';
 import { baselineRow } from './rows/baseline-row';
 import { bootRow } from './rows/boot-row';
+import { farLinkRow } from './rows/far-link-row';
 import { fastResyncRows } from './rows/fast-resync-row';
 import { memoryRow } from './rows/memory-row';
 import { rpoRow, sustainedRow } from './rows/sustained-row';
@@ -13,7 +14,7 @@ import { tapRows } from './rows/tap-row';
 import { viewRow } from './rows/view-row';
 import { rowLines, type TableRow } from './table-row';
 
-const rowNames = ['tap', 'sustained', 'baseline', 'fast-resync', 'boot', 'view'];
+const rowNames = ['tap', 'sustained', 'baseline', 'fast-resync', 'boot', 'view', 'far-link'];
 
 function optionValue(name: string, fallback: string): string {
   const index = process.argv.indexOf(name);
@@ -69,6 +70,7 @@ async function main(): Promise<void> {
   if (['tap', 'sustained', 'memory', 'boot'].some((row) => wanted.has(row))) await withTls(rounds, wanted);
   if (wanted.has('sustained') || wanted.has('baseline')) await withoutTls(rounds, wanted);
   if (wanted.has('view')) print([await viewRow(rounds)]);
+  if (wanted.has('far-link')) print([await farLinkRow()]);
   if (wanted.has('fast-resync')) print(await fastResyncRows(rounds));
 }
 

@@ -106,7 +106,7 @@ function buildCore({ config, logger, dataSource, bus, prepared }: CoreParts) {
   const clock = new ServerClock();
   const store = new EventStore(dataSource, { tenantId, projections: readModels, ownSource });
   const directories = new DirectoryCache(dataSource);
-  const live = new LiveStatus(() => clock.now());
+  const live = new LiveStatus(clock);
   const queue = new ResyncQueue(clock, config.resyncsAtOnce);
   const publisher = new DesiredStatePublisher({ bus, directories, live, queue, logger });
   const busAccess = new BusAccess({ config, logger, directories, authority: prepared.authority });
@@ -135,7 +135,7 @@ function startService({ config, logger, prepared, core, bus }: ServiceParts): Pr
   const audit = new RefusalAudit({ commands: core.commands, componentId: ownComponentId, logger, allowance });
   return startHttpService({
     controllers: [...restControllers, ...busControllers], providers: providers({ config, core, bus, authority: prepared.authority, allowance }), listen: config.listen, logger,
-    bus: { bus, events: { durable: `config-server-${tenantId}`, subjects: [eventSubjectFilter({ tenantId })] } },
+    bus: { bus, events: { durable: `config-server-${tenantId}`, subjects: [eventSubjectFilter({ tenantId })], isOutage: (error) => isOperationError(error, 'database/unavailable') } },
     problems: problemRules, access: { adminToken: prepared.adminToken, onRefused: (refusal) => audit.record(refusal) },
     ...(config.insecure ? {} : { tls: optionalClientTlsOptions(prepared.identity) }),
   });
@@ -166,7 +166,7 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   const rounds = new Rounds({ logger, looks: [{ name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }] });
   const statuses = new PairStatuses(live, clock, queue);
   const bookmarks = new BookmarkService({ bus, records: new BookmarkRecords(store), commands, directories, clock });
-  const periodic = new PeriodicBookmarks({ bookmarks, directories, now: () => clock.now(), logger });
+  const periodic = new PeriodicBookmarks({ bookmarks, directories, clock, logger });
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
     alerts: async () => (await directories.load()).alerts,

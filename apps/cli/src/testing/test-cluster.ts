@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ChangeSetTrace, type ClusterStatus, type PairStatus, type PlanStatus, type Problem, restRoutes, type RetentionPolicy, type View, type Volume } from '@secondsite/contracts';
-import { identifyProcess, writeWhole } from '@secondsite/embedded-services';
+import { findService, identifyProcess, type ProcessIdentity, signalProcess, writeWhole } from '@secondsite/embedded-services';
 import { NbdClient } from '@secondsite/nbd';
 import { ApiClient } from '../api-client';
 import { findEndpoint } from '../cluster-file';
@@ -120,6 +120,21 @@ export class TestCluster {
     const before = await this.#find(name);
     process.kill(before.pid, 'SIGKILL');
     await waitFor(`${name} to be started again`, 60, async () => (await this.#find(name)).pid !== before.pid);
+  }
+
+  /** kill -9, and again of what replaces it, so long after that began to run: perhaps before it is ready. Resolves when it is. */
+  async killWhileItStarts(name: ServiceName, { afterMillis }: { afterMillis: number }): Promise<void> {
+    const before = await this.#find(name);
+    const files = { name: name === 'nats' ? 'nats-server' : name, runDir: serviceFolder(this.#home, name) };
+    process.kill(before.pid, 'SIGKILL');
+    let second: ProcessIdentity | undefined;
+    await waitFor(`${name} to start`, 60, async () => {
+      second = findService(files);
+      return second !== undefined && second.pid !== before.pid;
+    });
+    await delay(afterMillis);
+    if (second) signalProcess(second, 'SIGKILL');
+    await waitFor(`${name} to be started again`, 60, async () => ![before.pid, second?.pid].includes((await this.#find(name)).pid));
   }
 
   /** kill -9 of a part, which may have ended by itself, that then stays away while `act` runs; resolves when it runs again. */

@@ -21,16 +21,18 @@ const reasonOnBus: Readonly<Record<ResyncReason, 'baseline' | 'bitmap-mode' | 'r
 /** Turns facts into events. */
 export class EventReporter implements TargetReporter {
   readonly #outlet: EventOutlet;
+  readonly #nowMillis: () => number;
   readonly #lastApplied = new Map<string, number>();
 
-  constructor(outlet: EventOutlet) {
+  constructor(outlet: EventOutlet, nowMillis: () => number = () => performance.now()) {
     this.#outlet = outlet;
+    this.#nowMillis = nowMillis;
   }
 
   pairEvent(pairId: string, event: PairEvent): void {
     if (event.kind === 'applied' && !this.#isDue(pairId)) return;
     const made = this.#eventOf(pairId, event);
-    if (made) this.#outlet.publish(made, event.kind);
+    if (made) this.#outlet.publish(made, event.kind, { replacesOlder: event.kind === 'applied' });
   }
 
   overAllocated(pairId: string, { neededBytes, availableBytes }: OverAllocation): void {
@@ -39,7 +41,7 @@ export class EventReporter implements TargetReporter {
   }
 
   #isDue(pairId: string): boolean {
-    const now = performance.now();
+    const now = this.#nowMillis();
     if (now - (this.#lastApplied.get(pairId) ?? -Infinity) < APPLIED_MILLIS) return false;
     this.#lastApplied.set(pairId, now);
     return true;
