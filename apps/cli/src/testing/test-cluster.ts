@@ -21,6 +21,13 @@ export interface ClusterProcess {
   readonly pid: number;
   readonly url?: string;
   readonly metricsUrl?: string;
+  readonly logFile: string;
+}
+
+/** What a plan says beside its volume; default: a retention of one day, and compression as users get it. */
+export interface PlanOptions {
+  readonly retention?: RetentionPolicy;
+  readonly compression?: 'none' | 'source' | 'process-server';
 }
 
 /** A protected disk: its sparse image, and the NBD URI by which the application writes it. */
@@ -178,8 +185,8 @@ export class TestCluster {
   }
 
   /** Protects one volume, without the time that the command line takes to start. */
-  async createPlan(name: string, volume: string, retention: RetentionPolicy = { windowSeconds: 86_400 }): Promise<void> {
-    await (await this.#client()).call(restRoutes.createPlan, { body: { name, volumes: [volume], retention } });
+  async createPlan(name: string, volume: string, options: PlanOptions = {}): Promise<void> {
+    await (await this.#client()).call(restRoutes.createPlan, { body: { name, volumes: [volume], retention: { windowSeconds: 86_400 }, ...options } });
   }
 
   async status(): Promise<ClusterStatus> {
