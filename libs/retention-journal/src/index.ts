@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+export { allEnded } from './all-ended';
+export type { ColdKeeper } from './cold-keeper';
+export type { ColdObject, ColdStore } from './cold-store';
+export { type ColdPolicy, ColdTier, type ColdTierOptions } from './cold-tier';
 export { ExtentMap, type PieceVisitor, UNCOVERED, ZEROS } from './extent-map';
 export type { JournalGroup } from './journal-group';
 export {
@@ -12,4 +16,5 @@ export type { GapReason, Span, TimelineRecord } from './timeline';
 export type { OldContent } from './undo-builder';
 export type { JournalPosition } from './undo-entries';
 export type { ViewMap } from './view-map';
+export type { SegmentFile, StoredSegment } from './stored-segment';
 export { type ViewExtent, ViewReader } from './view-reader';

@@ -3,6 +3,7 @@
 // not cross segments. Opening and the torn-write rule: FORMAT.md.
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
+import { positionName } from './merged-format';
 import { decodeIndexHeader, encodeIndex, INDEX_HEADER_BYTES } from './segment-index';
 import { readDataBlocks, scanRecords } from './scan-records';
 import type { DataBlock, StoredSegment } from './stored-segment';
@@ -12,7 +13,7 @@ import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from '
 import { type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
 
 export function segmentName(base: JournalPosition, kind: 'undo' | 'index'): string {
-  return `${base.toString(16).padStart(14, '0')}.${kind}`;
+  return `${positionName(base)}.${kind}`;
 }
 
 /** Base of a segment or index file by its name; undefined for other files. */
@@ -23,6 +24,8 @@ export function baseOfName(name: string, kind: 'undo' | 'index'): JournalPositio
 
 export class JournalSegment implements StoredSegment {
   readonly merged = false;
+  readonly cold = false;
+  readonly coldBytes = 0;
   readonly base: JournalPosition;
   readonly file: StorageFile;
   #bytes: ByteCount;
@@ -84,6 +87,10 @@ export class JournalSegment implements StoredSegment {
 
   /** Bytes of whole sets, header included: where the next record goes. */
   get bytes(): ByteCount {
+    return this.#bytes;
+  }
+
+  get dataBytes(): ByteCount {
     return this.#bytes;
   }
 

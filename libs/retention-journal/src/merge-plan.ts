@@ -25,8 +25,17 @@ export interface MergePlan {
 
 type PlannedSegment = Pick<StoredSegment, 'sealed' | 'merged' | 'timeline' | 'entryCount' | 'storedBytes'>;
 
-/** `kept`: all points that must stay, those of open views included. Undefined: there is nothing to do. */
-export function planMerge(segments: readonly StoredSegment[], { kept, limits }: { readonly kept: RecoveryPoints; readonly limits: MergeLimits }): MergePlan | undefined {
+export interface MergeScene {
+  /** All points that must stay, those of open views included. */
+  readonly kept: RecoveryPoints;
+  readonly limits: MergeLimits;
+  /** So many of the oldest segments stay as they are: they are in the cold store, or on their way. */
+  readonly left: number;
+}
+
+/** Undefined: there is nothing to do. */
+export function planMerge(all: readonly StoredSegment[], { kept, limits, left }: MergeScene): MergePlan | undefined {
+  const segments = all.slice(left);
   const first = segments.findIndex((segment) => isWorthMerging(segment, kept));
   if (first < 0) return undefined;
   let [from, to] = [first, first + 1];
@@ -35,7 +44,7 @@ export function planMerge(segments: readonly StoredSegment[], { kept, limits }: 
   const isSmallBeside = (before: StoredSegment): boolean => before.entryCount <= entriesOf(segments.slice(from, to));
   for (let before = segments[from - 1]; before && isSmallBeside(before) && isMergeable(before, kept) && fits(segments.slice(from - 1, to)); before = segments[from - 1]) from--;
   const chosen = segments.slice(from, to);
-  return { segments: chosen, instants: instantsOf(chosen, kept) ?? [], isOldest: from === 0 };
+  return { segments: chosen, instants: instantsOf(chosen, kept) ?? [], isOldest: left + from === 0 };
 }
 
 /** Kept points from the start to the end of neighbouring segments; undefined when every instant of some time is kept there. */

@@ -11,6 +11,8 @@ import type { JournalPosition, UndoEntries } from './undo-entries';
 
 export class MergedSegment implements StoredSegment {
   readonly merged = true;
+  readonly cold = false;
+  readonly coldBytes = 0;
   readonly sealed = true;
   readonly address: JournalPosition;
   readonly file: StorageFile;
@@ -52,6 +54,10 @@ export class MergedSegment implements StoredSegment {
   }
 
   get storedBytes(): ByteCount {
+    return this.#header.places.fileBytes;
+  }
+
+  get dataBytes(): ByteCount {
     return this.#header.places.fileBytes;
   }
 

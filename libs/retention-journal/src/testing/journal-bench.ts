@@ -58,6 +58,14 @@ export function readView(reader: ViewReader, { offset, length }: { offset: numbe
   return into;
 }
 
+/** The whole view against the remembered image, read through the thread pool and from the cold store. */
+export async function expectImageLater(bench: JournalBench, reader: ViewReader, time: number): Promise<void> {
+  const { image } = bench.history.at(time) as { image: Uint8Array };
+  const into = Buffer.alloc(image.length, 0xee);
+  await reader.read(into, 0);
+  expect(into.equals(image)).toBe(true);
+}
+
 export async function viewAt(bench: JournalBench, time: number): Promise<ViewReader> {
   const { journal, replica } = bench.applier;
   return new ViewReader({ journal, replica, map: await journal.openView(time) });
