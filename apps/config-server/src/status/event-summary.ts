@@ -57,6 +57,8 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.retention.windowSeconds} s${data.retention.rules ? `, a ladder of ${data.retention.rules.length} rules` : ''}`;
     case 'secondsite.replication.retention-shortened.v1':
       return `${Math.round(data.availableSeconds)} s of ${Math.round(data.promisedSeconds)} s are left, ${data.cause}`;
+    case 'secondsite.replication.cold-store-failed.v1':
+      return `${data.affects}: ${data.code}, ${data.reason}`;
     default:
       return 'name' in data && typeof data.name === 'string' ? data.name : undefined;
   }

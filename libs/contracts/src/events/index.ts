@@ -51,6 +51,8 @@ export { volumeGrownV1 } from './replication/volume-grown.v1';
 export { volumeShrunkV1 } from './replication/volume-shrunk.v1';
 export { volumeRestoredV1 } from './replication/volume-restored.v1';
 export { retentionShortenedV1 } from './replication/retention-shortened.v1';
+export { coldStoreFailedV1 } from './replication/cold-store-failed.v1';
+export { coldStoreRecoveredV1 } from './replication/cold-store-recovered.v1';
 export { bookmarkCreatedV1 } from './recovery/bookmark-created.v1';
 export { bookmarkCreatedV2 } from './recovery/bookmark-created.v2';
 export { bookmarkFailedV1 } from './recovery/bookmark-failed.v1';
