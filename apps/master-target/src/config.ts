@@ -5,6 +5,7 @@ import {
 } from '@secondsite/component';
 import { GIB, MIB } from '@secondsite/units';
 import { z } from 'zod';
+import { coldConfig, type ColdConfig, coldVariables } from './cold/cold-config';
 
 const schema = componentSchema('master-target', {
   ...receiverVariables,
@@ -16,6 +17,7 @@ const schema = componentSchema('master-target', {
   SECONDSITE_MEMORY_BYTES_MAX: z.coerce.number().int().min(8 * MIB).default(64 * MIB),
   /** 1: pairs are accepted although replicas and retention may need more than the disk has. */
   SECONDSITE_OVERALLOCATE: switchSchema.default('0'),
+  ...coldVariables,
 });
 
 export interface MasterTargetConfig extends ComponentConfig, ReceiverConfig {
@@ -23,6 +25,8 @@ export interface MasterTargetConfig extends ComponentConfig, ReceiverConfig {
   readonly cacheBytesMax: number;
   readonly memoryBytesMax: number;
   readonly overAllocate: boolean;
+  /** Absent: all undo stays on the disk. */
+  readonly cold: ColdConfig | undefined;
 }
 
 /** Throws OperationError `config/invalid` that names every fault at once. */
@@ -35,5 +39,6 @@ export function readConfig(environment: Environment): MasterTargetConfig {
     cacheBytesMax: values.SECONDSITE_CACHE_BYTES_MAX,
     memoryBytesMax: values.SECONDSITE_MEMORY_BYTES_MAX,
     overAllocate: values.SECONDSITE_OVERALLOCATE === '1',
+    cold: coldConfig(values),
   });
 }

@@ -2,7 +2,7 @@
 import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
-  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, replicationRecoveredV1,
+  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, coldStoreFailedV1, coldStoreRecoveredV1, differentialSyncReachedV1, replicationRecoveredV1,
   replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
@@ -72,6 +72,10 @@ export class EventReporter implements TargetReporter {
         const data = { pairId, cause, promisedSeconds: promisedMicros / 1e6, availableSeconds: availableMicros / 1e6, journalBytes };
         return events.make(retentionShortenedV1, { ...data, ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }) });
       }
+      case 'cold-store-failed':
+        return events.make(coldStoreFailedV1, { pairId, affects: event.affects, code: event.code, reason: short(event.hint), waitingBytes: event.waitingBytes });
+      case 'cold-store-recovered':
+        return events.make(coldStoreRecoveredV1, { pairId, affects: event.affects, failedSeconds: event.seconds });
       case 'bookmark-applied':
         // The bookmark itself is announced by who made it; here it only becomes recoverable.
         return undefined;

@@ -10,11 +10,12 @@ import { SegmentLog } from '@secondsite/segment-log';
 import { type CompareOutcome, OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
-import { BackgroundMerge } from './background-merge';
+import { BackgroundWork } from './background-work';
 import { CachedSetReader } from './cached-set-reader';
 import { CheckpointFile } from './checkpoint-file';
 import { epochStartOf, missingBase } from './epoch-start';
 import { defaultLimits, type PairLimits } from './pair-limits';
+import { type PairColdOptions, PairColdStorage } from './pair-cold-storage';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { PairRetention } from './pair-retention';
 import { RecentHops } from './recent-hops';
@@ -40,6 +41,8 @@ export interface TargetPairOptions {
   /** Called once for each traced set, with its times, when it is durable in the replica. */
   readonly onTraced?: (hops: SetHops) => void;
   readonly limits?: Partial<PairLimits>;
+  /** Where old undo goes; absent: it stays here. */
+  readonly cold?: PairColdOptions | undefined;
   /** How blocks are compared with the source; the agent's must be the same. */
   readonly layout?: BlockLayout | undefined;
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
@@ -54,6 +57,7 @@ interface PairParts extends ReplicaFiles {
   readonly cache: SetCache;
   readonly cachedSets: CachedSetReader;
   readonly limits: PairLimits;
+  readonly cold: PairColdStorage | undefined;
 }
 
 export class TargetPair {
@@ -84,7 +88,7 @@ export class TargetPair {
       watch: this.#watch,
       hops: this.#hops,
       retention: () => this.retention.effective,
-      merge: this.#makeMerge(),
+      background: this.#background(),
       clock: options.clock,
       delay: options.delay,
       load: (set) => parts.cachedSets.load(set),
@@ -106,8 +110,10 @@ export class TargetPair {
     const files = await openReplica(options);
     const checkpoint = await CheckpointFile.open(directory);
     const applied = checkpoint.current?.applied;
+    const cold = options.cold && new PairColdStorage({ ...options, ...options.cold, lookMicros: limits.mergeLookMicros, emit: (event) => options.onEvent?.(event) });
     const journal = await RetentionJournal.open(await directory.directory('journal'), {
       segmentBytes: limits.segmentBytes,
+      cold: cold?.tier,
       ...(applied && { replicaState: applied }),
     });
     const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });
@@ -121,7 +127,7 @@ export class TargetPair {
       },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
+    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cold, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -327,6 +333,7 @@ export class TargetPair {
       cachedSets: cache.cachedSets,
       journalBytes: journal.storedBytes,
       retention: this.retention.standing,
+      cold: this.#parts.cold?.standing,
       earliestPoint: points.earliest,
       latestPoint: points.latest,
       views: this.#views,
@@ -344,7 +351,8 @@ export class TargetPair {
 
   /** Finishes the group and checkpoint under way and closes the files. */
   async close(): Promise<void> {
-    const { log, journal, checkpoint, checksums, replica } = this.#parts;
+    const { log, journal, checkpoint, checksums, replica, cold } = this.#parts;
+    cold?.close();
     await this.#loop.stop();
     await log.close();
     await journal.close();
@@ -354,15 +362,18 @@ export class TargetPair {
     await replica.close();
   }
 
-  #makeMerge(): BackgroundMerge {
-    const { journal, limits } = this.#parts;
+  #background(): BackgroundWork[] {
+    const { journal, limits, cold } = this.#parts;
     const { clock, delay } = this.#options;
-    return new BackgroundMerge({
-      journal, clock, delay,
-      retention: () => this.retention.effective,
+    const retention = (): RetentionLimits => this.retention.effective;
+    const merge = new BackgroundWork({
+      clock, delay,
       lookMicros: limits.mergeLookMicros,
+      restMicros: 60 * limits.mergeLookMicros,
+      next: (pause) => journal.mergeNext(retention(), pause),
       onFailure: (failure) => this.#emit({ kind: 'fault', ...failure }),
     });
+    return cold ? [merge, cold.serve({ journal, retention })] : [merge];
   }
 
   #reportDamage(): void {
