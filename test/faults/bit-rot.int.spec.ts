@@ -53,7 +53,7 @@ describe('with disks that change what was written', () => {
     disk = await cluster.addImage('disk', image);
     load = new StampedLoad({ uri: disk.uri, blocks: loadBytes / blockBytes, random, pauseMillis: 10, log });
     load.start();
-    await cluster.createPlan('plan', 'disk', { windowSeconds: 240 });
+    await cluster.createPlan('plan', 'disk', { retention: { windowSeconds: 240 } });
     await cluster.whenInSync('plan');
     pairId = (await pair()).pairId;
   }, 120_000);

@@ -5,6 +5,7 @@ import {
 } from '@secondsite/component';
 import { GIB, MIB } from '@secondsite/units';
 import { z } from 'zod';
+import { coldConfig, type ColdConfig, coldVariables } from './cold/cold-config';
 
 const schema = componentSchema('master-target', {
   ...receiverVariables,
@@ -20,6 +21,7 @@ const schema = componentSchema('master-target', {
   SECONDSITE_SCRUB_DAYS: z.coerce.number().positive().default(7),
   /** 1: pairs are accepted although replicas and retention may need more than the disk has. */
   SECONDSITE_OVERALLOCATE: switchSchema.default('0'),
+  ...coldVariables,
 });
 
 export interface MasterTargetConfig extends ComponentConfig, ReceiverConfig {
@@ -29,6 +31,8 @@ export interface MasterTargetConfig extends ComponentConfig, ReceiverConfig {
   readonly scrubBytesPerSecond: number;
   readonly scrubRoundMicros: number;
   readonly overAllocate: boolean;
+  /** Absent: all undo stays on the disk. */
+  readonly cold: ColdConfig | undefined;
 }
 
 /** Throws OperationError `config/invalid` that names every fault at once. */
@@ -43,5 +47,6 @@ export function readConfig(environment: Environment): MasterTargetConfig {
     scrubBytesPerSecond: values.SECONDSITE_SCRUB_MIB_PER_SECOND * MIB,
     scrubRoundMicros: values.SECONDSITE_SCRUB_DAYS * 86_400e6,
     overAllocate: values.SECONDSITE_OVERALLOCATE === '1',
+    cold: coldConfig(values),
   });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LossyLink } from '@secondsite/qemu/testing';
 import { GIB } from '@secondsite/units';
-import { fio, nbdWrites } from '../fio';
+import { fio, nbdLoad } from '../fio';
 import { quantile, summarize } from '../measure';
 import { ResyncSite } from '../resync-site';
 import type { TableRow } from '../table-row';
@@ -41,7 +41,7 @@ export async function farLinkRow(): Promise<TableRow> {
 async function rpoWhileWriting(site: ResyncSite): Promise<number[]> {
   const rate = `--rate=${Math.round((offeredMegabitsPerSecond * 1e6) / 8)}`;
   let writing = true;
-  const load = fio(nbdWrites({ uri: await site.uri(), block: '64k', depth: 16, seconds, sizeBytes: diskBytes, extra: [rate] })).finally(() => {
+  const load = fio(nbdLoad({ uri: await site.uri(), pattern: 'randwrite', block: '64k', depth: 16, seconds, sizeBytes: diskBytes, extra: [rate] })).finally(() => {
     writing = false;
   });
   const samples: number[] = [];

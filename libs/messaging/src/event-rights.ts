@@ -15,7 +15,8 @@ const toldByRole: Readonly<Record<DataPlaneRole, readonly string[]>> = {
   'master-target': [
     'replication.resync-started', 'replication.resync-read', 'replication.resync-required', 'replication.differential-sync-reached',
     'replication.change-set-applied', 'replication.change-set-refused', 'replication.replication-stalled', 'replication.replication-recovered',
-    'replication.retention-shortened', 'replication.damage-found', 'replication.damage-repaired', 'replication.scrub-completed',
+    'replication.retention-shortened', 'replication.cold-store-failed', 'replication.cold-store-recovered',
+    'replication.damage-found', 'replication.damage-repaired', 'replication.scrub-completed',
   ],
 };
 

@@ -5,7 +5,7 @@ import { randomBelow } from '@secondsite/durable-storage/testing';
 import { isOperationError } from '@secondsite/units';
 import { RecoveryPoints } from './recovery-points';
 import type { RetentionLimits } from './retention-ladder';
-import type { JournalDamageFound } from './retention-journal';
+import type { JournalDamageFound } from './journal-scrubber';
 import { applySome, everything, type JournalBench, makeBench, reopen, viewAt } from './testing/journal-bench';
 
 const PIECE = 256;

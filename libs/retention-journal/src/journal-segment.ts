@@ -4,6 +4,7 @@
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { damaged } from './journal-failures';
+import { positionName } from './merged-format';
 import { decodeIndexHeader, encodeIndex, INDEX_HEADER_BYTES } from './segment-index';
 import { readDataBlocks, scanRecords } from './scan-records';
 import type { DataBlock, StoredSegment } from './stored-segment';
@@ -14,7 +15,7 @@ import { type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entr
 import { readableAt, type VerifiedPiece, verifyRecords } from './verify-records';
 
 export function segmentName(base: JournalPosition, kind: 'undo' | 'index'): string {
-  return `${base.toString(16).padStart(14, '0')}.${kind}`;
+  return `${positionName(base)}.${kind}`;
 }
 
 /** Base of a segment or index file by its name; undefined for other files. */
@@ -25,6 +26,8 @@ export function baseOfName(name: string, kind: 'undo' | 'index'): JournalPositio
 
 export class JournalSegment implements StoredSegment {
   readonly merged = false;
+  readonly cold = false;
+  readonly coldBytes = 0;
   readonly base: JournalPosition;
   readonly file: StorageFile;
   #bytes: ByteCount;
@@ -86,6 +89,10 @@ export class JournalSegment implements StoredSegment {
 
   /** Bytes of whole sets, header included: where the next record goes. */
   get bytes(): ByteCount {
+    return this.#bytes;
+  }
+
+  get dataBytes(): ByteCount {
     return this.#bytes;
   }
 

@@ -48,7 +48,7 @@ export interface MergedTail {
 }
 
 export function mergedName({ base, end }: { readonly base: JournalPosition; readonly end: JournalPosition }): string {
-  return `${hex(base)}-${hex(end)}.merged`;
+  return `${positionName(base)}-${positionName(end)}.merged`;
 }
 
 /** The stretch that a merged segment of this name covers; undefined for other names. */
@@ -57,7 +57,8 @@ export function stretchOfName(name: string): { readonly base: JournalPosition; r
   return match ? { base: parseInt(match[1] as string, 16), end: parseInt(match[2] as string, 16) } : undefined;
 }
 
-function hex(position: JournalPosition): string {
+/** A position as names of files have it. */
+export function positionName(position: JournalPosition): string {
   return position.toString(16).padStart(14, '0');
 }
 

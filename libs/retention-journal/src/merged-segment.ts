@@ -13,6 +13,8 @@ import { readableAt, type VerifiedPiece } from './verify-records';
 
 export class MergedSegment implements StoredSegment {
   readonly merged = true;
+  readonly cold = false;
+  readonly coldBytes = 0;
   readonly sealed = true;
   readonly address: JournalPosition;
   readonly file: StorageFile;
@@ -54,6 +56,10 @@ export class MergedSegment implements StoredSegment {
   }
 
   get storedBytes(): ByteCount {
+    return this.#header.places.fileBytes;
+  }
+
+  get dataBytes(): ByteCount {
     return this.#header.places.fileBytes;
   }
 

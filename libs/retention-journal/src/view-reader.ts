@@ -3,6 +3,7 @@
 // to the map before it overwrites it, so whatever the replica read may have caught, the map knows by then.
 import type { StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, ByteOffset } from '@secondsite/units';
+import { allEnded } from './all-ended';
 import { LOST, UNCOVERED, ZEROS } from './extent-map';
 import { bytesLost } from './journal-failures';
 import type { RetentionJournal } from './retention-journal';
@@ -29,21 +30,25 @@ export class ViewReader {
     this.map = map;
   }
 
-  /** Fills `into` from `offset`, blocking the thread. Throws `journal/bytes-lost` or `journal/damaged` when some of it is not known. */
-  readNow(into: Uint8Array, offset: ByteOffset): void {
+  /**
+   * Fills `into` from `offset`, blocking the thread. False when a part is in the cold store: then only `read` can. Throws `journal/bytes-lost` or
+   * `journal/damaged` when some of it is not known.
+   */
+  readNow(into: Uint8Array, offset: ByteOffset): boolean {
     this.#assertReplicaHolds(offset, into.length);
-    let uncovered = false;
+    let [uncovered, local] = [false, true];
     this.map.visit(offset, offset + into.length, (_start, _end, value) => (uncovered ||= value === UNCOVERED));
     if (uncovered) zeroRest(into, this.#replica.readNow(into, offset));
     this.map.visit(offset, offset + into.length, (start, end, value) => {
       const target = into.subarray(start - offset, end - offset);
       if (value === LOST) throw bytesLost({ offset: start, length: end - start });
       if (value === ZEROS) target.fill(0);
-      else if (value !== UNCOVERED) this.#readUndoNow(target, value);
+      else if (value !== UNCOVERED) local &&= this.#journal.readUndoNow(target, value);
     });
+    return local;
   }
 
-  /** The same through the thread pool. `into` must not be used until it resolves. */
+  /** The same through the thread pool, and from the cold store; rejects when that cannot be reached or gives other bytes than it got. `into` must not be used until it settles. */
   async read(into: Uint8Array, offset: ByteOffset): Promise<void> {
     this.#assertReplicaHolds(offset, into.length);
     zeroRest(into, await this.#replica.read(into, offset));
@@ -52,9 +57,9 @@ export class ViewReader {
       const target = into.subarray(start - offset, end - offset);
       if (value === LOST) reads.push(Promise.reject(bytesLost({ offset: start, length: end - start })));
       else if (value === ZEROS) target.fill(0);
-      else if (value !== UNCOVERED) reads.push(this.#readUndo(target, value));
+      else if (value !== UNCOVERED) reads.push(this.#journal.readUndo(target, value));
     });
-    await Promise.all(reads);
+    await allEnded(reads);
   }
 
   /** Runs from `offset` on, at most `length` bytes and `limit` runs; at least one. */
@@ -92,19 +97,9 @@ export class ViewReader {
       });
     }
   }
-
-  #readUndoNow(target: Uint8Array, position: number): void {
-    const { file, offset } = this.#journal.locate(position, target.length);
-    zeroRest(target, file.readNow(target, offset));
-  }
-
-  async #readUndo(target: Uint8Array, position: number): Promise<void> {
-    const { file, offset } = this.#journal.locate(position, target.length);
-    zeroRest(target, await file.read(target, offset));
-  }
 }
 
-/** The replica may end inside the last sector of a volume; what is past a file's end reads as zeros. */
+/** The replica may end inside the last sector of a volume; what is past its end reads as zeros. */
 function zeroRest(into: Uint8Array, read: ByteCount): void {
   if (read < into.length) into.fill(0, read);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
 import {
-  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, componentRegisteredV1, type CurrentEvent, damageFoundV1, damageRepairedV1,
+  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, coldStoreFailedV1, coldStoreRecoveredV1, componentRegisteredV1, type CurrentEvent,
+  damageFoundV1, damageRepairedV1,
   differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncChosenV1, resyncComparedV1, resyncReadV1, resyncRequiredV2,
   resyncStartedV1, retentionShortenedV1, scrubCompletedV1,
   viewClosedV1, viewOpenedV1, volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
@@ -39,7 +40,7 @@ export class ComponentEventsController {
     return this.events.keepRefusal(event);
   }
 
-  @OnEvent(retentionShortenedV1, damageFoundV1, damageRepairedV1, scrubCompletedV1)
+  @OnEvent(retentionShortenedV1, coldStoreFailedV1, coldStoreRecoveredV1, damageFoundV1, damageRepairedV1, scrubCompletedV1)
   told(event: CurrentEvent): Promise<void> {
     return this.events.keepForHistory(event);
   }

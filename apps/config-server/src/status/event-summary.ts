@@ -63,6 +63,8 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${formatBytes(data.bytes)} at ${data.offset}, ${data.lostBefore === undefined ? 'no instant lacks anything' : `instants before ${data.lostBefore} lack them`}`;
     case 'secondsite.replication.scrub-completed.v1':
       return `${formatBytes(data.readBytes)} read, ${formatBytes(data.damagedBytes)} damaged`;
+    case 'secondsite.replication.cold-store-failed.v1':
+      return `${data.affects}: ${data.code}, ${data.reason}`;
     default:
       return 'name' in data && typeof data.name === 'string' ? data.name : undefined;
   }

@@ -2,8 +2,8 @@
 import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
-  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, damageFoundV1, damageRepairedV1, differentialSyncReachedV1, replicationRecoveredV1,
-  replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, scrubCompletedV1,
+  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, coldStoreFailedV1, coldStoreRecoveredV1, damageFoundV1, damageRepairedV1, differentialSyncReachedV1,
+  replicationRecoveredV1, replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, scrubCompletedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
 import type { PairEvent } from '../pair/pair-types';
@@ -87,6 +87,10 @@ export class EventReporter implements TargetReporter {
         const { startedAt, endedAt, readBytes, damagedBytes } = event;
         return events.make(scrubCompletedV1, { pairId, readBytes, damagedBytes, startedAt: isoFromMicros(startedAt), endedAt: isoFromMicros(endedAt) });
       }
+      case 'cold-store-failed':
+        return events.make(coldStoreFailedV1, { pairId, affects: event.affects, code: event.code, reason: short(event.hint), waitingBytes: event.waitingBytes });
+      case 'cold-store-recovered':
+        return events.make(coldStoreRecoveredV1, { pairId, affects: event.affects, failedSeconds: event.seconds });
       case 'bookmark-applied':
         // The bookmark itself is announced by who made it; here it only becomes recoverable.
         return undefined;

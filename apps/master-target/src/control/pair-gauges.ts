@@ -11,7 +11,9 @@ export function pairGauges(): LatestGauges<MasterTargetPairTelemetry> {
     gauges: [
       { name: 'secondsite_master_target_covered_time_seconds', description: 'Every write up to this time (since 1970) is in the replica', read: (pair) => secondsOf(pair.coveredTime) },
       { name: 'secondsite_master_target_cache_bytes', description: 'Bytes received and not yet applied', read: (pair) => pair.cacheBytes },
-      { name: 'secondsite_master_target_journal_bytes', description: 'Bytes of the retention journal', read: (pair) => pair.journalBytes },
+      { name: 'secondsite_master_target_journal_bytes', description: 'Bytes of the retention journal on the disk', read: (pair) => pair.journalBytes },
+      { name: 'secondsite_master_target_cold_bytes', description: 'Bytes of the retention journal in the cold store', read: (pair) => pair.retention?.cold?.bytes },
+      { name: 'secondsite_master_target_cold_waiting_bytes', description: 'Bytes of it on the disk that should be there', read: (pair) => pair.retention?.cold?.waitingBytes },
       { name: 'secondsite_master_target_window_seconds', description: 'From the earliest recovery point to the latest', read: windowSeconds },
       { name: 'secondsite_master_target_retention_promised_seconds', description: 'Retention window of the plan', read: (pair) => pair.retention?.promisedSeconds },
       { name: 'secondsite_master_target_applied_sequence', description: 'Newest applied change set of the epoch', read: (pair) => pair.appliedSequence },

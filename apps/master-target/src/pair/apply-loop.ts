@@ -8,7 +8,7 @@ import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
-import type { BackgroundMerge } from './background-merge';
+import type { BackgroundWork } from './background-work';
 import type { CheckpointFile } from './checkpoint-file';
 import type { PairLimits } from './pair-limits';
 import type { PairEvent, StreamPlace } from './pair-types';
@@ -31,7 +31,8 @@ export interface ApplyLoopParts {
   readonly limits: PairLimits;
   /** What the journal may keep now. */
   readonly retention: () => RetentionLimits;
-  readonly merge: BackgroundMerge;
+  /** What goes on beside applying. */
+  readonly background: readonly BackgroundWork[];
   readonly clock: () => TimeMicros;
   readonly delay: (millis: number) => Promise<void>;
   readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
@@ -138,7 +139,7 @@ export class ApplyLoop {
     this.wake();
     await this.#running;
     await this.#checkpointing;
-    await this.#parts.merge.stop();
+    await Promise.all(this.#parts.background.map((work) => work.stop()));
     this.#parts.cache.rejectPassing(stopped());
   }
 
@@ -157,10 +158,10 @@ export class ApplyLoop {
   }
 
   async #turn(): Promise<void> {
-    const { cache, limits, journal, retention, merge } = this.#parts;
+    const { cache, limits, journal, retention, background } = this.#parts;
     if (this.#failureBeside !== undefined) throw this.#failureBeside;
     await journal.maintain(retention());
-    merge.nudge();
+    for (const work of background) work.nudge();
     const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
     if (group.length === 0) return this.#rest();
     if (!group[0]?.passing) await this.#coverPassing();

@@ -5,6 +5,7 @@ import type { CompareOutcome, StoreOutcome } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { OfferedBookmark, PointRange, Span, Stretch } from '@secondsite/retention-journal';
 import type { TlsOptions } from 'node:tls';
+import type { ColdStoreConfig } from '../cold/cold-config';
 import type { OpenView } from '../views/view-registry';
 import type { PairLimits } from './pair-limits';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
@@ -16,6 +17,7 @@ export interface PairThreadData {
   readonly sizeBytes: ByteCount;
   readonly retention: RetentionLimits;
   readonly limits: Partial<PairLimits>;
+  readonly cold?: ColdStoreConfig | undefined;
   readonly socketFolder: string;
   readonly listenHost: string;
   readonly advertiseHost: string;
@@ -28,6 +30,8 @@ export interface PairPoints {
   readonly ranges: readonly PointRange[];
   readonly coveredTime: TimeMicros;
   readonly latest: TimeMicros | undefined;
+  /** Views of older points read from the cold store; 0: none does. */
+  readonly localFrom: TimeMicros;
 }
 
 /** What other limits would drop of the points that are offered now. */

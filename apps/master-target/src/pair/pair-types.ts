@@ -14,6 +14,9 @@ export interface StreamPlace {
 
 export type PairStage = 'resync-step-1' | 'resync-step-2' | 'differential-sync';
 
+/** What a cold store is used for: bringing segments there, reading them, removing what a removed pair had there. */
+export type ColdUse = 'moving' | 'views' | 'removal';
+
 /** What happened to a pair; facts for the bus. */
 export type PairEvent =
   | ({ readonly kind: 'applied'; readonly coveredTime: TimeMicros; readonly appliedAt: TimeMicros; readonly traceparent: string | undefined } & StreamPlace)
@@ -28,6 +31,8 @@ export type PairEvent =
   | { readonly kind: 'damage-repaired'; readonly offset: ByteOffset; readonly bytes: ByteCount; readonly isLost: boolean; readonly at: TimeMicros }
   | ({ readonly kind: 'scrub-ended' } & ScrubRound)
   | ({ readonly kind: 'retention-shortened'; readonly cause: SpaceCause; readonly journalBytes: ByteCount; readonly earliestPoint: TimeMicros | undefined } & Pick<RetentionStanding, 'promisedMicros' | 'availableMicros'>)
+  | { readonly kind: 'cold-store-failed'; readonly affects: ColdUse; readonly code: string; readonly hint: string; readonly waitingBytes: ByteCount }
+  | { readonly kind: 'cold-store-recovered'; readonly affects: ColdUse; readonly seconds: number }
   | { readonly kind: 'fault'; readonly code: string; readonly hint: string }
   | { readonly kind: 'fault-ended'; readonly seconds: number; readonly coveredTime: TimeMicros };
 
@@ -63,6 +68,16 @@ export interface SetHops extends StreamPlace {
   readonly coveredAt?: TimeMicros;
 }
 
+/** How much of the journal is in the cold store. */
+export interface ColdStanding {
+  readonly bytes: ByteCount;
+  /** On the local disk, and should be in the cold store. */
+  readonly waitingBytes: ByteCount;
+  /** From this instant on views need nothing of it; 0: from the first. */
+  readonly localFrom: TimeMicros;
+  readonly trouble: { readonly code: string; readonly hint: string; readonly since: TimeMicros } | undefined;
+}
+
 export interface PairStatus extends StreamPlace {
   /** Highest sequence of `epoch` below which none is missing, durable in the cache. */
   readonly receivedSequence: SequenceNumber;
@@ -75,6 +90,8 @@ export interface PairStatus extends StreamPlace {
   readonly cachedSets: number;
   readonly journalBytes: ByteCount;
   readonly retention: RetentionStanding;
+  /** Absent without a cold store. */
+  readonly cold: ColdStanding | undefined;
   readonly earliestPoint: TimeMicros | undefined;
   readonly latestPoint: TimeMicros | undefined;
   readonly views: number;

@@ -4,6 +4,7 @@ import { clockMicros, openDirectory } from '@secondsite/disk-files';
 import { serveThread, type ThreadSide } from '@secondsite/thread-host';
 import { decompressZstd } from '@secondsite/zstd';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pairColdOptions } from '../cold/open-cold-store';
 import { ViewExporter } from '../views/view-exporter';
 import { ViewRegistry } from '../views/view-registry';
 import type { PairThread, PairThreadData } from './pair-thread';
@@ -14,6 +15,7 @@ const FREE_SPACE_MILLIS = 1000;
 async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Promise<TargetPair> {
   return TargetPair.open({
     ...data,
+    cold: data.cold && (await pairColdOptions(data.cold, data.pairId)),
     directory: await openDirectory(data.path),
     decompress: decompressZstd,
     clock: clockMicros,
@@ -51,7 +53,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
       points: (range) => {
         const points = pair.points();
         const { spans, coveredTime, latest } = points;
-        return { spans, coveredTime, latest, bookmarks: points.offeredBookmarks(range), ranges: points.ranges(range) };
+        return { spans, coveredTime, latest, localFrom: pair.journal.localFrom, bookmarks: points.offeredBookmarks(range), ranges: points.ranges(range) };
       },
       resolve: (request) => pair.points().resolve(request),
       hold: ({ time, micros }) => pair.retention.hold(time, micros),

@@ -2,61 +2,25 @@
 // One replication pair at the target: cache → retention journal → replica, and its recovery points and views. Runs in a thread of its own;
 // a plain class, so that it runs anywhere. Invariants: I2 (cached sets are released only after their replica writes are durable), I3, I4,
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
-import type { BlockLayout } from '@secondsite/block-checksums';
-import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
-import type { StorageDirectory } from '@secondsite/durable-storage';
-import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
-import { SegmentLog } from '@secondsite/segment-log';
+import { decompressChangeSet, type KeptSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
+import { type RecoveryPoints, type RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { type CompareOutcome, DAMAGED_RANGES_MAX, OLD_EPOCH, type Progress, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
 import { ApplyLoop } from './apply-loop';
-import { BackgroundMerge } from './background-merge';
-import { CachedSetReader } from './cached-set-reader';
-import { CheckpointFile } from './checkpoint-file';
+import { BackgroundWork } from './background-work';
 import { epochStartOf, missingBase } from './epoch-start';
-import { defaultLimits, type PairLimits } from './pair-limits';
+import { openPairParts, type PairParts, type TargetPairOptions } from './pair-parts';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { PairRetention } from './pair-retention';
-import { PairScrubber } from './pair-scrubber';
+import type { PairScrubber } from './pair-scrubber';
 import { RecentHops } from './recent-hops';
-import { ReadMemory } from './read-memory';
 import { ReplicaComparer } from './replica-comparer';
-import { growReplica, openReplica, type ReplicaFiles } from './replica-files';
-import { type Admission, type ReceivedSet, SetCache } from './set-cache';
+import { growReplica } from './replica-files';
+import type { Admission, ReceivedSet } from './set-cache';
 import { SetApplier } from './set-applier';
 import { corrupt, noSpace, pairFailed, tooEarly } from './store-answers';
 import { StreamWatch } from './stream-watch';
 import { faultOfRange } from './write-replica';
-
-export interface TargetPairOptions {
-  readonly directory: StorageDirectory;
-  readonly pairId: string;
-  readonly sizeBytes: ByteCount;
-  readonly retention: RetentionLimits;
-  readonly decompress: Decompress;
-  readonly clock: () => TimeMicros;
-  /** Resolves after about so many milliseconds. */
-  readonly delay: (millis: number) => Promise<void>;
-  readonly onEvent?: (event: PairEvent) => void;
-  /** Called once for each traced set, with its times, when it is durable in the replica. */
-  readonly onTraced?: (hops: SetHops) => void;
-  readonly limits?: Partial<PairLimits>;
-  /** How blocks are compared with the source; the agent's must be the same. */
-  readonly layout?: BlockLayout | undefined;
-  /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
-  readonly recycle?: (memory: ArrayBufferLike) => void;
-}
-
-interface PairParts extends ReplicaFiles {
-  readonly log: SegmentLog;
-  readonly journal: RetentionJournal;
-  readonly checkpoint: CheckpointFile;
-  readonly quarantine: Quarantine;
-  readonly cache: SetCache;
-  readonly cachedSets: CachedSetReader;
-  readonly scrubber: PairScrubber;
-  readonly limits: PairLimits;
-}
 
 export class TargetPair {
   readonly retention: PairRetention;
@@ -86,7 +50,7 @@ export class TargetPair {
       watch: this.#watch,
       hops: this.#hops,
       retention: () => this.retention.effective,
-      merge: this.#makeMerge(),
+      background: this.#background(),
       clock: options.clock,
       delay: options.delay,
       load: (set) => parts.cachedSets.load(set),
@@ -103,32 +67,7 @@ export class TargetPair {
    * with `start`.
    */
   static async open(options: TargetPairOptions): Promise<TargetPair> {
-    const { directory } = options;
-    const limits = { ...defaultLimits, ...options.limits };
-    const files = await openReplica(options);
-    const checkpoint = await CheckpointFile.open(directory);
-    const applied = checkpoint.current?.applied;
-    const journal = await RetentionJournal.open(await directory.directory('journal'), {
-      segmentBytes: limits.segmentBytes,
-      ...(applied && { replicaState: applied }),
-    });
-    const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });
-    const readMemory = new ReadMemory(limits.groupBytes);
-    const cache = new SetCache({
-      ...limits, log,
-      applied: applied ?? { epoch: 0, sequence: 0 },
-      endedEpochs: checkpoint.current?.endedEpochs ?? [],
-      recycle: (memory) => {
-        if (!readMemory.giveBack(memory)) options.recycle?.(memory);
-      },
-    });
-    const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const scrubber = await PairScrubber.open({
-      ...options, ...files, journal, bytesPerSecond: limits.scrubBytesPerSecond, roundMicros: limits.scrubRoundMicros,
-      isBusy: () => cache.readyCount > 0, emit: (event) => options.onEvent?.(event),
-    });
-    const cachedSets = new CachedSetReader({ cache, readMemory, decompress: options.decompress });
-    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets, scrubber });
+    const pair = new TargetPair(options, await openPairParts(options));
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -362,6 +301,7 @@ export class TargetPair {
       cachedSets: cache.cachedSets,
       journalBytes: journal.storedBytes,
       retention: this.retention.standing,
+      cold: this.#parts.cold?.standing,
       earliestPoint: points.earliest,
       latestPoint: points.latest,
       views: this.#views,
@@ -380,7 +320,8 @@ export class TargetPair {
 
   /** Finishes the group and checkpoint under way and closes the files. */
   async close(): Promise<void> {
-    const { log, journal, checkpoint, checksums, replica, scrubber } = this.#parts;
+    const { log, journal, checkpoint, checksums, replica, cold, scrubber } = this.#parts;
+    cold?.close();
     await scrubber.stop();
     await this.#loop.stop();
     await log.close();
@@ -391,15 +332,18 @@ export class TargetPair {
     await replica.close();
   }
 
-  #makeMerge(): BackgroundMerge {
-    const { journal, limits } = this.#parts;
+  #background(): BackgroundWork[] {
+    const { journal, limits, cold } = this.#parts;
     const { clock, delay } = this.#options;
-    return new BackgroundMerge({
-      journal, clock, delay,
-      retention: () => this.retention.effective,
+    const retention = (): RetentionLimits => this.retention.effective;
+    const merge = new BackgroundWork({
+      clock, delay,
       lookMicros: limits.mergeLookMicros,
+      restMicros: 60 * limits.mergeLookMicros,
+      next: (pause) => journal.mergeNext(retention(), pause),
       onFailure: (failure) => this.#emit({ kind: 'fault', ...failure }),
     });
+    return cold ? [merge, cold.serve({ journal, retention })] : [merge];
   }
 
   #reportDamage(): void {

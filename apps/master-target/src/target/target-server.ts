@@ -7,7 +7,6 @@ import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirec
 import { type PointRequest, RecoveryPoints, type ResolvedPoint, type RetentionLimits } from '@secondsite/retention-journal';
 import { type Authorize, BodyPool, ChangeSetServer, type CompareOutcome, type CompareRequest, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { TargetReporter } from '../control/control-plane';
@@ -15,9 +14,11 @@ import { recordHopSpans } from '../control/hop-spans';
 import type { OpenViewAnswer, PairPoints, RetentionPreview } from '../pair/pair-thread';
 import type { PairStatus, SetHops, StreamPlace } from '../pair/pair-types';
 import type { PairLimits } from '../pair/pair-limits';
+import type { ColdStoreConfig } from '../cold/cold-config';
 import type { OpenView } from '../views/view-registry';
 import { allocatedBytes, overAllocation } from './allocation';
 import { PairHost } from './pair-host';
+import { RemovedPairs } from './removed-pairs';
 import { retentionReport } from './retention-report';
 import { scrubReport } from './scrub-report';
 
@@ -34,6 +35,8 @@ export interface TargetServerOptions {
   readonly reporter: TargetReporter;
   readonly overAllocate: boolean;
   readonly limits?: Partial<PairLimits>;
+  /** Where old undo goes; absent: it stays here. */
+  readonly cold?: ColdStoreConfig | undefined;
   /** The process cannot go on and has to be started anew. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -55,6 +58,7 @@ export class TargetServer {
   readonly #pool = new BodyPool({ idleBytesMax: RECEIVE_BYTES_MAX });
   readonly #rates = new Map<string, { bytes: number; at: number }>();
   #tls: TargetServerOptions['tls'];
+  readonly #removed: RemovedPairs;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: TargetServerOptions, parts: { readonly lock: FolderLock; readonly pairsFolder: DiskDirectory }) {
@@ -62,6 +66,7 @@ export class TargetServer {
     this.#lock = parts.lock;
     this.#pairsFolder = parts.pairsFolder;
     this.#tls = options.tls;
+    this.#removed = new RemovedPairs({ folder: parts.pairsFolder.path, cold: options.cold, reporter: options.reporter });
     this.#server = new ChangeSetServer({
       authorize: options.authorize,
       handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId), compare: (request) => this.compare(request) },
@@ -118,7 +123,7 @@ export class TargetServer {
       this.#hosts.delete(pairId);
       await host.close();
     }
-    for (const pairId of document.removedPairs) if (!wanted.has(pairId)) await rm(join(this.#pairsFolder.path, pairId), { recursive: true, force: true });
+    await this.#removed.remove(document.removedPairs.filter((pairId) => !wanted.has(pairId)));
     for (const pair of wanted.values()) await this.#applyPair(pair);
   }
 
@@ -141,13 +146,13 @@ export class TargetServer {
   }
 
   #openPair(pair: MasterTargetPair): PairHost {
-    const { dataDir, listen, advertiseHost, limits = {}, reporter } = this.#options;
+    const { dataDir, listen, advertiseHost, limits = {}, cold, reporter } = this.#options;
     return new PairHost({
       pair,
       reporter,
       threadData: () => ({
         path: join(this.#pairsFolder.path, pair.pairId),
-        limits, advertiseHost, listenHost: listen.host,
+        limits, advertiseHost, cold, listenHost: listen.host,
         socketFolder: join(dataDir, 'views'),
         tls: this.#tls && { options: threadTls(this.#tls.options), tenantId: this.#tls.tenantId },
       }),
@@ -249,7 +254,7 @@ export class TargetServer {
     const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, stays, fault } = status;
     return {
       pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views, stays,
-      retention: retentionReport(status.retention),
+      retention: retentionReport(status),
       scrub: scrubReport(status.scrub),
       bytesPerSecond: this.#rateOf(pairId, status.appliedBytesTotal),
       ...(coveredTime > 0 && { coveredTime: isoFromMicros(coveredTime) }),
@@ -274,6 +279,7 @@ export class TargetServer {
     await this.#server.close();
     await this.#turn;
     await Promise.all([...this.#hosts.values()].map((host) => host.close()));
+    await this.#removed.close();
     this.#lock.release();
   }
 

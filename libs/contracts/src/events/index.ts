@@ -54,6 +54,8 @@ export { damageFoundV1 } from './replication/damage-found.v1';
 export { damageRepairedV1 } from './replication/damage-repaired.v1';
 export { scrubCompletedV1 } from './replication/scrub-completed.v1';
 export { retentionShortenedV1 } from './replication/retention-shortened.v1';
+export { coldStoreFailedV1 } from './replication/cold-store-failed.v1';
+export { coldStoreRecoveredV1 } from './replication/cold-store-recovered.v1';
 export { bookmarkCreatedV1 } from './recovery/bookmark-created.v1';
 export { bookmarkCreatedV2 } from './recovery/bookmark-created.v2';
 export { bookmarkFailedV1 } from './recovery/bookmark-failed.v1';

@@ -76,6 +76,7 @@ export function judgePair(pair: JudgedPair, now: TimeMicros): AlertJudgement[] {
     'volume-shrunk': shrunk(pair),
     'retention-window-low': windowLow(pair),
     'replica-damaged': replicaDamaged(pair),
+    'cold-store-failed': coldStoreFailed(pair),
   });
 }
 
@@ -165,6 +166,16 @@ function windowLow({ readings: { masterTarget }, volumeName }: JudgedPair): Find
   return {
     words: `${volumeName}: ${retentionWords(masterTarget.retention, masterTarget.journalBytes)}`,
     hint: 'Give the plan more retention space or the master target a larger disk, or promise a shorter window.',
+  };
+}
+
+function coldStoreFailed({ readings: { masterTarget }, volumeName }: JudgedPair): Finding {
+  if (!masterTarget) return 'unknown';
+  const { trouble, waitingBytes = 0 } = masterTarget.retention?.cold ?? {};
+  if (!trouble) return undefined;
+  return {
+    words: `the cold store of ${volumeName} fails since ${trouble.since} (${trouble.code}): ${formatBytes(waitingBytes)} wait on the disk of the master target, and views of old points may not be readable`,
+    hint: trouble.hint,
   };
 }
 
