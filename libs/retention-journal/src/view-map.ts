@@ -38,8 +38,10 @@ export class ViewMap {
     this.#visitFrom(0, { start, end, visitor });
   }
 
-  /** What a run does not cover is looked for in the next newer one. */
-  #visitFrom(index: number, { start, end, visitor }: { start: ByteOffset; end: ByteOffset; visitor: PieceVisitor }): void {
+  /** What a run does not cover is looked for in the next newer one; runs that cover nothing of it, most of many, are passed over. */
+  #visitFrom(first: number, { start, end, visitor }: { start: ByteOffset; end: ByteOffset; visitor: PieceVisitor }): void {
+    let index = first;
+    while (this.#runs[index]?.overlaps(start, end) === false) index++;
     const run = this.#runs[index];
     if (!run) return this.#live.visit(start, end, visitor);
     run.visit(start, end, (from, to, value) => {

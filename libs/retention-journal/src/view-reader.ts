@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the disk as of an instant without a lock. Rule: read the replica *first*, then look into the map, then overlay: apply adds a block
-// to the map before it overwrites it, so whatever the replica read may have caught, the map knows by then.
+// Reads the disk as of an instant without a lock. Apply, on the same thread, adds a block to the map before it begins to overwrite it. So what the
+// map does not cover is as it was for as long as this thread does nothing else (`readNow`). A read that waits (`read`) reads the replica *first*, then
+// looks into the map, then overlays: whatever the replica read may have caught, the map knows by then.
 import type { StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import { allEnded } from './all-ended';
@@ -21,6 +22,13 @@ export class ViewReader {
   readonly #replica: StorageFile;
   readonly #lostIn: OldContent['lostIn'];
   readonly map: ViewMap;
+  /** Of the read under way: start, end and value of each piece, and whether one is uncovered. */
+  readonly #pieces: number[] = [];
+  #uncovered = false;
+  readonly #notePiece = (start: ByteOffset, end: ByteOffset, value: number): void => {
+    this.#pieces.push(start, end, value);
+    this.#uncovered ||= value === UNCOVERED;
+  };
 
   /** `lostIn`: parts of the replica that are known not to hold what was written. */
   constructor({ journal, replica, lostIn, map }: { journal: RetentionJournal; replica: StorageFile; lostIn?: OldContent['lostIn']; map: ViewMap }) {
@@ -36,16 +44,20 @@ export class ViewReader {
    */
   readNow(into: Uint8Array, offset: ByteOffset): boolean {
     this.#assertReplicaHolds(offset, into.length);
-    let [uncovered, local] = [false, true];
-    this.map.visit(offset, offset + into.length, (_start, _end, value) => (uncovered ||= value === UNCOVERED));
-    if (uncovered) zeroRest(into, this.#replica.readNow(into, offset));
-    this.map.visit(offset, offset + into.length, (start, end, value) => {
-      const target = into.subarray(start - offset, end - offset);
+    const pieces = this.#pieces;
+    pieces.length = 0;
+    this.#uncovered = false;
+    this.map.visit(offset, offset + into.length, this.#notePiece);
+    if (this.#uncovered) zeroRest(into, this.#replica.readNow(into, offset));
+    for (let piece = 0; piece < pieces.length; piece += 3) {
+      const [start, end, value] = [pieces[piece] as number, pieces[piece + 1] as number, pieces[piece + 2] as number];
+      if (value === UNCOVERED) continue;
       if (value === LOST) throw bytesLost({ offset: start, length: end - start });
+      const target = into.subarray(start - offset, end - offset);
       if (value === ZEROS) target.fill(0);
-      else if (value !== UNCOVERED) local &&= this.#journal.readUndoNow(target, value);
-    });
-    return local;
+      else if (!this.#journal.readUndoNow(target, value)) return false;
+    }
+    return true;
   }
 
   /** The same through the thread pool, and from the cold store; rejects when that cannot be reached or gives other bytes than it got. `into` must not be used until it settles. */
