@@ -239,7 +239,9 @@ export class Pair {
     if (stage) this.#spool.setStage(stage);
   }
 
+  /** A set that comes again takes no room: held off, it would keep the agent from the one that a full spool waits for. */
   #heldOff(set: StoredChangeSet, bytes: ByteCount): HeldOff | undefined {
+    if (set.header.epoch === this.#spool.epoch && set.header.sequence <= this.#spool.received) return undefined;
     const full = this.#credit() === 0;
     const { freeSpace } = this.#services;
     const unblocks = this.#unblocks(set);
