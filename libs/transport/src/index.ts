@@ -8,6 +8,7 @@ export {
   type CompareAnswer,
   type CompareOutcome,
   type CompareRequest,
+  BLOCKS_MISSING,
   endsEpoch,
   type HeldOff,
   OLD_EPOCH,
