@@ -3,7 +3,7 @@ import {
   type ComponentConfig, componentConfig, componentSchema, type Environment, parseEnvironment, type ReceiverConfig, receiverConfig, receiverVariables,
   switchSchema,
 } from '@secondsite/component';
-import { GIB, MIB } from '@secondsite/units';
+import { GIB, KIB, MIB } from '@secondsite/units';
 import { z } from 'zod';
 
 const schema = componentSchema('master-target', {
@@ -14,6 +14,8 @@ const schema = componentSchema('master-target', {
   SECONDSITE_CACHE_BYTES_MAX: z.coerce.number().int().min(64 * MIB).default(2 * GIB),
   /** Decoded change sets of one pair in memory. */
   SECONDSITE_MEMORY_BYTES_MAX: z.coerce.number().int().min(8 * MIB).default(64 * MIB),
+  /** What is remembered of blocks in replicas of pairs that are deduplicated; 16 bytes remember 4 KiB. */
+  SECONDSITE_DEDUPLICATION_BYTES_MAX: z.coerce.number().int().min(64 * KIB).default(64 * MIB),
   /** 1: pairs are accepted although replicas and retention may need more than the disk has. */
   SECONDSITE_OVERALLOCATE: switchSchema.default('0'),
 });
@@ -22,6 +24,7 @@ export interface MasterTargetConfig extends ComponentConfig, ReceiverConfig {
   readonly freeBytesMin: number;
   readonly cacheBytesMax: number;
   readonly memoryBytesMax: number;
+  readonly deduplicationBytesMax: number;
   readonly overAllocate: boolean;
 }
 
@@ -34,6 +37,7 @@ export function readConfig(environment: Environment): MasterTargetConfig {
     freeBytesMin: values.SECONDSITE_FREE_BYTES_MIN,
     cacheBytesMax: values.SECONDSITE_CACHE_BYTES_MAX,
     memoryBytesMax: values.SECONDSITE_MEMORY_BYTES_MAX,
+    deduplicationBytesMax: values.SECONDSITE_DEDUPLICATION_BYTES_MAX,
     overAllocate: values.SECONDSITE_OVERALLOCATE === '1',
   });
 }

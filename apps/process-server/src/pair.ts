@@ -8,6 +8,7 @@ import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
 import { recordHopSpans } from './control/hop-spans';
 import { counters } from './control/counters';
+import type { Deduplicator } from './deduplication/deduplicator';
 import { askTarget } from './forward/ask-target';
 import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
@@ -23,12 +24,16 @@ export interface PairServices {
   readonly now: () => TimeMicros;
   readonly timers: Timers;
   readonly compress: Compress;
+  /** Undefined: this process server deduplicates nothing. */
+  readonly deduplicator?: Deduplicator | undefined;
   readonly reporter: FactReporter;
   readonly freeSpace: FreeSpaceGuard;
   readonly forwardBudget: ByteBudget;
   readonly shaper: TrafficShaper;
   readonly connect: (masterTargetUrl: string) => ForwardClient;
 }
+
+type SentBytes = Readonly<Record<keyof NonNullable<ProcessServerPairTelemetry['sent']>, ByteCount>>;
 
 const streamBroken = 'change-set/stream-broken';
 const retryAfterMillis = 500;
@@ -42,7 +47,7 @@ export class Pair {
   readonly #spool: PairSpool;
   readonly #flow: FlowControl;
   readonly #reported = new Map<string, number>();
-  #sent = { contentBytes: 0, wireBytes: 0 };
+  #sent: SentBytes = { contentBytes: 0, referencedBytes: 0, wireBytes: 0 };
   readonly #lateTraces = new LateTraceQueue();
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
@@ -169,12 +174,13 @@ export class Pair {
   }
 
   #startForwarder(): PairForwarder {
-    const { masterTargetUrl, compression, paused, pairId } = this.#config;
-    const { connect, forwardBudget, timers, compress, shaper } = this.#services;
+    const { masterTargetUrl, compression, deduplication, paused, pairId } = this.#config;
+    const { connect, forwardBudget, timers, compress, shaper, deduplicator } = this.#services;
     const forwarder = new PairForwarder({
       pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, turn: shaper.turnsOf(this.#config),
       observer: this.#observer(),
       lateTraces: this.#lateTraces,
+      deduplicator: deduplication === true ? deduplicator?.forPair({ target: masterTargetUrl, applied: () => this.#spool.applied }) : undefined,
     });
     forwarder.start();
     return forwarder;
@@ -198,11 +204,17 @@ export class Pair {
 
   #sending(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
     this.hops.sending(set);
-    return ({ kind, wireBytes, contentBytes, transferMicros }) => {
+    return ({ kind, wireBytes, contentBytes, referencedBytes, transferMicros }) => {
       counters.wireBytes.add(wireBytes);
-      if (kind === 'stored') this.#sent = { contentBytes: this.#sent.contentBytes + contentBytes, wireBytes: this.#sent.wireBytes + wireBytes };
+      if (kind === 'stored') this.#count({ contentBytes, referencedBytes, wireBytes });
       this.hops.sent(set, { forwarded: kind === 'stored', transferMicros, bytes: set.bytes, wireBytes });
     };
+  }
+
+  #count({ contentBytes, referencedBytes, wireBytes }: SentBytes): void {
+    counters.referencedBytes.add(referencedBytes);
+    const sent = this.#sent;
+    this.#sent = { contentBytes: sent.contentBytes + contentBytes, referencedBytes: sent.referencedBytes + referencedBytes, wireBytes: sent.wireBytes + wireBytes };
   }
 
   /**

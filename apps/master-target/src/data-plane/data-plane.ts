@@ -42,11 +42,12 @@ export class DataPlane implements OwnedDataPlane {
 }
 
 function openServer({ config, member, onFatal }: DataPlaneOptions): Promise<TargetServer> {
-  const { dataDir, listen, advertiseHost, overAllocate, freeBytesMin, cacheBytesMax, memoryBytesMax, dataTls } = config;
+  const { dataDir, listen, advertiseHost, overAllocate, freeBytesMin, cacheBytesMax, memoryBytesMax, deduplicationBytesMax, dataTls } = config;
   const { identity } = member;
   return TargetServer.open({
     dataDir, listen, advertiseHost, overAllocate, dataTls, onFatal,
     reporter: new EventReporter(member),
+    deduplication: { tenantId: member.bus.identity.tenantId, bytesMax: deduplicationBytesMax },
     limits: { freeBytesMin, cacheBytesMax, memoryBytesMax },
     authorize: identity && dataTls ? allowRoles({ tenantId: identity.tenantId, roles: ['process-server', 'agent'] }) : allowEveryone,
     tls: identity && { options: tlsOptions(identity), tenantId: identity.tenantId },

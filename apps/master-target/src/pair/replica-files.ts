@@ -17,7 +17,7 @@ export interface ReplicaFilesOptions {
   readonly layout?: BlockLayout | undefined;
 }
 
-const REPLICA = 'replica.img';
+export const REPLICA = 'replica.img';
 const CHECKSUMS = 'replica-blocks';
 
 /** Opens or makes the replica, all zeros then, and the checksums of its blocks; those of a replica that is gone mean nothing. */

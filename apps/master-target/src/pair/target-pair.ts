@@ -9,6 +9,8 @@ import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader
 import { SegmentLog } from '@secondsite/segment-log';
 import { type CompareOutcome, OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
+import { isReferringSet } from '@secondsite/wan-deduplication';
+import { SetRebuilder, type SharedBlocks } from '../deduplication/set-rebuilder';
 import { ApplyLoop } from './apply-loop';
 import { BackgroundMerge } from './background-merge';
 import { CachedSetReader } from './cached-set-reader';
@@ -42,6 +44,8 @@ export interface TargetPairOptions {
   readonly limits?: Partial<PairLimits>;
   /** How blocks are compared with the source; the agent's must be the same. */
   readonly layout?: BlockLayout | undefined;
+  /** Undefined: referring sets are refused as damaged, and nothing is remembered of blocks. */
+  readonly sharedBlocks?: SharedBlocks | undefined;
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
   readonly recycle?: (memory: ArrayBufferLike) => void;
 }
@@ -54,10 +58,12 @@ interface PairParts extends ReplicaFiles {
   readonly cache: SetCache;
   readonly cachedSets: CachedSetReader;
   readonly limits: PairLimits;
+  readonly rebuilder: SetRebuilder | undefined;
 }
 
 export class TargetPair {
   readonly retention: PairRetention;
+  readonly rebuilder: SetRebuilder | undefined;
   readonly #options: TargetPairOptions;
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
@@ -72,6 +78,7 @@ export class TargetPair {
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
     this.#parts = parts;
+    this.rebuilder = parts.rebuilder;
     this.#hops = new RecentHops(options.clock, options.onTraced);
     this.#openedAt = options.clock();
     this.retention = new PairRetention({
@@ -88,6 +95,7 @@ export class TargetPair {
       clock: options.clock,
       delay: options.delay,
       load: (set) => parts.cachedSets.load(set),
+      learn: (set) => parts.rebuilder?.learn(set),
       emit: (event) => this.#emit(event),
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
@@ -121,7 +129,9 @@ export class TargetPair {
       },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
+    const { pairId, decompress, sharedBlocks } = options;
+    const rebuilder = sharedBlocks && new SetRebuilder({ ...sharedBlocks, ...files, pairId, decompress, memory: readMemory });
+    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, rebuilder, cachedSets: new CachedSetReader({ cache, readMemory, decompress }) });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -154,6 +164,7 @@ export class TargetPair {
    */
   async store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
+    if (this.rebuilder && isReferringSet(bytes)) return this.#storeReferring(bytes, { place, receivedAt, rebuilder: this.rebuilder });
     const verified = verifyStored(bytes);
     if (!verified.ok) return corrupt(verified.code, verified.detail);
     const { header } = verified;
@@ -165,6 +176,15 @@ export class TargetPair {
     const decoded = await decompressChangeSet(verified, this.#options.decompress);
     if (!decoded.ok) return this.#refuse(place, { code: decoded.code, detail: decoded.detail });
     return this.#take(place, { bytes, decoded, receivedAt });
+  }
+
+  /** A set that cannot be taken now is not made again for nothing. One of an old epoch is: it is kept aside as it was. */
+  async #storeReferring(bytes: Uint8Array, { place, receivedAt, rebuilder }: { readonly place: StreamPlace; readonly receivedAt: TimeMicros; readonly rebuilder: SetRebuilder }): Promise<StoreOutcome> {
+    const admission = this.#parts.cache.admission(place);
+    if (admission.kind === 'too-early' || admission.kind === 'full') return this.#answerWithoutTaking(admission, place, bytes);
+    const rebuilding = await rebuilder.rebuild(bytes);
+    this.#options.recycle?.(bytes.buffer);
+    return rebuilding.kind === 'answer' ? rebuilding.answer : this.store(rebuilding.bytes, place, receivedAt);
   }
 
   async #take(place: StreamPlace, set: ReceivedSet): Promise<StoreOutcome> {
