@@ -9,6 +9,7 @@ export { explainRpo, type RpoQuestion } from './live/explain-rpo';
 export { type AgentReading, type Fault, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
 export { formatSeconds, retentionWords } from './live/retention-words';
 export { rpoSeconds, worstRpoSeconds } from './live/rpo';
+export { savingWords } from './live/saving-words';
 export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
 export {
   type ObservedStage, type PairAggregate, type PairCommand, pairDecider, type PairFact, type ReportedPairFact, type StallPlace,

@@ -36,6 +36,11 @@ export function retentionLines(pairs: readonly PairStatus[]): string {
   return pairs.flatMap(({ volumeName, retention }) => (retention ? [`${volumeName}: ${retention.words}`] : [])).join('\n');
 }
 
+/** Per volume: what deduplication and compression saved on the way to the master target. */
+export function savingLines(pairs: readonly PairStatus[]): string {
+  return pairs.flatMap(({ volumeName, sent }) => (sent ? [`${volumeName}: ${sent.words}`] : [])).join('\n');
+}
+
 /** The whole cluster on one screen. */
 export function statusScreen(status: ClusterStatus): string {
   const components = table(['COMPONENT', 'ROLE', 'STATE', 'PAIRS'], status.components.map((row) => [row.name, row.role, row.state, row.pairCount]));
