@@ -2,9 +2,12 @@
 // The process server's machine: what ProcessServer wires up, over simulated disk, network and time.
 import type { Compress } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
-import { ByteBudget, ChangeSetReceiver, FreeSpaceGuard, PairRegistry, type ProcessServerFact, type Timers, TrafficShaper } from '@secondsite/process-server/testing';
+import { ByteBudget, ChangeSetReceiver, Deduplicator, FreeSpaceGuard, PairRegistry, type ProcessServerFact, referToKnownBlocks, type Timers, TrafficShaper } from '@secondsite/process-server/testing';
 import { BodyPool, type ChangeSetHandler } from '@secondsite/transport';
 import { isOperationError, KIB } from '@secondsite/units';
+import { BlockTable } from '@secondsite/wan-deduplication';
+import { sha256Now } from '@secondsite/wan-deduplication/testing';
+import { SCOPE } from './layout';
 import { Life } from './life';
 import type { MachineClock } from './machine-clock';
 import type { Scheduler } from './scheduler';
@@ -126,6 +129,7 @@ export class ProcessServerNode {
 
   async #openPairs(life: Life, freeSpace: FreeSpaceGuard): Promise<PairRegistry> {
     const { disk, clock, compress, toTarget } = this.#options;
+    const table = BlockTable.ofBytes(4 * KIB); // Small, so that blocks are forgotten.
     const pairs = new PairRegistry({
       directory: await disk.root(life).directory('spool'),
       removeData: async () => undefined,
@@ -134,6 +138,7 @@ export class ProcessServerNode {
       services: {
         now: () => clock.read(), timers: timersOf(life), shaper: new TrafficShaper({ clock: noLink, wallMillis: () => clock.read() / 1000 }), compress, freeSpace, forwardBudget: new ByteBudget(MEMORY_BYTES),
         reporter: { report: (fact) => this.#report(life, fact) },
+        deduplicator: new Deduplicator({ table, setBytesMin: 0, refer: referToKnownBlocks({ scope: SCOPE, table, sha256: sha256Now }) }),
         connect: () => toTarget.connect(life),
       },
     });

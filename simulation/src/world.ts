@@ -249,7 +249,7 @@ export class World {
   #makeProcessServer(): ProcessServerNode {
     return new ProcessServerNode({
       scheduler: this.scheduler, clock: this.clocks.processServer, disk: this.disks.processServer, toTarget: this.links.toTarget, compress,
-      pair: { pairId: PAIR_ID, masterTargetUrl: 'http://target', compression: this.scheduler.chance(0.3) ? 'process-server' : 'none', paused: false, priority: 'normal', linkIds: [], spoolBytesMax: SPOOL_BYTES_MAX },
+      pair: { pairId: PAIR_ID, masterTargetUrl: 'http://target', compression: this.scheduler.chance(0.3) ? 'process-server' : 'none', deduplication: this.scheduler.chance(0.5), paused: false, priority: 'normal', linkIds: [], spoolBytesMax: SPOOL_BYTES_MAX },
       onFault: (error) => this.fail(error),
     });
   }

@@ -115,13 +115,14 @@ describe('the configuration server', () => {
   it('places a plan\'s pairs and hands every component its part', async () => {
     processServer.say({ url: 'https://127.0.0.1:1', pairs: [] });
     masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [] });
-    plan = await cluster.rest.ok<Plan>(restRoutes.createPlan, { body: { name: 'shop', volumes: ['web-root'], consistencyIntervalSeconds: 60 } });
+    plan = await cluster.rest.ok<Plan>(restRoutes.createPlan, { body: { name: 'shop', volumes: ['web-root'], consistencyIntervalSeconds: 60, deduplication: true } });
+    expect(plan).toMatchObject({ deduplication: true });
     pairId = plan.volumes[0]?.pairId as string;
     const atAgent = await until('the pair at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair);
     expect(atAgent).toMatchObject({ pairId, processServerUrl: 'https://127.0.0.1:1', paused: false });
     expect((await agent.desiredState())?.consistencyGroups).toEqual([{ planId: plan.planId, volumeIds: [volume.volumeId], intervalSeconds: 60 }]);
     const atProcessServer = await until('the pair at the process server', async () => (await processServer.desiredState())?.pairs[0]);
-    expect(atProcessServer).toMatchObject({ pairId, masterTargetUrl: 'https://127.0.0.1:2', compression: 'process-server' });
+    expect(atProcessServer).toMatchObject({ pairId, masterTargetUrl: 'https://127.0.0.1:2', compression: 'process-server', deduplication: true });
     const atMasterTarget = await until('the pair at the master target', async () => (await masterTarget.desiredState())?.pairs[0]);
     expect(atMasterTarget).toMatchObject({ pairId, sizeBytes: volumeBytes, retention: { windowSeconds: 86_400 } });
     const again = await cluster.rest.call(restRoutes.createPlan, { body: { name: 'other', volumes: ['web-root'] } });

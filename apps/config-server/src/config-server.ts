@@ -21,6 +21,7 @@ import { AddPlanPins1764180000000 } from './database/plan-pins.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { AddResyncColumns1764180000000 } from './database/resync.migration';
 import { AddConsistency1763980000000 } from './database/consistency.migration';
+import { AddDeduplication1764190000000 } from './database/deduplication.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { AlertWatch } from './live/alert-watch';
 import { LiveStatus } from './live/live-status';
@@ -58,7 +59,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000, AddDeduplication1764190000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });

@@ -8,6 +8,7 @@ import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
 import { recordHopSpans } from './control/hop-spans';
 import { counters } from './control/counters';
+import type { Deduplicator } from './deduplication/deduplicator';
 import { askTarget } from './forward/ask-target';
 import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
@@ -24,12 +25,16 @@ export interface PairServices {
   readonly now: () => TimeMicros;
   readonly timers: Timers;
   readonly compress: Compress;
+  /** Undefined: this process server deduplicates nothing. */
+  readonly deduplicator?: Deduplicator | undefined;
   readonly reporter: FactReporter;
   readonly freeSpace: FreeSpaceGuard;
   readonly forwardBudget: ByteBudget;
   readonly shaper: TrafficShaper;
   readonly connect: (masterTargetUrl: string) => ForwardClient;
 }
+
+type SentBytes = Readonly<Record<keyof NonNullable<ProcessServerPairTelemetry['sent']>, ByteCount>>;
 
 const streamBroken = 'change-set/stream-broken';
 const retryAfterMillis = 500;
@@ -43,7 +48,7 @@ export class Pair {
   readonly #spool: PairSpool;
   readonly #flow: FlowControl;
   readonly #reported = new Map<string, number>();
-  #sent = { contentBytes: 0, wireBytes: 0 };
+  #sent: SentBytes = { contentBytes: 0, referencedBytes: 0, wireBytes: 0 };
   readonly #lateTraces = new LateTraceQueue();
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
@@ -192,12 +197,13 @@ export class Pair {
   }
 
   #startForwarder(): PairForwarder {
-    const { masterTargetUrl, compression, paused, pairId } = this.#config;
-    const { connect, forwardBudget, timers, compress, shaper } = this.#services;
+    const { masterTargetUrl, compression, deduplication, paused, pairId } = this.#config;
+    const { connect, forwardBudget, timers, compress, shaper, deduplicator } = this.#services;
     const forwarder = new PairForwarder({
       pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, turn: shaper.turnsOf(this.#config),
       observer: this.#observer(),
       lateTraces: this.#lateTraces,
+      deduplicator: deduplication === true ? deduplicator?.forPair({ target: masterTargetUrl, applied: () => this.#spool.applied }) : undefined,
     });
     forwarder.start();
     return forwarder;
@@ -221,11 +227,17 @@ export class Pair {
 
   #sending(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
     this.hops.sending(set);
-    return ({ kind, wireBytes, contentBytes, transferMicros }) => {
+    return ({ kind, wireBytes, contentBytes, referencedBytes, transferMicros }) => {
       counters.wireBytes.add(wireBytes);
-      if (kind === 'stored') this.#sent = { contentBytes: this.#sent.contentBytes + contentBytes, wireBytes: this.#sent.wireBytes + wireBytes };
+      if (kind === 'stored') this.#count({ contentBytes, referencedBytes, wireBytes });
       this.hops.sent(set, { forwarded: kind === 'stored', transferMicros, bytes: set.bytes, wireBytes });
     };
+  }
+
+  #count({ contentBytes, referencedBytes, wireBytes }: SentBytes): void {
+    counters.referencedBytes.add(referencedBytes);
+    const sent = this.#sent;
+    this.#sent = { contentBytes: sent.contentBytes + contentBytes, referencedBytes: sent.referencedBytes + referencedBytes, wireBytes: sent.wireBytes + wireBytes };
   }
 
   /**
@@ -262,7 +274,9 @@ export class Pair {
     if (stage) this.#spool.setStage(stage);
   }
 
+  /** A set that comes again takes no room: held off, it would keep the agent from the one that a full spool waits for. */
   #heldOff(set: StoredChangeSet, bytes: ByteCount): HeldOff | undefined {
+    if (set.header.epoch === this.#spool.epoch && set.header.sequence <= this.#spool.received) return undefined;
     const full = this.#credit() === 0;
     const { freeSpace } = this.#services;
     const unblocks = this.#unblocks(set);

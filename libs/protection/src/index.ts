@@ -10,6 +10,7 @@ export { type AgentReading, type Fault, isSilent, type MasterTargetReading, type
 export { formatSeconds, retentionWords } from './live/retention-words';
 export { scrubWords } from './live/scrub-words';
 export { rpoSeconds, worstRpoSeconds } from './live/rpo';
+export { savingWords } from './live/saving-words';
 export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
 export {
   type ObservedStage, type PairAggregate, type PairCommand, pairDecider, type PairFact, type ReportedPairFact, type StallPlace,

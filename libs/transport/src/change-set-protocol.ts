@@ -47,8 +47,12 @@ export interface Refusal {
   readonly code: string;
   readonly detail: string;
   readonly hint: string;
+  /** With BLOCKS_MISSING: the references that cannot be resolved, as indexes into those of the set, ascending. */
+  readonly missingBlocks?: readonly number[] | undefined;
 }
 
+/** A referring set (libs/wan-deduplication) names blocks that the target does not have; the set has to come in full. */
+export const BLOCKS_MISSING = 'change-set/blocks-missing';
 /** Refused because a newer epoch has begun. */
 export const OLD_EPOCH = 'change-set/old-epoch';
 /** Refused because the replica does not hold what the epoch builds on: only an epoch that brings the whole volume is taken. */
@@ -76,7 +80,7 @@ export type Stored = { readonly kind: 'stored' } & Progress;
  * can share it (small bodies are copied), and its memory may be given back to the server's pool.
  */
 export interface StoreRequest extends ChangeSetKey {
-  /** The change set as in the change set FORMAT; unchecked. */
+  /** The change set as in the change set FORMAT, or a referring set that stands for it; unchecked. */
   readonly body: Uint8Array;
   /** W3C trace context of the sender's request. */
   readonly traceparent: string | undefined;

@@ -16,6 +16,7 @@ export interface Problem {
   readonly detail: string;
   readonly hint: string;
   readonly retryAfterMillis?: number;
+  readonly missingBlocks?: readonly number[] | undefined;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -45,7 +46,7 @@ export function answerFromOutcome(outcome: StoreOutcome | PositionOutcome | Comp
       return problemAnswer({ status, hint, code: outcome.code, detail: outcome.detail, retryAfterMillis: outcome.retryAfterMillis });
     }
     case 'refused':
-      return problemAnswer({ status: 409, code: outcome.code, detail: outcome.detail, hint: outcome.hint });
+      return problemAnswer({ status: 409, code: outcome.code, detail: outcome.detail, hint: outcome.hint, missingBlocks: outcome.missingBlocks });
     case 'corrupt':
       return problemAnswer({ status: 422, code: outcome.code, detail: outcome.detail, hint: outcome.hint });
   }

@@ -61,10 +61,14 @@ function failureFromReply(reply: HttpReply): HeldOff | (Refusal & { status: numb
   const code = textOr(fields.code, `transport/status-${reply.status}`);
   const detail = textOr(fields.detail, `the receiver answered ${reply.status}`);
   if (finalStatuses.includes(reply.status)) {
-    return { kind: 'refused', status: reply.status, code, detail, hint: textOr(fields.hint, 'See the log of the receiver.') };
+    return { kind: 'refused', status: reply.status, code, detail, hint: textOr(fields.hint, 'See the log of the receiver.'), ...missingBlocks(fields) };
   }
   if (reply.status !== 429 && reply.status < 500) return badAnswer(reply);
   return { kind: 'held-off', retryAfterMillis: retryMillis(fields.retryAfterMillis, reply.retryAfter), code, detail };
+}
+
+function missingBlocks({ missingBlocks: indexes }: Fields): Pick<Refusal, 'missingBlocks'> {
+  return Array.isArray(indexes) ? { missingBlocks: indexes.filter(isCount) } : {};
 }
 
 function badAnswer({ status }: HttpReply): Unreachable {

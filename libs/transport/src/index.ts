@@ -8,6 +8,7 @@ export {
   type CompareAnswer,
   type CompareOutcome,
   type CompareRequest,
+  BLOCKS_MISSING,
   DAMAGED_RANGES_MAX,
   type DamagedRange,
   endsEpoch,

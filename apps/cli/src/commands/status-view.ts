@@ -41,6 +41,11 @@ export function scrubLines(pairs: readonly PairStatus[]): string[] {
   return pairs.flatMap(({ volumeName, scrub }) => (scrub && (scrub.running ?? scrub.lastRound) ? [`${volumeName}: ${scrub.words}`] : []));
 }
 
+/** Per volume: what deduplication and compression saved on the way to the master target. */
+export function savingLines(pairs: readonly PairStatus[]): string {
+  return pairs.flatMap(({ volumeName, sent }) => (sent ? [`${volumeName}: ${sent.words}`] : [])).join('\n');
+}
+
 /** The whole cluster on one screen. */
 export function statusScreen(status: ClusterStatus): string {
   const components = table(['COMPONENT', 'ROLE', 'STATE', 'PAIRS'], status.components.map((row) => [row.name, row.role, row.state, row.pairCount]));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PairStatus } from '@secondsite/contracts';
 import {
-  dataInTransit, explainRpo, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, retentionWords, rpoSeconds, scrubWords,
+  dataInTransit, explainRpo, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, retentionWords, rpoSeconds,
+  savingWords, scrubWords,
 } from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { PairRow } from '../read-models/directory';
@@ -84,8 +85,9 @@ function lastResync({ pair: { lastResync: chosen } }: PairScene): Pick<PairStatu
 
 function sent(processServer: ProcessServerReading | undefined): Pick<PairStatus, 'sent'> {
   if (!processServer?.sent) return {};
-  const { contentBytes, wireBytes } = processServer.sent;
-  return { sent: { contentBytes, wireBytes, savedPercent: contentBytes === 0 ? 0 : Math.round((1 - wireBytes / contentBytes) * 1000) / 10 } };
+  const { contentBytes, referencedBytes = 0, wireBytes } = processServer.sent;
+  const savedPercent = contentBytes === 0 ? 0 : Math.round((1 - wireBytes / contentBytes) * 1000) / 10;
+  return { sent: { contentBytes, referencedBytes, wireBytes, savedPercent, words: savingWords({ contentBytes, referencedBytes, wireBytes }) } };
 }
 
 function oldestSeenAt({ agent, processServer, masterTarget }: PairReadings): TimeMicros | undefined {

@@ -13,8 +13,8 @@ export class PlansController {
 
   @Handles(restRoutes.createPlan)
   create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
-    const { name, volumes, rpoThresholdSeconds, consistencyLevel, automaticResync, retention, ...options } = call.body;
-    return this.plans.create({ name, volumes, options: { ...options, retention: withWindowOfRules(retention) }, rpoThresholdSeconds, consistencyLevel, automaticResync }, adminOrigin(call));
+    const { name, volumes, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication, retention, ...options } = call.body;
+    return this.plans.create({ name, volumes, options: { ...options, retention: withWindowOfRules(retention) }, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication }, adminOrigin(call));
   }
 
   @Handles(restRoutes.listPlans)
@@ -34,13 +34,14 @@ export class PlansController {
 
   @Handles(restRoutes.changePlan)
   change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
-    const { retention, consistencyIntervalSeconds: seconds, consistencyLevel, automaticResync, bandwidth, rpoThresholdSeconds } = call.body;
+    const { retention, consistencyIntervalSeconds: seconds, consistencyLevel, automaticResync, bandwidth, rpoThresholdSeconds, deduplication } = call.body;
     const commands: PlanCommand[] = [];
     if (retention) commands.push({ kind: 'change-retention', retention: withWindowOfRules(retention) });
     if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
     if (bandwidth !== undefined) commands.push({ kind: 'change-bandwidth', bandwidth: bandwidth ?? undefined });
     if (rpoThresholdSeconds !== undefined) commands.push({ kind: 'change-rpo-threshold', rpoThresholdSeconds });
     if (consistencyLevel) commands.push({ kind: 'change-consistency-level', consistencyLevel });
+    if (deduplication !== undefined) commands.push({ kind: 'change-deduplication', deduplication });
     if (automaticResync) commands.push({ kind: 'change-automatic-resync', automaticResync });
     return this.plans.change(call.params.plan ?? '', { commands, origin: adminOrigin(call) });
   }

@@ -31,6 +31,7 @@ export interface PlanWish {
   readonly options: PlanOptions;
   readonly rpoThresholdSeconds: number | undefined;
   readonly consistencyLevel: ConsistencyLevel;
+  readonly deduplication: boolean;
   readonly volumes: readonly string[];
 }
 
@@ -59,13 +60,14 @@ export class PlanService {
     const directory = await this.parts.directories.load();
     if (directory.plans.some((plan) => plan.state !== 'removed' && plan.name === wish.name)) throw nameTaken(wish.name);
     const planId = `plan-${randomBytes(5).toString('hex')}`;
-    const { name, options, rpoThresholdSeconds, consistencyLevel, automaticResync } = wish;
+    const { name, options, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication } = wish;
     const plan = { decider: planDecider, streamId: streams.plan(planId) };
     const pairs = await this.#placeAll(wish.volumes);
     await this.parts.commands.run(origin, async (unit) => {
       await unit.decide(plan, { kind: 'create', planId, name, options, volumes: pairs.map(planVolume) });
       await unit.decide(plan, { kind: 'change-consistency-level', consistencyLevel });
       if (rpoThresholdSeconds !== undefined) await unit.decide(plan, { kind: 'change-rpo-threshold', rpoThresholdSeconds });
+      await unit.decide(plan, { kind: 'change-deduplication', deduplication });
       await unit.decide(plan, { kind: 'change-automatic-resync', automaticResync: automaticResync ?? {} });
       await createPairs(pairs, { planId, unit });
     });
@@ -176,11 +178,11 @@ async function createPairs(pairs: readonly PlacedPair[], { planId, unit }: { rea
 }
 
 function planOf(plan: PlanRow, directory: Directory): Plan {
-  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, consistencyLevel, compression, folding, bandwidth, pins, automaticResync = automaticResyncDefault } = plan;
+  const { planId, name, state, createdAt, retention, consistencyIntervalSeconds, consistencyLevel, compression, deduplication, folding, bandwidth, pins, automaticResync = automaticResyncDefault } = plan;
   const volumes = pairsOfPlan(directory, planId).map(({ volumeId, volumeName, pairId }) => ({ volumeId, name: volumeName, pairId }));
   const interval = consistencyIntervalSeconds === undefined ? {} : { consistencyIntervalSeconds };
   const rpoThresholdSeconds = plan.rpoThresholdSeconds ?? rpoThresholdSecondsDefault;
-  return { planId, name, state, createdAt, retention, compression, folding, volumes, consistencyLevel, automaticResync, pins: [...pins], rpoThresholdSeconds, ...interval, ...(bandwidth ? { bandwidth } : {}) };
+  return { planId, name, state, createdAt, retention, compression, deduplication, folding, volumes, consistencyLevel, automaticResync, pins: [...pins], rpoThresholdSeconds, ...interval, ...(bandwidth ? { bandwidth } : {}) };
 }
 
 function refuseIfProtected(volume: VolumeRow, directory: Directory): void {

@@ -122,6 +122,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
     case 'secondsite.protection.consistency-level-changed.v1':
       await manager.query('update rm_plans set consistency_level = $2 where plan_id = $1', [event.data.planId, event.data.consistencyLevel]);
       break;
+    case 'secondsite.protection.deduplication-changed.v1':
+      await manager.query('update rm_plans set deduplication = $2 where plan_id = $1', [event.data.planId, event.data.deduplication]);
+      break;
     case 'secondsite.protection.automatic-resync-changed.v1':
       await manager.query('update rm_plans set automatic_resync = $2 where plan_id = $1', [event.data.planId, JSON.stringify(event.data.automaticResync)]);
       break;

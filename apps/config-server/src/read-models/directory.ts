@@ -39,6 +39,7 @@ export interface PlanRow {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly consistencyLevel: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
+  readonly deduplication: boolean;
   readonly folding: boolean;
   readonly bandwidth: Bandwidth | undefined;
   readonly rpoThresholdSeconds: number | undefined;

@@ -5,7 +5,7 @@ import { ResyncQueue, waitInWords } from './resync-queue';
 
 const plan: PlanRow = {
   planId: 'plan', name: 'shop', state: 'active', createdAt: '2026-01-01T00:00:00.000000Z', retention: { windowSeconds: 60 }, consistencyIntervalSeconds: undefined,
-  compression: 'none', folding: false, consistencyLevel: 'crash', bandwidth: undefined, pins: [], rpoThresholdSeconds: undefined, bookmarkFailure: undefined,
+  compression: 'none', deduplication: false, folding: false, consistencyLevel: 'crash', bandwidth: undefined, pins: [], rpoThresholdSeconds: undefined, bookmarkFailure: undefined,
   automaticResync: { enabled: true, waitSeconds: 0, from: '00:00', to: '00:00', timeZone: 'UTC' },
 };
 

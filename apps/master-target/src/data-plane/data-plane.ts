@@ -51,6 +51,7 @@ function openServer({ config, member, onFatal }: DataPlaneOptions): Promise<Targ
     reporter: new EventReporter(member),
     limits: { freeBytesMin, cacheBytesMax, memoryBytesMax, scrubBytesPerSecond, scrubRoundMicros },
     cold: config.cold && coldStoreConfig(config.cold, { tenantId, componentId }),
+    deduplication: { tenantId, bytesMax: config.deduplicationBytesMax },
     authorize: identity && dataTls ? allowRoles({ tenantId: identity.tenantId, roles: ['process-server', 'agent'] }) : allowEveryone,
     tls: identity && { options: tlsOptions(identity), tenantId: identity.tenantId },
     onRefusedPeer: refusedPeerReporter({ role: 'master-target', outlet: member }),

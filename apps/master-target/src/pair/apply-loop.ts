@@ -36,6 +36,8 @@ export interface ApplyLoopParts {
   readonly clock: () => TimeMicros;
   readonly delay: (millis: number) => Promise<void>;
   readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
+  /** The replica holds this set now. */
+  readonly learn: (set: VerifiedChangeSet) => void;
   readonly emit: (event: PairEvent) => void;
   /** Sets that had been durable in the cache are lost. */
   readonly cacheIsDamaged: boolean;
@@ -224,6 +226,7 @@ export class ApplyLoop {
 
   #applied(set: Loaded, facts: SetFacts): void {
     this.#parts.watch.applied(set.content, facts, this.#parts.replica.size());
+    this.#parts.learn(set.content);
     this.appliedBytes += set.content.data.length;
     this.#covered(set.cached);
   }

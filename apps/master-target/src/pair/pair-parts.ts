@@ -6,6 +6,7 @@ import type { StorageDirectory } from '@secondsite/durable-storage';
 import { RetentionJournal, type RetentionLimits } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
+import { SetRebuilder, type SharedBlocks } from '../deduplication/set-rebuilder';
 import { CachedSetReader } from './cached-set-reader';
 import { CheckpointFile } from './checkpoint-file';
 import { type PairColdOptions, PairColdStorage } from './pair-cold-storage';
@@ -33,6 +34,8 @@ export interface TargetPairOptions {
   readonly cold?: PairColdOptions | undefined;
   /** How blocks are compared with the source; the agent's must be the same. */
   readonly layout?: BlockLayout | undefined;
+  /** Undefined: referring sets are refused as damaged, and nothing is remembered of blocks. */
+  readonly sharedBlocks?: SharedBlocks | undefined;
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
   readonly recycle?: (memory: ArrayBufferLike) => void;
 }
@@ -45,6 +48,10 @@ export interface PairParts extends ReplicaFiles {
   readonly cache: SetCache;
   readonly cachedSets: CachedSetReader;
   readonly scrubber: PairScrubber;
+  /** Absent without `sharedBlocks`. */
+  readonly rebuilder: SetRebuilder | undefined;
+  /** Takes memory of sets that nobody reads any more, wherever it is from. */
+  readonly recycle: (memory: ArrayBufferLike) => void;
   readonly limits: PairLimits;
   readonly cold: PairColdStorage | undefined;
 }
@@ -64,19 +71,22 @@ export async function openPairParts(options: TargetPairOptions): Promise<PairPar
   });
   const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });
   const readMemory = new ReadMemory(limits.groupBytes);
+  const recycle = (memory: ArrayBufferLike): void => {
+    if (!readMemory.giveBack(memory)) options.recycle?.(memory);
+  };
   const cache = new SetCache({
     ...limits, log,
     applied: applied ?? { epoch: 0, sequence: 0 },
     endedEpochs: checkpoint.current?.endedEpochs ?? [],
-    recycle: (memory) => {
-      if (!readMemory.giveBack(memory)) options.recycle?.(memory);
-    },
+    recycle,
   });
   const quarantine = await Quarantine.open(await directory.directory('quarantine'));
   const scrubber = await PairScrubber.open({
     ...options, ...files, journal, bytesPerSecond: limits.scrubBytesPerSecond, roundMicros: limits.scrubRoundMicros,
     isBusy: () => cache.readyCount > 0, emit: (event) => options.onEvent?.(event),
   });
-  const cachedSets = new CachedSetReader({ cache, readMemory, decompress: options.decompress });
-  return { ...files, log, journal, checkpoint, quarantine, cache, limits, cold, cachedSets, scrubber };
+  const { pairId, decompress, sharedBlocks } = options;
+  const rebuilder = sharedBlocks && new SetRebuilder({ ...sharedBlocks, ...files, pairId, decompress, memory: readMemory });
+  const cachedSets = new CachedSetReader({ cache, readMemory, decompress });
+  return { ...files, log, journal, checkpoint, quarantine, cache, limits, cold, cachedSets, scrubber, rebuilder, recycle };
 }

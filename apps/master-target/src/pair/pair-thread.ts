@@ -21,6 +21,10 @@ export interface PairThreadData {
   readonly socketFolder: string;
   readonly listenHost: string;
   readonly advertiseHost: string;
+  /** Whether change sets may refer to what is written here. */
+  readonly deduplication: boolean;
+  /** What the pairs of the target share for it; undefined: nothing. */
+  readonly sharedBlocks?: { readonly tenantId: string; readonly memory: SharedArrayBuffer; readonly pairsFolder: string } | undefined;
   readonly tls?: { readonly options: Pick<TlsOptions, 'key' | 'cert' | 'ca' | 'minVersion' | 'ciphers' | 'secureOptions'>; readonly tenantId: string } | undefined;
 }
 
@@ -74,5 +78,6 @@ export interface PairThread {
   notices: {
     retention: RetentionLimits;
     certificate: TlsOptions;
+    deduplication: boolean;
   };
 }

@@ -20,7 +20,7 @@ export interface ReplicaFilesOptions {
   readonly layout?: BlockLayout | undefined;
 }
 
-const REPLICA = 'replica.img';
+export const REPLICA = 'replica.img';
 const CHECKSUMS = 'replica-blocks';
 
 /** Opens or makes the replica, all zeros then, and what is known of its blocks; of a replica that is gone that means nothing. */

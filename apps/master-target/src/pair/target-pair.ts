@@ -6,6 +6,8 @@ import { decompressChangeSet, type KeptSet, type VerifiedChangeSet, verifyStored
 import { type RecoveryPoints, type RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
 import { type CompareOutcome, DAMAGED_RANGES_MAX, OLD_EPOCH, type Progress, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
+import { isReferringSet } from '@secondsite/wan-deduplication';
+import type { SetRebuilder } from '../deduplication/set-rebuilder';
 import { ApplyLoop } from './apply-loop';
 import { BackgroundWork } from './background-work';
 import { epochStartOf, missingBase } from './epoch-start';
@@ -24,6 +26,7 @@ import { faultOfRange } from './write-replica';
 
 export class TargetPair {
   readonly retention: PairRetention;
+  readonly rebuilder: SetRebuilder | undefined;
   readonly #options: TargetPairOptions;
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
@@ -38,6 +41,7 @@ export class TargetPair {
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
     this.#parts = parts;
+    this.rebuilder = parts.rebuilder;
     this.#hops = new RecentHops(options.clock, options.onTraced);
     this.#openedAt = options.clock();
     this.retention = new PairRetention({
@@ -54,6 +58,7 @@ export class TargetPair {
       clock: options.clock,
       delay: options.delay,
       load: (set) => parts.cachedSets.load(set),
+      learn: (set) => parts.rebuilder?.learn(set),
       emit: (event) => this.#emit(event),
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
@@ -105,6 +110,7 @@ export class TargetPair {
    */
   async store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
+    if (this.rebuilder && isReferringSet(bytes)) return this.#storeReferring(bytes, { place, receivedAt, rebuilder: this.rebuilder });
     let isTaken = false;
     try {
       const set = await this.#check(bytes, place, receivedAt);
@@ -113,8 +119,17 @@ export class TargetPair {
       isTaken = true;
       return await this.#take(answer, place);
     } finally {
-      if (!isTaken) this.#options.recycle?.(bytes.buffer);
+      if (!isTaken) this.#parts.recycle(bytes.buffer);
     }
+  }
+
+  /** A set that cannot be taken now is not made again for nothing. One of an old epoch is: it is kept aside as it was. */
+  async #storeReferring(bytes: Uint8Array, { place, receivedAt, rebuilder }: { readonly place: StreamPlace; readonly receivedAt: TimeMicros; readonly rebuilder: SetRebuilder }): Promise<StoreOutcome> {
+    const admission = this.#parts.cache.admission(place);
+    const mayBeTaken = admission.kind !== 'too-early' && admission.kind !== 'full';
+    const rebuilding = mayBeTaken ? await rebuilder.rebuild(bytes) : ({ kind: 'answer', answer: await this.#answerWithoutTaking(admission, place, bytes) } as const);
+    this.#parts.recycle(bytes.buffer);
+    return rebuilding.kind === 'answer' ? rebuilding.answer : this.store(rebuilding.bytes, place, receivedAt);
   }
 
   async #check(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros): Promise<ReceivedSet | StoreOutcome> {

@@ -7,11 +7,12 @@ import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirec
 import { type PointRequest, RecoveryPoints, type ResolvedPoint, type RetentionLimits } from '@secondsite/retention-journal';
 import { type Authorize, BodyPool, ChangeSetServer, type CompareOutcome, type CompareRequest, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
+import { BlockTable } from '@secondsite/wan-deduplication';
 import { join } from 'node:path';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { TargetReporter } from '../control/control-plane';
 import { recordHopSpans } from '../control/hop-spans';
-import type { OpenViewAnswer, PairPoints, RetentionPreview } from '../pair/pair-thread';
+import type { OpenViewAnswer, PairPoints, PairThreadData, RetentionPreview } from '../pair/pair-thread';
 import type { PairStatus, SetHops, StreamPlace } from '../pair/pair-types';
 import type { PairLimits } from '../pair/pair-limits';
 import type { ColdStoreConfig } from '../cold/cold-config';
@@ -37,6 +38,8 @@ export interface TargetServerOptions {
   readonly limits?: Partial<PairLimits>;
   /** Where old undo goes; absent: it stays here. */
   readonly cold?: ColdStoreConfig | undefined;
+  /** Memory for what is remembered of the blocks of the tenant's replicas. Undefined: change sets bring everything. */
+  readonly deduplication?: { readonly tenantId: string; readonly bytesMax: ByteCount } | undefined;
   /** The process cannot go on and has to be started anew. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -56,6 +59,7 @@ export class TargetServer {
   readonly #hosts = new Map<string, PairHost>();
   readonly #server: ChangeSetServer;
   readonly #pool = new BodyPool({ idleBytesMax: RECEIVE_BYTES_MAX });
+  readonly #sharedBlocks: PairThreadData['sharedBlocks'];
   readonly #rates = new Map<string, { bytes: number; at: number }>();
   #tls: TargetServerOptions['tls'];
   readonly #removed: RemovedPairs;
@@ -67,6 +71,8 @@ export class TargetServer {
     this.#pairsFolder = parts.pairsFolder;
     this.#tls = options.tls;
     this.#removed = new RemovedPairs({ folder: parts.pairsFolder.path, cold: options.cold, reporter: options.reporter });
+    const { deduplication: shared } = options;
+    this.#sharedBlocks = shared && { tenantId: shared.tenantId, memory: BlockTable.ofBytes(shared.bytesMax).memory, pairsFolder: parts.pairsFolder.path };
     this.#server = new ChangeSetServer({
       authorize: options.authorize,
       handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId), compare: (request) => this.compare(request) },
@@ -153,6 +159,7 @@ export class TargetServer {
       threadData: () => ({
         path: join(this.#pairsFolder.path, pair.pairId),
         limits, advertiseHost, cold, listenHost: listen.host,
+        sharedBlocks: this.#sharedBlocks,
         socketFolder: join(dataDir, 'views'),
         tls: this.#tls && { options: threadTls(this.#tls.options), tenantId: this.#tls.tenantId },
       }),

@@ -15,7 +15,9 @@ export const counters = started({
   forwardedSets: meter.createCounter('secondsite_process_server_forwarded_sets', { description: 'Change sets confirmed by the master target' }),
   scrubbedBytes: meter.createCounter('secondsite_process_server_scrubbed_bytes', { description: 'Bytes of the spool read again because they wait for long' }),
   damagedSets: meter.createCounter('secondsite_process_server_damaged_sets', { description: 'Change sets in the spool that the disk changed' }),
-  wireBytes: meter.createCounter('secondsite_process_server_wire_bytes', { description: 'Bytes sent to master targets, compressed, repeats included' }),
+  referencedBytes: meter.createCounter('secondsite_process_server_referenced_bytes', { description: 'Bytes of change sets that the master target took from its own replicas (deduplication)' }),
+  unresolvedSets: meter.createCounter('secondsite_process_server_unresolved_sets', { description: 'Change sets sent again in full because the master target did not have what they referred to' }),
+  wireBytes: meter.createCounter('secondsite_process_server_wire_bytes', { description: 'Bytes sent to master targets, deduplicated and compressed, repeats included' }),
 });
 
 /** A counter that has not counted yet is shown as 0: who reads a rate sees the first step, too. */

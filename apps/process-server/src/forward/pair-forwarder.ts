@@ -6,6 +6,7 @@ import type { Compress } from '@secondsite/change-set';
 import { type CompareAnswer, endsEpoch, type LateTraceQueue, type PairPosition, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
 import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
+import type { PairDeduplicator } from '../deduplication/pair-deduplicator';
 import { Signal } from '../signal';
 import type { EpochQueue, SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
@@ -20,7 +21,7 @@ export interface ForwardFault {
   readonly hint: string;
 }
 
-export interface SendResult extends Pick<SentSet, 'wireBytes' | 'contentBytes' | 'transferMicros'> {
+export interface SendResult extends Omit<SentSet, 'outcome'> {
   readonly kind: PutOutcome['kind'] | 'unreadable' | 'not-needed';
 }
 
@@ -43,6 +44,7 @@ export interface PairForwarderOptions {
   readonly compression: PairCompression;
   readonly turn?: BodyTurn;
   readonly compress: Compress;
+  readonly deduplicator?: PairDeduplicator | undefined;
   readonly timers: Timers;
   readonly paused: boolean;
   readonly observer: ForwardObserver;
@@ -55,6 +57,7 @@ export interface PairForwarderOptions {
 
 type Failure = Exclude<PutOutcome, { readonly kind: 'stored' }> | ({ readonly kind: 'unreadable' } & ForwardFault);
 
+const nothingSent = { wireBytes: 0, contentBytes: 0, referencedBytes: 0, transferMicros: 0 };
 const unknownPair = 'change-set/unknown-pair';
 const notReady = new Set([unknownPair, 'pair/not-open']);
 const holdOffMillis = 250;
@@ -298,10 +301,10 @@ export class PairForwarder {
   async #sendOnce(set: SpooledSet, options: SendSetOptions, settle: ReturnType<ForwardObserver['sending']>): Promise<void> {
     try {
       const sent = await sendSet(set, options);
-      settle({ wireBytes: 0, contentBytes: 0, transferMicros: 0, ...sent, kind: sent?.outcome.kind ?? 'not-needed' });
+      settle({ ...nothingSent, ...sent, kind: sent?.outcome.kind ?? 'not-needed' });
       if (sent) this.#settled(set, sent.outcome);
     } catch (error) {
-      settle({ kind: 'unreadable', wireBytes: 0, contentBytes: 0, transferMicros: 0 });
+      settle({ kind: 'unreadable', ...nothingSent });
       if (!isOperationError(error)) throw error;
       this.#unreadable(set, error);
     }

@@ -7,6 +7,7 @@ export const processServerPairSchema = z.object({
   pairId: pairIdSchema,
   masterTargetUrl: z.url(),
   compression: z.enum(['none', 'process-server']).default('none'),
+  deduplication: z.boolean().optional().describe('blocks that the master target has are sent as references; absent: they are not'),
   spoolBytesMax: z.object({ resync: byteCountSchema, differential: byteCountSchema }),
   paused: z.boolean().default(false).describe('keep what arrives, forward nothing'),
   priority: prioritySchema.default('normal'),

@@ -31,6 +31,7 @@ export { consistencyIntervalChangedV1 } from './protection/consistency-interval-
 export { bandwidthChangedV1 } from './protection/bandwidth-changed.v1';
 export { rpoThresholdChangedV1 } from './protection/rpo-threshold-changed.v1';
 export { consistencyLevelChangedV1 } from './protection/consistency-level-changed.v1';
+export { deduplicationChangedV1 } from './protection/deduplication-changed.v1';
 export { resyncStartedV1 } from './replication/resync-started.v1';
 export { resyncChosenV1 } from './replication/resync-chosen.v1';
 export { resyncReadV1 } from './replication/resync-read.v1';

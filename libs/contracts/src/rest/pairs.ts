@@ -71,9 +71,12 @@ export const pairStatusSchema = z
     epoch: z.number().int(),
     sequences: z.object({ agent: z.number().int(), forwarded: z.number().int(), received: z.number().int(), applied: z.number().int() }),
     sent: z
-      .object({ contentBytes: bytesSchema, wireBytes: bytesSchema, savedPercent: z.number() })
+      .object({
+        contentBytes: bytesSchema, referencedBytes: bytesSchema.describe('of contentBytes: blocks that the master target had, by deduplication'), wireBytes: bytesSchema,
+        savedPercent: z.number(), words: z.string().describe('the same in a sentence'),
+      })
       .optional()
-      .describe('since the process server started: what change sets hold, what of it crossed the link to the master target, and what compression saved'),
+      .describe('since the process server started: what change sets hold, what crossed the link to the master target, and what deduplication and compression saved'),
     journalBytes: bytesSchema,
     retention: retentionReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('window promised and available, and when the journal is full'),
     scrub: scrubReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('reading replica and journal again, to find what their disk changed'),

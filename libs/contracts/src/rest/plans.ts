@@ -38,6 +38,7 @@ export const planSchema = z
     rpoThresholdSeconds: z.number().int().describe('an alert is raised above it'),
     consistencyLevel: consistencyLevelSchema,
     compression: z.enum(['none', 'source', 'process-server']),
+    deduplication: z.boolean().describe('blocks that the master target has in a replica of the tenant are sent as references'),
     folding: z.boolean(),
     bandwidth: bandwidthSchema.optional().describe('limit from the process servers to the master targets; absent: none'),
     automaticResync: automaticResyncSchema,
@@ -77,6 +78,7 @@ export const createPlan = defineRoute({
     rpoThresholdSeconds: rpoThresholdSchema.optional().describe('default 900'),
     consistencyLevel: consistencyLevelSchema.default('crash').describe('of the periodic bookmarks; they are made at the level that holds when a hook fails'),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
+    deduplication: z.boolean().default(false).describe('not with compression at the source'),
     folding: z.boolean().default(false),
     automaticResync: automaticResyncPolicySchema.optional(),
   }),
@@ -103,7 +105,7 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention, consistency interval (null: no periodic bookmarks), consistency level, automatic resync, bandwidth (null: no limit) or RPO threshold.',
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks), consistency level, automatic resync, bandwidth (null: no limit), RPO threshold or deduplication.',
   body: z.object({
     retention: retentionPolicySchema.optional(),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
@@ -111,6 +113,7 @@ export const changePlan = defineRoute({
     rpoThresholdSeconds: rpoThresholdSchema.optional(),
     consistencyLevel: consistencyLevelSchema.optional(),
     automaticResync: automaticResyncPolicySchema.optional(),
+    deduplication: z.boolean().optional(),
   }),
   response: planSchema,
 });

@@ -38,8 +38,8 @@ export interface ProcessServerReading {
   readonly seenAt: TimeMicros;
   readonly spoolBytes: ByteCount;
   readonly forwardedSequence: number;
-  /** Since the process server started: what change sets hold, and what of it crossed the link. */
-  readonly sent?: { readonly contentBytes: ByteCount; readonly wireBytes: ByteCount };
+  /** Since the process server started. */
+  readonly sent?: NonNullable<ProcessServerPairTelemetry['sent']>;
   readonly flowControlled?: boolean;
   /** Of sets that the master target took, uncompressed. */
   readonly bytesPerSecond?: number;

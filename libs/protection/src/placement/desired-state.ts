@@ -41,6 +41,7 @@ export interface DesiredPlan {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly consistencyLevel?: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
+  readonly deduplication?: boolean;
   readonly folding: boolean;
   readonly bandwidth: Bandwidth | undefined;
 }
@@ -114,7 +115,7 @@ export function desiredProcessServerState(processServerId: string, sources: Desi
     const compression = plan.compression === 'process-server' ? 'process-server' as const : 'none' as const;
     const links = linksOf(pair, sources);
     return [{
-      pairId: pair.pairId, masterTargetUrl, compression, spoolBytesMax: spoolBytesMaxDefault, paused: plan.paused,
+      pairId: pair.pairId, masterTargetUrl, compression, ...deduplicationOf(plan), spoolBytesMax: spoolBytesMaxDefault, paused: plan.paused,
       priority: sources.priorities.get(pair.hostId) ?? 'normal', linkIds: links.map(({ linkId }) => linkId), links,
     }];
   });
@@ -149,10 +150,14 @@ export function desiredMasterTargetState(masterTargetId: string, sources: Desire
     const plan = sources.plans.get(pair.planId);
     if (!plan) return [];
     const { pairId, volumeId, volumeName, sizeBytes } = pair;
-    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, plan.pins) }];
+    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, plan.pins), ...deduplicationOf(plan) }];
   });
   const removed = sources.removedPairs.filter((pair) => pair.masterTargetId === masterTargetId && pair.deleteData);
   return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+}
+
+function deduplicationOf({ deduplication }: DesiredPlan): Pick<MasterTargetPair, 'deduplication'> {
+  return deduplication === true ? { deduplication } : {};
 }
 
 function pinsOf(pairId: string, pins: readonly Pin[]): Pick<MasterTargetPair, 'pins'> {

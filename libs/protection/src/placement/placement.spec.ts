@@ -74,6 +74,12 @@ describe('desired state', () => {
     });
   });
 
+  it('tells process server and target of a plan that is deduplicated', () => {
+    expect(desiredProcessServerState('ps', sources).pairs[0]).not.toHaveProperty('deduplication');
+    const deduplicated = { ...sources, plans: new Map([...sources.plans].map(([planId, plan]) => [planId, { ...plan, deduplication: true }])) };
+    expect([desiredProcessServerState('ps', deduplicated), desiredMasterTargetState('mt', deduplicated)]).toMatchObject([{ pairs: [{ deduplication: true }] }, { pairs: [{ deduplication: true }] }]);
+  });
+
   it('of a target deletes a removed replica only when asked', () => {
     expect(desiredMasterTargetState('mt', sources)).toMatchObject({ pairs: [{ pairId: 'pair-1', sizeBytes: 7, pins: [{ pinId: 'pin', time: '2026-01-01T00:00:00Z' }] }], removedPairs: ['old-1'] });
     expect(desiredProcessServerState('ps', sources)).toMatchObject({ pairs: [{ compression: 'process-server' }], removedPairs: ['old-1', 'old-2'] });

@@ -92,4 +92,14 @@ describe('a protection plan', () => {
     expect(plan.when({ kind: 'change-consistency-level', consistencyLevel: 'application' })).toMatchObject({ facts: [{ data: { consistencyLevel: 'application' } }] });
     expect(plan.when({ kind: 'change-consistency-interval', consistencyIntervalSeconds: 60 })).toMatchObject({ facts: [{ data: { consistencyIntervalSeconds: 60 } }] });
   });
+
+  it('is deduplicated from when it is asked for, but not what is compressed at the source', () => {
+    const plan = given(planDecider, created);
+    const changed = fact('protection.deduplication-changed.v1', { planId, deduplication: true });
+    expect(plan.when({ kind: 'change-deduplication', deduplication: false })).toEqual({ accepted: true, facts: [] });
+    expect(plan.when({ kind: 'change-deduplication', deduplication: true })).toEqual({ accepted: true, facts: [changed] });
+    expect(given(planDecider, [...created, changed]).when({ kind: 'change-deduplication', deduplication: true })).toEqual({ accepted: true, facts: [] });
+    const atSource = created.map((one) => (one.type === 'secondsite.protection.plan-created.v1' ? fact('protection.plan-created.v1', { ...one.data, compression: 'source' }) : one));
+    expect(given(planDecider, atSource).when({ kind: 'change-deduplication', deduplication: true })).toMatchObject({ rejection: { code: 'plan/compressed-at-source' } });
+  });
 });

@@ -26,6 +26,7 @@ export type PlanFact = Fact<
   | 'protection.bandwidth-changed.v1'
   | 'protection.rpo-threshold-changed.v1'
   | 'protection.consistency-level-changed.v1'
+  | 'protection.deduplication-changed.v1'
   | 'protection.automatic-resync-changed.v1'
 >;
 
@@ -47,6 +48,7 @@ export type PlanCommand =
   | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined }
   | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number }
   | { readonly kind: 'change-consistency-level'; readonly consistencyLevel: ConsistencyLevel }
+  | { readonly kind: 'change-deduplication'; readonly deduplication: boolean }
   | { readonly kind: 'change-automatic-resync'; readonly automaticResync: ChangedAutomaticResync };
 
 /** What is absent stays as it is. */
@@ -61,6 +63,8 @@ export interface PlanAggregate {
   readonly rpoThresholdSeconds: number;
   readonly consistencyLevel: ConsistencyLevel;
   readonly automaticResync: AutomaticResync;
+  readonly compression: PlanOptions['compression'];
+  readonly deduplication: boolean;
   readonly volumes: readonly PlanVolume[];
   readonly pins: readonly Pin[];
 }
@@ -69,7 +73,7 @@ export interface PlanAggregate {
 export const rpoThresholdSecondsDefault = 900;
 
 const initial: PlanAggregate = {
-  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', rpoThresholdSeconds: rpoThresholdSecondsDefault, automaticResync: automaticResyncDefault, volumes: [], pins: [],
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', rpoThresholdSeconds: rpoThresholdSecondsDefault, automaticResync: automaticResyncDefault, compression: 'none', deduplication: false, volumes: [], pins: [],
 };
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
@@ -104,6 +108,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
     }
     case 'change-consistency-level':
       return changeLevel(plan, command.consistencyLevel);
+    case 'change-deduplication':
+      return changeDeduplication(plan, command.deduplication);
     case 'change-automatic-resync':
       return changeAutomaticResync(plan, command.automaticResync);
   }
@@ -137,6 +143,14 @@ function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decis
 
 function changeLevel({ planId, consistencyLevel: level }: PlanAggregate, consistencyLevel: ConsistencyLevel): Decision<PlanFact> {
   return level === consistencyLevel ? accept() : accept(fact('protection.consistency-level-changed.v1', { planId, consistencyLevel }));
+}
+
+function changeDeduplication({ planId, name, compression, deduplication: now }: PlanAggregate, deduplication: boolean): Decision<PlanFact> {
+  if (deduplication && compression === 'source') {
+    const detail = `plan ${name} compresses at the source, and blocks are not found again in what is compressed`;
+    return refuse({ kind: 'conflict', code: 'plan/compressed-at-source', detail, hint: 'Deduplicate plans that compress at the process server, or not at all.' });
+  }
+  return now === deduplication ? accept() : accept(fact('protection.deduplication-changed.v1', { planId, deduplication }));
 }
 
 function changeAutomaticResync(plan: PlanAggregate, change: ChangedAutomaticResync): Decision<PlanFact> {
@@ -194,7 +208,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
     case 'secondsite.protection.plan-created.v1':
       return {
         ...plan, state: nextState(planGraph, plan.state, 'created'), planId: data.planId, name: data.name, retention: data.retention,
-        consistencyIntervalSeconds: data.consistencyIntervalSeconds,
+        consistencyIntervalSeconds: data.consistencyIntervalSeconds, compression: data.compression,
       };
     case 'secondsite.protection.plan-paused.v1':
       return { ...plan, state: nextState(planGraph, plan.state, 'paused') };
@@ -222,5 +236,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, rpoThresholdSeconds: data.rpoThresholdSeconds };
     case 'secondsite.protection.consistency-level-changed.v1':
       return { ...plan, consistencyLevel: data.consistencyLevel };
+    case 'secondsite.protection.deduplication-changed.v1':
+      return { ...plan, deduplication: data.deduplication };
   }
 }
