@@ -92,4 +92,14 @@ describe('a protection plan', () => {
     expect(plan.when({ kind: 'change-consistency-level', consistencyLevel: 'application' })).toMatchObject({ facts: [{ data: { consistencyLevel: 'application' } }] });
     expect(plan.when({ kind: 'change-consistency-interval', consistencyIntervalSeconds: 60 })).toMatchObject({ facts: [{ data: { consistencyIntervalSeconds: 60 } }] });
   });
+
+  it('lets volumes leave, also the last, and join again with the pair that they have', () => {
+    const plan = given(planDecider, created);
+    const left = fact('protection.volume-unprotected.v1', { planId, volumeId: volume.volumeId, pairId: volume.pairId, deleteData: false });
+    expect(plan.when({ kind: 'remove-volumes', volumeIds: [volume.volumeId], deleteData: false })).toEqual({ accepted: true, facts: [left] });
+    expect(plan.when({ kind: 'remove-volumes', volumeIds: ['other'], deleteData: false })).toMatchObject({ rejection: { code: 'plan/not-its-volume' } });
+    const without = given(planDecider, [...created, left]);
+    expect(without.state.volumes).toEqual([]);
+    expect(without.when({ kind: 'add-volumes', volumes: [volume] })).toMatchObject({ facts: [{ type: 'secondsite.protection.volume-protected.v1', data: { planId, pairId: volume.pairId } }] });
+  });
 });
