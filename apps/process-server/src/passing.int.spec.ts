@@ -393,4 +393,17 @@ describe('sets that pass the process server', () => {
       expect(facts.filter(({ kind }) => kind === 'resync-required')).toHaveLength(1);
     });
   });
+
+  it('are held off when their pair leaves this process server while they are under way', async () => {
+    await start();
+    await begin();
+    const gate = Promise.withResolvers<void>();
+    target.gate = gate.promise;
+    const before = target.requests;
+    const outcome = put(1, 2);
+    await waitUntil('the set is on its way', () => target.requests > before);
+    await server.reconcile({ revision: (revision += 1), pairs: [], removedPairs: [pairId], links: [] });
+    expect(await outcome).toMatchObject({ kind: 'held-off', code: 'change-set/unknown-pair' });
+    gate.resolve();
+  });
 });
