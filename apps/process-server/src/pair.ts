@@ -93,9 +93,10 @@ export class Pair {
     const { epoch, sequence } = set.header;
     if (epoch < this.#spool.epoch) return this.#refuseOldEpoch(set, content);
     if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
+    // Also of a set that is held off: a full spool behind a gap that nobody fills would stay full for ever.
+    if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
     const heldOff = this.#isClosed ? closedPair : this.#heldOff(set, content.length);
     if (heldOff) return heldOff;
-    if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
     this.hops.received({ epoch, sequence, storedBytes: content.length, traceparent: set.header.traceparent });
     const stage = stageOfSet(set);
     const passed = await this.#passOn(set, content);
