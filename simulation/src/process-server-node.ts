@@ -15,6 +15,7 @@ import type { SimulatedDisk } from './simulated-disk';
 import type { Receiver, SimulatedLink } from './simulated-link';
 
 export interface ProcessServerNodeOptions {
+  readonly name: string;
   readonly scheduler: Scheduler;
   readonly clock: MachineClock;
   readonly disk: SimulatedDisk;
@@ -52,6 +53,7 @@ export class ProcessServerNode {
   #life: Life | undefined;
   #running: Running | undefined;
   #revision = 1;
+  #isAssigned = false;
 
   constructor(options: ProcessServerNodeOptions) {
     this.#options = options;
@@ -79,7 +81,7 @@ export class ProcessServerNode {
 
   start(): void {
     if (this.#life) return;
-    const life = new Life('process-server', this.#options.scheduler);
+    const life = new Life(this.#options.name, this.#options.scheduler);
     this.#life = life;
     this.#open(life).catch((error: unknown) => this.#dies(life, error));
   }
@@ -108,6 +110,12 @@ export class ProcessServerNode {
     this.#pair = { ...this.#pair, ...change };
     const running = this.#running;
     running?.pairs.reconcile(this.#desired()).catch((error: unknown) => this.#dies(running.life, error));
+  }
+
+  /** Undefined: the pair is not here, or no more; then its spool need not be kept, but may be found again. */
+  assign(assignment: Pick<ProcessServerPair, 'handover' | 'move'> | undefined): void {
+    this.#isAssigned = assignment !== undefined;
+    this.configure(assignment ?? {});
   }
 
   async #open(life: Life): Promise<void> {
@@ -147,7 +155,7 @@ export class ProcessServerNode {
   }
 
   #desired() {
-    return { revision: this.#revision++, pairs: [this.#pair], removedPairs: [], links: [] };
+    return { revision: this.#revision++, pairs: this.#isAssigned ? [this.#pair] : [], removedPairs: this.#isAssigned ? [] : [this.#pair.pairId], links: [] };
   }
 
   #report(life: Life, fact: ProcessServerFact): void {

@@ -72,7 +72,7 @@ async function sendBaseline({ client, processServer }: Site, { pairId, disk, epo
     expect(await client.put(encodeChangeSet({ ...place, traceparent: undefined }, entries).parts, place)).toMatchObject({ kind: 'stored' });
   }
   const isTold = async (): Promise<boolean> => {
-    const position = processServer.pairs.get(pairId)?.position();
+    const position = await processServer.pairs.get(pairId)?.position();
     return position?.appliedEpoch === epoch && position.appliedSequence === sets.length;
   };
   await waitFor('the baseline is applied, and the process server knows', 20, isTold);

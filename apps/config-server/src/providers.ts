@@ -12,6 +12,7 @@ import { InventoryService } from './inventory/inventory';
 import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
+import { ProcessServerMoves } from './protection/process-server-moves';
 import { QuarantineService } from './quarantine/quarantine';
 import { DirectoryCache } from './read-models/directory-cache';
 import { BookmarkRecords } from './recovery/bookmark-records';
@@ -38,12 +39,12 @@ interface ProviderParts {
 /** What the controllers are made from. */
 export function providers({ config, core, bus, authority, allowance }: ProviderParts): Provider[] {
   const { clock, commands, componentEvents, directories, live, publisher, queue, store } = core;
-  const { tenantId, componentNatsUrls: natsUrls } = config;
+  const { tenantId, componentNatsUrls: natsUrls, moveGiveUpSeconds } = config;
   const inventory = new InventoryService(commands, directories, live, clock);
-  const statuses = new PairStatuses(live, clock, queue);
+  const statuses = new PairStatuses({ live, clock, queue, moveGiveUpSeconds });
   const records = new BookmarkRecords(store);
   const recovery = { bus, records, commands, directories, clock };
-  const plans = new PlanService({ commands, directories, live, inventory, statuses });
+  const plans = new PlanService({ commands, directories, live, inventory, statuses, clock });
   return [
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
@@ -56,6 +57,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: PairStatuses, useValue: statuses },
     { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
     { provide: PlanService, useValue: plans },
+    { provide: ProcessServerMoves, useValue: new ProcessServerMoves({ commands, directories, inventory, statuses }) },
     { provide: RetentionService, useValue: new RetentionService(recovery, plans) },
     { provide: ResyncQueue, useValue: queue },
     { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },

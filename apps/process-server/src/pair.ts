@@ -10,7 +10,8 @@ import { recordHopSpans } from './control/hop-spans';
 import { counters } from './control/counters';
 import type { Deduplicator } from './deduplication/deduplicator';
 import { askTarget } from './forward/ask-target';
-import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
+import type { ForwardFault } from './forward/forward-fault';
+import { type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
 import type { TrafficShaper } from './forward/traffic-shaper';
 import { FlowControl } from './receive/flow-control';
@@ -41,6 +42,9 @@ const retryAfterMillis = 500;
 const reportAgainMillis = 10_000;
 const passMillisMax = 2500;
 
+/** Also a set that was under way when the pair left. */
+const closedPair: HeldOff = { kind: 'held-off', code: 'change-set/unknown-pair', detail: 'the pair is closed on this process server', retryAfterMillis };
+
 /** One replication pair on this process server: receives, keeps and forwards its change sets. */
 export class Pair {
   readonly hops: HopRecorder;
@@ -52,6 +56,7 @@ export class Pair {
   readonly #lateTraces = new LateTraceQueue();
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
+  #isClosed = false;
   readonly #openedAt: TimeMicros;
   /** Epochs up to this one lead nowhere any more; the agent is told so and begins a new one. */
   #ended: { readonly epoch: Epoch; readonly code: string; readonly reason: string } | undefined;
@@ -94,12 +99,13 @@ export class Pair {
     const { epoch, sequence } = set.header;
     if (epoch < this.#spool.epoch) return this.#refuseOldEpoch(set, content);
     if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
-    const heldOff = this.#heldOff(set, content.length);
+    // Also of a set that is held off: a full spool behind a gap that nobody fills would stay full for ever.
+    if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
+    const heldOff = this.#isClosed ? closedPair : this.#heldOff(set, content.length);
     if (heldOff) {
       this.#spool.giveBack(content);
       return heldOff;
     }
-    if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
     this.hops.received({ epoch, sequence, storedBytes: content.length, traceparent: set.header.traceparent });
     const stage = stageOfSet(set);
     const passed = await this.#passOn(set, content);
@@ -109,6 +115,7 @@ export class Pair {
       this.hops.answered(set.header);
       return { kind: 'stored', ...this.#progress() };
     }
+    if (this.#isClosed) return closedPair;
     const { firstTime, traceparent } = set.header;
     const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
     if (result === 'old-epoch') return this.#refuseOldEpoch(set, content);
@@ -135,8 +142,13 @@ export class Pair {
     return askTarget(this.#config.paused ? undefined : this.#forwarder, { question, place });
   }
 
-  position(): PairPosition {
-    return { epoch: this.#spool.epoch, sequence: this.#spool.received, ...this.#progress() };
+  /** Of a pair that is new here, and perhaps came from another process server, only the target knows the epochs. */
+  async position(): Promise<PairPosition> {
+    const { epoch, received: sequence } = this.#spool;
+    const atTarget = epoch === 0 ? await this.#forwarder.position() : undefined;
+    if (atTarget?.kind !== 'known') return { epoch, sequence, ...this.#progress() };
+    const { appliedEpoch, appliedSequence } = atTarget;
+    return { ...this.#progress(), epoch: atTarget.epoch, sequence: atTarget.sequence, appliedEpoch, appliedSequence };
   }
 
   checkpoint(): Promise<void> {
@@ -175,6 +187,7 @@ export class Pair {
       ...(oldestTime === undefined ? {} : { oldestTime: isoFromMicros(oldestTime) }),
       flowControlled: this.#flow.active,
       ...this.hops.telemetry(this.#oldestSince),
+      ...(this.#config.handover === 'from' && this.#forwarder.isDrained ? { drained: this.#config.move ?? 0 } : {}),
       ...(fault ? { fault: { code: fault.code, hint: fault.hint } } : {}),
     };
   }
@@ -191,16 +204,18 @@ export class Pair {
     });
   }
 
+  /** What has not come to the spool by then is held off. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#forwarder.stop();
     await this.#spool.close();
   }
 
   #startForwarder(): PairForwarder {
-    const { masterTargetUrl, compression, deduplication, paused, pairId } = this.#config;
+    const { masterTargetUrl, compression, deduplication, paused, pairId, handover } = this.#config;
     const { connect, forwardBudget, timers, compress, shaper, deduplicator } = this.#services;
     const forwarder = new PairForwarder({
-      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, turn: shaper.turnsOf(this.#config),
+      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, handover, turn: shaper.turnsOf(this.#config),
       observer: this.#observer(),
       lateTraces: this.#lateTraces,
       deduplicator: deduplication === true ? deduplicator?.forPair({ target: masterTargetUrl, applied: () => this.#spool.applied }) : undefined,

@@ -15,6 +15,7 @@ export { detectStall, type StallAnswer, type StallQuestion } from './live/stall'
 export {
   type ObservedStage, type PairAggregate, type PairCommand, pairDecider, type PairFact, type ReportedPairFact, type StallPlace,
 } from './pair/pair';
+export type { PairRoute } from './pair/process-server-move';
 export { pairGraph, type PairStage, type PairState, type PairStep } from './pair/pair-graph';
 export {
   bufferBytesDefault, desiredAgentState, desiredMasterTargetState, type DesiredPair, type DesiredPlan, desiredProcessServerState, type DesiredStateSources,

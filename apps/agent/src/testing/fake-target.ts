@@ -3,10 +3,11 @@
 // the test lets it. Refuses what a real one refuses. A question about the replica is looked at in one step of the test and answered in
 // a later one, with whatever happened in between.
 import { BlockHasher, BlockLayout, CHECKSUM_BYTES, CHUNK_BYTES, chunkCountOf, decodeQuestion, encodeAnswer } from '@secondsite/block-checksums';
-import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyChangeSet } from '@secondsite/change-set';
+import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyContent, verifyStored } from '@secondsite/change-set';
 import { applyToImage } from '@secondsite/change-set/testing';
 import { type CompareAnswer, type CompareOptions, type DamagedRange, OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { OperationError } from '@secondsite/units';
+import { zstdDecompressSync } from 'node:zlib';
 import type { ChangeSetSender } from '../volume/change-set-shipper';
 
 export type TargetBehaviour = 'normal' | 'unreachable' | 'held-off';
@@ -69,7 +70,7 @@ export class FakeTarget implements ChangeSetSender {
   }
 
   put(parts: readonly Uint8Array[], { epoch, sequence, signal }: PutOptions): Promise<PutOutcome> {
-    const set = verifyChangeSet(Buffer.concat(parts));
+    const set = verified(Buffer.concat(parts));
     if (!set.ok) throw new Error(`the agent sent bytes that are no change set: ${set.detail}`);
     if (set.header.epoch !== epoch || set.header.sequence !== sequence) throw new Error('header and address differ');
     return new Promise((resolve) => {
@@ -235,4 +236,10 @@ function without({ offset, length }: DamagedRange, written: DamagedRange): Damag
 function unreachable(): { readonly kind: 'unreachable'; readonly cause: Error } {
   const cause = new OperationError({ code: 'transport/unreachable', operation: 'send', retryable: true, hint: 'This failure is simulated.' });
   return { kind: 'unreachable', cause };
+}
+
+function verified(bytes: Uint8Array): ReturnType<typeof verifyContent> {
+  const stored = verifyStored(bytes);
+  if (!stored.ok) return stored;
+  return verifyContent(stored, stored.header.compression === 'zstd' ? zstdDecompressSync(stored.stored) : stored.stored);
 }

@@ -3,7 +3,7 @@
 // Invariants: a range is marked on stable storage before a write reaches it (I1); while capturing, every change of the disk is in the
 // stream in order; while not, its regions are in `toResync`; marked regions that are not in `toResync` are those whose changes stand in
 // the stream of this epoch. Nothing here has a timer: `tick` is called every few milliseconds.
-import { ENTRY_BYTES, type StreamMarker } from '@secondsite/change-set';
+import type { StreamMarker } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { type Progress, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
@@ -102,7 +102,7 @@ export class PairReplication {
     return {
       mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
-      heldBytes: this.#shipper.heldBytes + this.#openBytes,
+      heldBytes: this.#shipper.heldBytes + this.#buffer.openBytes,
       dirtyBytes: leftBytes, resync: this.#resync?.reading(leftBytes, this.#reader.counts), flowControlled: this.#shipper.flowControlled,
       fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
       shippedBytesPerSecond: this.#shipper.bytesPerSecond,
@@ -116,6 +116,11 @@ export class PairReplication {
   /** False: a resynchronisation of the whole volume waits, before it begins or where it is. */
   set resyncTurn(hasTurn: boolean) {
     this.#whole.hasTurn = hasTurn;
+  }
+
+  /** True: nothing is sent; which regions change is noted, and a new epoch brings them when this ends. */
+  set standby(standby: boolean) {
+    this.#epochs.standby = standby;
   }
 
   /** Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. */
@@ -191,6 +196,7 @@ export class PairReplication {
   /** Everything that depends on time. */
   tick(): void {
     if (this.#stopped) return;
+    if (this.#epochs.standby && !this.#interruption) this.#interrupt({ kind: 'new-epoch', cause: 'bitmap-mode', step: 'to-raise' });
     this.#shipper.pump();
     if (this.#interruption) this.#goOn(this.#interruption);
     this.#reader.pump();
@@ -213,10 +219,7 @@ export class PairReplication {
     this.#reader.stop();
     this.#repair.stop();
     this.#stream.seal();
-    while (this.#shipper.pendingSets > 0 && millis() < end) {
-      this.#shipper.pump();
-      await wait(10);
-    }
+    await this.#shipper.drain({ end, wait });
     while (this.#appliedSequence < this.#stream.sealedSequence && this.#shipper.pendingSets === 0 && millis() < end) await this.#askApplied(wait);
     this.#stopped = true;
     this.#shipper.close();
@@ -224,11 +227,6 @@ export class PairReplication {
     if (this.#streamPosition) await this.#sweeper.finish(this.#streamPosition);
     await this.#comparer.close();
     await bitmap.close({ clean: bitmap.markedRegions === 0 });
-  }
-
-  get #openBytes(): ByteCount {
-    const { dataBytes = 0, entryCount = 0 } = this.#buffer.builder ?? {};
-    return dataBytes + entryCount * ENTRY_BYTES;
   }
 
   #capture(range: ByteRange, dataBytes: ByteCount): boolean {

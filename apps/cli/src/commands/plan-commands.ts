@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ConsistencyLevel, consistencyLevelSchema, type Plan, restRoutes } from '@secondsite/contracts';
+import { type ConsistencyLevel, consistencyLevelSchema, restRoutes } from '@secondsite/contracts';
 import { type Command, Option } from 'commander';
 import { type CliContext, connect, required, show, usageError } from '../cli-context';
 import { humanSeconds, parseSeconds, table } from '../output';
-import { addRetentionOptions, describeRetention, type RetentionOptions, retentionOf } from './retention-options';
+import { describePlan } from './describe-plan';
+import { addPlanVolumeCommands, addTakeOverOption } from './plan-volume-commands';
+import { addRetentionOptions, type RetentionOptions, retentionOf } from './retention-options';
 import { pairHeader, pairRows, resyncLines, retentionLines, savingLines, scrubLines } from './status-view';
 
 interface ResyncOptions {
@@ -26,6 +28,7 @@ interface CreateOptions extends RetentionOptions, ResyncOptions {
   readonly deduplication?: string;
   readonly folding?: boolean;
   readonly rpoThreshold?: string;
+  readonly takeOver?: boolean;
 }
 
 /** Undefined when none of them is given. */
@@ -64,6 +67,7 @@ function createBody(name: string, options: CreateOptions) {
     ...(options.folding === undefined ? {} : { folding: options.folding }),
     ...(rpoThreshold === undefined ? {} : { rpoThresholdSeconds: rpoThreshold }),
     ...(resync === undefined ? {} : { automaticResync: resync }),
+    ...(options.takeOver ? { takeOver: true } : {}),
   };
 }
 
@@ -75,17 +79,9 @@ function deduplicationOption(): Option {
   return new Option('--deduplication <onOrOff>', 'send blocks that the master target has in a replica of the tenant as references (default off)').choices(['on', 'off']);
 }
 
-export function describePlan(plan: Plan): string {
-  const pins = plan.pins.length === 0 ? '' : `, pinned: ${plan.pins.map(({ name, points }) => `${name} (${points[0]?.time ?? '–'})`).join(', ')}`;
-  const { enabled, waitSeconds, from, to, timeZone } = plan.automaticResync;
-  const resync = enabled ? `automatic resync ${humanSeconds(waitSeconds)} after it is required, ${from}-${to} ${timeZone}` : 'resync only when asked for';
-  const deduplication = plan.deduplication ? ', deduplication' : '';
-  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${describeRetention(plan.retention)}${pins}, ${resync}${deduplication}`;
-}
-
 function addCreate(plan: Command, context: CliContext): void {
   const command = plan.command('create <name>').description('protect volumes').requiredOption('--volume <volumes...>', 'volumes by name');
-  addResyncOptions(addRetentionOptions(command))
+  addTakeOverOption(addResyncOptions(addRetentionOptions(command)))
     .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
     .addOption(new Option('--consistency-level <level>', 'what shall stand still at those bookmarks (default crash: nothing)').choices(consistencyLevelSchema.options))
     .option('--compression <where>', 'none, source or process-server')
@@ -167,4 +163,5 @@ export function addPlanCommands(program: Command, context: CliContext): void {
   addCreate(plan, context);
   addQueries(plan, context);
   addChanges(plan, context);
+  addPlanVolumeCommands(plan, context);
 }

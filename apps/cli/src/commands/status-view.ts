@@ -15,9 +15,10 @@ function progressOf(pair: PairStatus): string {
   return [`${percent.toFixed(0)} %`, ...rate, ...finish, ...compared, ...place].join(', ');
 }
 
-/** A line for each pair that waits, and for each that said what it chose after an interruption. */
+/** A line for each pair that moves or waits, and for each that said what it chose after an interruption. */
 export function resyncLines(pairs: readonly PairStatus[]): string[] {
-  return pairs.flatMap(({ volumeName, resyncWait, lastResync }) => [
+  return pairs.flatMap(({ volumeName, move, resyncWait, lastResync }) => [
+    ...(move ? [`${volumeName}: ${move.words}`] : []),
     ...(resyncWait ? [`${volumeName}: ${resyncWait.words}`] : []),
     ...(lastResync ? [`${volumeName} since ${lastResync.at}: ${lastResync.words}`] : []),
   ]);

@@ -218,6 +218,18 @@ export class TestCluster {
     }
   }
 
+  /** The same at a time (ISO 8601), for what is looked at many times. */
+  async withViewAt<Result>({ of, time }: { of: string; time: string }, act: (client: NbdClient) => Promise<Result>): Promise<Result> {
+    const rest = await this.#client();
+    const { views } = await rest.call(restRoutes.openViews, { body: { of, point: { kind: 'at', time } } });
+    try {
+      const client = await NbdClient.connect(views[0]?.nbdUris[0] as string);
+      return await act(client).finally(() => client.disconnect());
+    } finally {
+      for (const { viewId } of views) await rest.call(restRoutes.closeView, { path: { viewId } });
+    }
+  }
+
   /** Waits until every pair of the plan is in differential sync and green, and what `until` asks of each holds. */
   async whenInSync(plan: string, { secondsMax = 120, until = () => true }: { secondsMax?: number; until?: (pair: PairStatus) => boolean } = {}): Promise<void> {
     await waitFor(`plan ${plan} to be in sync`, secondsMax, async () => {

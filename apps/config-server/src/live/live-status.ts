@@ -28,6 +28,8 @@ export interface PairWay {
   readonly hostId: string;
   readonly processServerId: string;
   readonly masterTargetId: string;
+  /** The process server that it moves away from. */
+  readonly leaving?: { readonly fromId: string } | undefined;
 }
 
 export class LiveStatus {
@@ -90,6 +92,12 @@ export class LiveStatus {
     return { ...(agent ? { agent } : {}), ...(processServer ? { processServer } : {}), ...(masterTarget ? { masterTarget } : {}) };
   }
 
+  /** What the process server that a pair moves away from said of it last. */
+  leftBehind({ pairId, leaving }: Pick<PairWay, 'pairId' | 'leaving'>): ProcessServerPairTelemetry | undefined {
+    const message = this.#heard.get(leaving?.fromId ?? '')?.message;
+    return message?.role === 'process-server' ? message.pairs.find((pair) => pair.pairId === pairId) : undefined;
+  }
+
   /** When the pair last moved on at the target; when watching began if it did not since. */
   progressAt(pairId: string, watchedSince: TimeMicros): TimeMicros {
     const progress = this.#progress.get(pairId);
@@ -115,7 +123,8 @@ export class LiveStatus {
     const heard = this.#heard.get(way.processServerId);
     if (heard?.message.role !== 'process-server') return undefined;
     const pair = heard.message.pairs.find((one) => one.pairId === way.pairId);
-    return pair && processServerReading(pair, this.#seenAt(heard));
+    if (!pair) return undefined;
+    return processServerReading({ ...pair, spoolBytes: pair.spoolBytes + (this.leftBehind(way)?.spoolBytes ?? 0) }, this.#seenAt(heard));
   }
 
   #masterTargetReading(way: PairWay): MasterTargetReading | undefined {

@@ -6,15 +6,17 @@ import { Call, Handles, type RouteCall } from '@secondsite/service-kit';
 import { adminOrigin } from '../admin-origin';
 import { History } from '../status/history';
 import { PlanService } from './plans';
+import { ProcessServerMoves } from './process-server-moves';
 
 @Controller()
 export class PlansController {
-  constructor(private readonly plans: PlanService, private readonly history: History) {}
+  constructor(private readonly plans: PlanService, private readonly moves: ProcessServerMoves, private readonly history: History) {}
 
   @Handles(restRoutes.createPlan)
   create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
-    const { name, volumes, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication, retention, ...options } = call.body;
-    return this.plans.create({ name, volumes, options: { ...options, retention: withWindowOfRules(retention) }, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication }, adminOrigin(call));
+    const { retention, takeOver, name, volumes, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication, ...options } = call.body;
+    const wish = { name, volumes, options: { ...options, retention: withWindowOfRules(retention) }, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication, takeOver };
+    return this.plans.create(wish, adminOrigin(call));
   }
 
   @Handles(restRoutes.listPlans)
@@ -48,7 +50,18 @@ export class PlansController {
 
   @Handles(restRoutes.addPlanVolumes)
   addVolumes(@Call() call: RouteCall<typeof restRoutes.addPlanVolumes>): Promise<unknown> {
-    return this.plans.addVolumes(call.params.plan ?? '', { volumes: call.body.volumes, origin: adminOrigin(call) });
+    return this.plans.addVolumes(call.params.plan ?? '', { ...call.body, origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.removePlanVolumes)
+  removeVolumes(@Call() call: RouteCall<typeof restRoutes.removePlanVolumes>): Promise<unknown> {
+    const { volumes, keepSeconds, confirm } = call.body;
+    return this.plans.removeVolumes(call.params.plan ?? '', { volumes, keepSeconds, confirm, origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.moveVolume)
+  moveVolume(@Call() call: RouteCall<typeof restRoutes.moveVolume>): Promise<unknown> {
+    return this.moves.move(call.params.volume ?? '', { ...call.body, origin: adminOrigin(call) });
   }
 
   @Handles(restRoutes.pausePlan)

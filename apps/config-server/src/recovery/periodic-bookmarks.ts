@@ -68,6 +68,7 @@ type PeriodicPlan = PlanRow & { readonly consistencyIntervalSeconds: number };
 function plansToCut(directory: Directory): PeriodicPlan[] {
   return directory.plans.filter((plan): plan is PeriodicPlan => {
     if (plan.state !== 'active' || plan.consistencyIntervalSeconds === undefined) return false;
-    return !areCutByAgent(plan, pairsOfPlan(directory, plan.planId));
+    const pairs = pairsOfPlan(directory, plan.planId);
+    return pairs.length > 0 && !areCutByAgent(plan, pairs);
   });
 }

@@ -54,6 +54,16 @@ export const pairStatusSchema = z
       })
       .optional()
       .describe('what the pair chose to do after its last interruption, and why'),
+    move: z
+      .object({
+        fromId: z.string(), toId: z.string(), since: timeSchema,
+        step: z.enum(['switching', 'draining']).describe('switching: the agent still sends to the old process server; draining: that one forwards what it has left'),
+        leftBytes: bytesSchema.optional().describe('in the spool of the old process server; absent: it is not heard'),
+        giveUpAt: timeSchema.optional().describe('when it is not waited for any more, because it is not heard'),
+        words: z.string(),
+      })
+      .optional()
+      .describe('the pair moves to another process server'),
     rpoSeconds: z.number().nullable().describe('now minus the time covered at the target; null before the first recovery point'),
     rpoExplained: rpoExplainedSchema,
     coveredTime: timeSchema.optional(),

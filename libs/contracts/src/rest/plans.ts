@@ -67,6 +67,8 @@ export const historyEntrySchema = z
   .meta({ id: 'HistoryEntry' });
 export type HistoryEntry = z.infer<typeof historyEntrySchema>;
 
+const takeOverSchema = z.boolean().default(false).describe('volumes that another plan protects come from there, with replica and recovery points; else they are refused');
+
 export const createPlan = defineRoute({
   operationId: 'createPlan', method: 'POST', path: '/v1/plans', tag: 'protection', access: 'admin', status: 201,
   summary: 'Protect volumes: one replication pair each, placed on the least loaded process server and master target.',
@@ -81,6 +83,7 @@ export const createPlan = defineRoute({
     deduplication: z.boolean().default(false).describe('not with compression at the source'),
     folding: z.boolean().default(false),
     automaticResync: automaticResyncPolicySchema.optional(),
+    takeOver: takeOverSchema,
   }),
   response: planSchema,
 });
@@ -120,9 +123,20 @@ export const changePlan = defineRoute({
 
 export const addPlanVolumes = defineRoute({
   operationId: 'addPlanVolumes', method: 'POST', path: '/v1/plans/{plan}/volumes', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Add volumes to a plan; the others go on as they are.',
-  body: z.object({ volumes: z.array(referenceSchema).min(1).max(256) }),
+  summary: 'Add volumes to a plan; the others go on as they are. A volume that left a plan not long ago is there again with its replica and recovery points.',
+  body: z.object({ volumes: z.array(referenceSchema).min(1).max(256), takeOver: takeOverSchema }),
   response: planSchema,
+});
+
+export const removePlanVolumes = defineRoute({
+  operationId: 'removePlanVolumes', method: 'POST', path: '/v1/plans/{plan}/volumes/remove', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Take volumes out of a plan; the others go on as they are. Their replicas and recovery points are kept for keepSeconds, for the case that they join a plan again, and then deleted; 0: at once.',
+  body: z.object({
+    volumes: z.array(referenceSchema).min(1).max(256),
+    keepSeconds: z.number().int().min(0).max(366 * 86_400).default(7 * 86_400),
+    confirm: z.string().optional().describe('repeats the name of the plan; needed for keepSeconds 0'),
+  }),
+  response: z.object({ plan: planSchema, left: z.array(z.object({ volumeName: z.string(), pairId: z.string(), keptUntil: timeSchema.optional().describe('absent: deleted') })) }),
 });
 
 export const pausePlan = defineRoute({

@@ -102,4 +102,14 @@ describe('a protection plan', () => {
     const atSource = created.map((one) => (one.type === 'secondsite.protection.plan-created.v1' ? fact('protection.plan-created.v1', { ...one.data, compression: 'source' }) : one));
     expect(given(planDecider, atSource).when({ kind: 'change-deduplication', deduplication: true })).toMatchObject({ rejection: { code: 'plan/compressed-at-source' } });
   });
+
+  it('lets volumes leave, also the last, and join again with the pair that they have', () => {
+    const plan = given(planDecider, created);
+    const left = fact('protection.volume-unprotected.v1', { planId, volumeId: volume.volumeId, pairId: volume.pairId, deleteData: false });
+    expect(plan.when({ kind: 'remove-volumes', volumeIds: [volume.volumeId], deleteData: false })).toEqual({ accepted: true, facts: [left] });
+    expect(plan.when({ kind: 'remove-volumes', volumeIds: ['other'], deleteData: false })).toMatchObject({ rejection: { code: 'plan/not-its-volume' } });
+    const without = given(planDecider, [...created, left]);
+    expect(without.state.volumes).toEqual([]);
+    expect(without.when({ kind: 'add-volumes', volumes: [volume] })).toMatchObject({ facts: [{ type: 'secondsite.protection.volume-protected.v1', data: { planId, pairId: volume.pairId } }] });
+  });
 });

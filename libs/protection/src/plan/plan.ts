@@ -38,6 +38,8 @@ export type Pin = Omit<Fact<'protection.point-pinned.v1'>['data'], 'planId'>;
 export type PlanCommand =
   | { readonly kind: 'create'; readonly planId: string; readonly name: string; readonly options: PlanOptions; readonly volumes: readonly PlanVolume[] }
   | { readonly kind: 'add-volumes'; readonly volumes: readonly PlanVolume[] }
+  /** They are protected by another plan, or by none. `deleteData`: nothing of them is kept. */
+  | { readonly kind: 'remove-volumes'; readonly volumeIds: readonly string[]; readonly deleteData: boolean }
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
@@ -86,6 +88,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
   switch (command.kind) {
     case 'add-volumes':
       return accept(...newVolumes(plan, command.volumes).map((volume) => protect(planId, volume)));
+    case 'remove-volumes':
+      return removeVolumes(plan, command);
     case 'pause':
       return plan.state === 'paused' ? accept() : accept(fact('protection.plan-paused.v1', { planId }));
     case 'resume':
@@ -131,8 +135,18 @@ function create(command: Extract<PlanCommand, { kind: 'create' }>): Decision<Pla
 
 function remove(plan: PlanAggregate, deleteData: boolean): PlanFact[] {
   const { planId } = plan;
-  const left = plan.volumes.map(({ volumeId, pairId }) => fact('protection.volume-unprotected.v1', { planId, volumeId, pairId, deleteData }));
-  return [...left, fact('protection.plan-removed.v1', { planId, deleteData })];
+  return [...plan.volumes.map((volume) => unprotect(planId, volume, deleteData)), fact('protection.plan-removed.v1', { planId, deleteData })];
+}
+
+/** A plan may be without volumes until others join it. */
+function removeVolumes(plan: PlanAggregate, { volumeIds, deleteData }: Extract<PlanCommand, { kind: 'remove-volumes' }>): Decision<PlanFact> {
+  const stranger = volumeIds.find((volumeId) => !plan.volumes.some((volume) => volume.volumeId === volumeId));
+  if (stranger !== undefined) return refuse(notInPlan(plan, stranger));
+  return accept(...plan.volumes.filter(({ volumeId }) => volumeIds.includes(volumeId)).map((volume) => unprotect(plan.planId, volume, deleteData)));
+}
+
+function unprotect(planId: string, { volumeId, pairId }: PlanVolume, deleteData: boolean): PlanFact {
+  return fact('protection.volume-unprotected.v1', { planId, volumeId, pairId, deleteData });
 }
 
 function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decision<PlanFact> {
@@ -196,6 +210,10 @@ function unpinPoint(plan: PlanAggregate, nameOrId: string): Decision<PlanFact> {
 
 function alreadyThere(name: string): Rejection {
   return { kind: 'conflict', code: 'plan/exists', detail: `plan ${name} exists`, hint: 'Choose another name, or change the plan.' };
+}
+
+function notInPlan({ name }: PlanAggregate, volumeId: string): Rejection {
+  return { kind: 'not-found', code: 'plan/not-its-volume', detail: `plan ${name} does not protect volume ${volumeId}`, hint: 'The status of the plan lists its volumes.' };
 }
 
 function notThere(plan: PlanAggregate): Rejection {
