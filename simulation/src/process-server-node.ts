@@ -6,7 +6,7 @@ import { ByteBudget, ChangeSetReceiver, Deduplicator, FreeSpaceGuard, PairRegist
 import { BodyPool, type ChangeSetHandler } from '@secondsite/transport';
 import { isOperationError, KIB } from '@secondsite/units';
 import { BlockTable } from '@secondsite/wan-deduplication';
-import { sha256Now } from '@secondsite/wan-deduplication/testing';
+import { sha256Now } from '@secondsite/sha256';
 import { SCOPE } from './layout';
 import { Life } from './life';
 import type { MachineClock } from './machine-clock';

@@ -6,7 +6,7 @@ import { type PairEvent, TargetPair, type TargetPairOptions } from '@secondsite/
 import type { ChangeSetHandler, CompareOutcome, PositionOutcome, StoreOutcome } from '@secondsite/transport';
 import { isOperationError, KIB } from '@secondsite/units';
 import { BlockTable } from '@secondsite/wan-deduplication';
-import { sha256Now } from '@secondsite/wan-deduplication/testing';
+import { sha256Now } from '@secondsite/sha256';
 import { Life } from './life';
 import { LAYOUT, SCOPE } from './layout';
 import type { MachineClock } from './machine-clock';

@@ -9,7 +9,8 @@ import { BlockTable } from './block-table';
 import { type RebuildOptions, rebuildSet } from './rebuild-set';
 import { referToBlocks } from './refer-to-blocks';
 import { decodeReferences, encodeReferences, sealReferringSet } from './referring-set';
-import { contentOfVolume, setOfBlocks, sha256Now } from './testing';
+import { sha256Now } from '@secondsite/sha256';
+import { contentOfVolume, setOfBlocks } from './testing';
 
 const scope = { tenantId: 'acme', blockBytes: 16 };
 const pairId = '0b6c1a3e-5a1f-4b52-9d1e-1f2a3b4c5d6e';

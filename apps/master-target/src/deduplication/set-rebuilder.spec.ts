@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CrashableStorage } from '@secondsite/durable-storage/testing';
 import { BlockTable } from '@secondsite/wan-deduplication';
-import { describeReferringTarget, sha256Now } from '@secondsite/wan-deduplication/testing';
+import { sha256Now } from '@secondsite/sha256';
+import { describeReferringTarget } from '@secondsite/wan-deduplication/testing';
 import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
 import { TargetPair } from '../pair/target-pair';

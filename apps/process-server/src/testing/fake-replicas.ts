@@ -3,7 +3,7 @@ import { decompressChangeSet, type VerifiedChangeSet, verifyStored } from '@seco
 import { applyToImage } from '@secondsite/change-set/testing';
 import { BLOCKS_MISSING, type StoreOutcome } from '@secondsite/transport';
 import { BlockFingerprinter, type BlockPlace, blockBytesOf, BlockTable, type DeduplicationScope, fullBlocksOf, isReferringSet, rebuildSet } from '@secondsite/wan-deduplication';
-import { sha256Now } from '@secondsite/wan-deduplication/testing';
+import { sha256Now } from '@secondsite/sha256';
 import { zstdDecompressSync } from 'node:zlib';
 
 const imageBytes = 32 * 1024 * 1024;

@@ -6,7 +6,7 @@ import { blockBytesOf, type DeduplicationScope } from '../deduplication-scope';
 import { referToBlocks } from '../refer-to-blocks';
 import { type ReferringSet, sealReferringSet } from '../referring-set';
 import { contentOfVolume, setOfBlocks } from './sample-sets';
-import { sha256Now } from './sha256-now';
+import { sha256Now } from '@secondsite/sha256';
 
 /** A target with one pair whose stream is at the beginning of epoch 1. */
 export interface ReferringTarget {
