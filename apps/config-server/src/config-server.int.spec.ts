@@ -160,10 +160,10 @@ describe('the configuration server', () => {
     await until('differential sync in the history', async () => (await history()).some((entry) => entry.type.includes('differential-sync-reached')));
     const facts = (await history()).map((entry) => entry.type.split('.')[2]);
     expect(facts).toEqual([
-      'plan-created', 'volume-protected', 'pair-created', 'resync-started', 'bitmap-mode-entered', 'resync-compared', 'resync-read', 'differential-sync-reached',
+      'plan-created', 'volume-protected', 'deduplication-changed', 'pair-created', 'resync-started', 'bitmap-mode-entered', 'resync-compared', 'resync-read', 'differential-sync-reached',
     ]);
-    expect((await history())[5]?.summary).toMatch(/: 160 blocks compared, 2 sent, 158 skipped\.$/);
-    expect((await history())[3]).toMatchObject({ eventId: started.id, occurredAt: started.time, actor: `component ${agent.componentId}` });
+    expect((await history())[6]?.summary).toMatch(/: 160 blocks compared, 2 sent, 158 skipped\.$/);
+    expect((await history())[4]).toMatchObject({ eventId: started.id, occurredAt: started.time, actor: `component ${agent.componentId}` });
   });
 
   it('shows stage, RPO, rate and data in transit from what the components said less than 2 s ago', async () => {
