@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { encodeChangeSet, encodeMarker, type LooseEntry, verifyChangeSet } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
-import { crashHistories, type CrashRound, type Random, randomBelow } from '@secondsite/durable-storage/testing';
+import { crashHistories, type CrashRound, type Random, randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
 import fc from 'fast-check';
 import { RecoveryPoints } from './recovery-points';
 import { RetentionJournal } from './retention-journal';
@@ -163,6 +163,63 @@ describe('segments in a cold store', () => {
     await expectImageLater(bench, reader, time);
   });
 
+  it('let a view that is being opened find the indexes that it began with', async () => {
+    const gate = Promise.withResolvers<void>();
+    const bench = await makeColdBench(8);
+    await applySome(bench, 20);
+    const tier = await reopenCold(bench, { policy: { afterMicros: 0, aboveShare: 1 } });
+    await bench.applier.journal.close();
+    let waits = false;
+    const journal = await RetentionJournal.open(slowed(await bench.storage.root.directory('journal'), () => (waits ? gate.promise : undefined)), { cold: tier });
+    await journal.cold?.tend(everything, async () => undefined);
+    const time = journal.points(everything).earliest as number;
+    waits = true;
+    const opening = journal.openView(time);
+    await new Promise(setImmediate);
+    waits = false;
+    const moving = (async () => {
+      while (await journal.cold?.tend(everything, async () => undefined));
+    })();
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    gate.resolve();
+    const reader = new ViewReader({ journal, replica: bench.applier.replica, map: await opening });
+    await moving;
+    await expectImageLater(bench, reader, time);
+  });
+
+  it('are not pruned while they are being read, and are while the store is waited for', async () => {
+    const bench = await makeColdBench(17);
+    await applySome(bench, 20);
+    const { journal } = bench.applier;
+    await journal.cold?.tend(everything, async () => undefined);
+    const before = journal.segmentCount;
+    const during: number[] = [];
+    await journal.cold?.tend(everything, async () => {
+      await journal.maintain({ windowMicros: 1 });
+      during.push(journal.segmentCount);
+    });
+    expect(during[0]).toBe(before);
+    expect(journal.segmentCount).toBeLessThan(before);
+    expect(await journalFiles(bench, '.cold')).toEqual([]);
+    await tendAll(bench, everything);
+    expect((await uploadsOf(bench)).stored).toEqual([]);
+  });
+
+  it('lose no object before the folder has durably forgotten them', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const bench = await makeColdBench(seed);
+      await applySome(bench, 12);
+      await tendAll(bench, everything);
+      bench.storage.fault = ({ kind }) => (kind === 'sync-folder' ? 'io-error' : undefined);
+      await expect(bench.applier.journal.maintain({ windowMicros: 1 })).rejects.toMatchObject({ code: 'storage/io-error' });
+      bench.storage.fault = undefined;
+      await bench.applier.journal.cold?.tend(everything, async () => undefined);
+      bench.storage.crash(seededRandom(seed));
+      const { stored, named } = await uploadsOf(bench);
+      expect(stored).toEqual(expect.arrayContaining(named));
+    }
+  });
+
   it('stay as they are when undo is merged', async () => {
     const bench = await makeColdBench(21);
     await applySome(bench, 12, { limits: ladder });
@@ -251,6 +308,8 @@ describe('a cold store that fails', () => {
     ['no object', () => undefined, 'cold-store/not-found'],
   ])('by giving %s back fails the read, and no byte of it is shown', async (_, change, code) => {
     const bench = await makeColdBench(12);
+    // Compressed, most damage would not get as far as the checksum.
+    await reopenCold(bench, { compress: async () => undefined });
     await applySome(bench, 20);
     await tendAll(bench, everything);
     const { reader, time } = await oldestView(bench);
