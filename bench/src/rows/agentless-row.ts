@@ -46,7 +46,7 @@ export async function agentlessRow(site: BenchSite, rounds: number): Promise<Tab
   await site.remove(disk);
   for (const machine of [protectedMachine, peerMachine]) await machine.stop();
   await nbdkit.stop();
-  for (const image of ['protected.img', 'peer.img', 'mirror.img']) await rm(join(site.folder, image));
+  for (const image of ['peer.img', 'mirror.img']) await rm(join(site.folder, image));
   return { title: 'agentless tap, 4 KiB random writes, depth 32', unit: 'IOPS', ours, peers: [peer], reach: [{ kind: 'least', ratio: 0.9 }] };
 }
 

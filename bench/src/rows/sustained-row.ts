@@ -44,12 +44,12 @@ export async function sustainedRows({ plain, secured }: { readonly plain: BenchS
   const unreplicated = join(plain.folder, 'unreplicated.img');
   await fill(unreplicated);
   const nbdkit = await Nbdkit.serve(unreplicated);
-  const epochs = new EpochWatch();
+  const interruptions = new InterruptionWatch();
   const [ofPlain, pattern, alone, ofSecured] = await measureInterleaved([
-    { name: 'agent to applied', run: () => plain.profiled(`sustained-${load.block}`, () => epochs.watch(plain, disks.plain, () => writeUntilApplied(plain, disks.plain, { load, offered: load.offeredMebibytesPerSecond.plain }))) },
+    { name: 'agent to applied', run: () => plain.profiled(`sustained-${load.block}`, () => interruptions.watch(plain, disks.plain, () => writeUntilApplied(plain, disks.plain, { load, offered: load.offeredMebibytesPerSecond.plain }))) },
     { name: 'fio: read old, append, write new', run: () => targetPattern(plain.folder, load) },
     { name: 'nbdkit file, not replicated', run: async () => (await fio(nbdLoad({ ...writes(load), uri: nbdkit.uri }))).megabytesPerSecond },
-    { name: 'agent to applied, TLS and zstd', run: () => secured.profiled(`sustained-${load.block}-tls-zstd`, () => epochs.watch(secured, disks.secured, () => writeUntilApplied(secured, disks.secured, { load, offered: load.offeredMebibytesPerSecond.secured }))) },
+    { name: 'agent to applied, TLS and zstd', run: () => secured.profiled(`sustained-${load.block}-tls-zstd`, () => interruptions.watch(secured, disks.secured, () => writeUntilApplied(secured, disks.secured, { load, offered: load.offeredMebibytesPerSecond.secured }))) },
   ], rounds, () => settleMachine({ folder: plain.folder, memoryBytes: 4 * diskBytes }));
   await nbdkit.stop();
   await rm(unreplicated);
@@ -57,7 +57,7 @@ export async function sustainedRows({ plain, secured }: { readonly plain: BenchS
   await secured.remove(disks.secured);
   const title = `agent to applied, ${load.blockBytes >> 10} KiB random writes`;
   const { plain: plainOffer, secured: securedOffer } = load.offeredMebibytesPerSecond;
-  const note = (offered: number, disk: ProtectedDisk): string => `offered ${Math.round((offered * MIB) / 1e6)} MB/s; the time includes applying the last write; ${epochs.words(disk)}`;
+  const note = (offered: number, disk: ProtectedDisk): string => `offered ${Math.round((offered * MIB) / 1e6)} MB/s; the time includes applying the last write; ${interruptions.words(disk)}`;
   return {
     rows: [
       { title: `${title}, no TLS`, unit: 'MB/s', ours: ofPlain, peers: [pattern, alone], reach: [{ kind: 'least', ratio: load.reach.pattern }, { kind: 'least', ratio: load.reach.unreplicated }], note: note(plainOffer, disks.plain) },
@@ -68,15 +68,15 @@ export async function sustainedRows({ plain, secured }: { readonly plain: BenchS
 }
 
 /** Counts the runs in which the stream was interrupted: the change buffer was full, and what followed was a resynchronisation. */
-class EpochWatch {
+class InterruptionWatch {
   readonly #runs = new Map<string, { all: number; interrupted: number }>();
 
   async watch<Result>(site: BenchSite, disk: ProtectedDisk, act: () => Promise<Result>): Promise<Result> {
-    const epochOf = async (): Promise<number | undefined> => (await site.cluster.planStatus(`plan-${disk.name}`)).pairs[0]?.epoch;
-    const before = await epochOf();
+    const lastResync = async (): Promise<string | undefined> => (await site.cluster.planStatus(`plan-${disk.name}`)).pairs[0]?.lastResync?.at;
+    const before = await lastResync();
     const result = await act();
     const known = this.#runs.get(disk.uri) ?? { all: 0, interrupted: 0 };
-    this.#runs.set(disk.uri, { all: known.all + 1, interrupted: known.interrupted + (before === (await epochOf()) ? 0 : 1) });
+    this.#runs.set(disk.uri, { all: known.all + 1, interrupted: known.interrupted + (before === (await lastResync()) ? 0 : 1) });
     return result;
   }
 
