@@ -16,8 +16,8 @@ export interface SpoolScrubberOptions {
   readonly waitMicros: TimeMicros;
 }
 
-/** From the beginning of one round to that of the next, at least. */
-const ROUND_MICROS = 3600e6;
+/** From the beginning of one round to that of the next, in waiting times, at least: an hour when sets wait for five minutes. */
+const ROUND_WAITS = 12;
 
 export class SpoolScrubber {
   readonly #options: SpoolScrubberOptions;
@@ -38,7 +38,7 @@ export class SpoolScrubber {
     const since = now() - waitMicros;
     const waiting = [...this.#options.pairs()].map((pair) => ({ pair, sets: pair.waitingSince(since) })).filter(({ sets }) => sets.length > 0);
     if (waiting.length === 0) return;
-    this.#nextAt = now() + ROUND_MICROS;
+    this.#nextAt = now() + ROUND_WAITS * waitMicros;
     this.#running = this.#run(waiting).finally(() => {
       this.#running = undefined;
     });
