@@ -4,7 +4,7 @@ import type { ChangeSetClient, LateTraceQueue, PutOutcome } from '@secondsite/tr
 import { type ReferredSet, type ReferringSet, sealReferringSet } from '@secondsite/wan-deduplication';
 import type { Transfer } from '@secondsite/traffic-shaping';
 import type { ByteCount } from '@secondsite/units';
-import { ByteBudget } from '../byte-budget';
+import type { ByteBudget } from '../byte-budget';
 import { type PairDeduplicator, wantsWholeSet } from '../deduplication/pair-deduplicator';
 import type { SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
@@ -49,9 +49,6 @@ export interface SentSet {
   /** From handing over to the wire until the outcome. */
   readonly transferMicros: number;
 }
-
-/** Compressing takes threads of the pool that syncs files as well; two at a time leave it room. */
-const compressing = new ByteBudget(2);
 
 /**
  * Reads, compresses if wanted, and sends one set. Undefined: while it waited for its turn the target said that it has it. Rejects only when
@@ -138,7 +135,7 @@ async function wholeSet({ content }: PassingSet, { compression, compress }: Send
 
 async function compressedRest({ rest }: ReferringSet, { compression, compress }: SendSetOptions): Promise<Uint8Array | undefined> {
   if (compression === 'none' || rest.byteLength === 0) return undefined;
-  const smaller = await inPool(() => compress([rest]));
+  const smaller = await compress([rest]);
   return smaller && smaller.byteLength < rest.byteLength ? smaller : undefined;
 }
 
@@ -146,15 +143,6 @@ async function compressedRest({ rest }: ReferringSet, { compression, compress }:
 async function compressed(content: Uint8Array, compress: Compress): Promise<readonly Uint8Array[]> {
   const decoded = decodeHeader(content);
   if (!decoded.ok || decoded.header.compression !== 'none') return [content];
-  const smaller = await inPool(() => compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, compress));
+  const smaller = await compressStored({ ...decoded, stored: content.subarray(HEADER_BYTES) }, compress);
   return smaller?.parts ?? [content];
-}
-
-async function inPool<Result>(run: () => Promise<Result>): Promise<Result> {
-  const giveBack = await compressing.take(1);
-  try {
-    return await run();
-  } finally {
-    giveBack();
-  }
 }
