@@ -3,7 +3,7 @@ import nx from '@nx/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
 const controlPlaneIo = ['@nestjs/*', 'pg', 'typeorm', 'nats'];
-const domainFiles = ['libs/{block-checksums,change-set,durable-storage,segment-log,write-intent-bitmap,retention-journal,protection,traffic-shaping}/src/**/*.ts'];
+const domainFiles = ['libs/{block-checksums,change-set,durable-storage,segment-log,write-intent-bitmap,retention-journal,protection,traffic-shaping,wan-deduplication}/src/**/*.ts'];
 const specFiles = ['**/*.spec.ts', '**/testing/**/*.ts', 'test/**/*.ts'];
 
 /** contract ← domain ← adapter ← app; the agent stays small. */

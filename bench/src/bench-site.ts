@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-import { open, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TestCluster, waitFor } from '@secondsite/cli/testing';
-import type { PairStatus, RetentionPolicy, Volume } from '@secondsite/contracts';
+import { type PlanOptions, TestCluster, waitFor } from '@secondsite/cli/testing';
+import type { PairStatus, View, Volume } from '@secondsite/contracts';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import { clockMicros } from '@secondsite/disk-files';
+import { inspectableEnvironment, inspectorUrlOf } from './profile/inspector-url';
+import { ProfiledProcess } from './profile/profiled-process';
+import type { Profiles } from './profile/profiles';
+import { sparseImage } from './sparse-image';
 
 const heartbeatBytesMax = 4096;
+const dataPlane = ['agent', 'process-server', 'master-target'];
 
 export interface ProtectedDisk {
   readonly name: string;
@@ -19,10 +24,14 @@ export interface ProtectedDisk {
 export class BenchSite {
   #disks = 0;
 
-  private constructor(readonly cluster: TestCluster) {}
+  #profiled: readonly ProfiledProcess[] = [];
 
-  static async start(environment: NodeJS.ProcessEnv = {}): Promise<BenchSite> {
-    return new BenchSite(await TestCluster.start(environment));
+  private constructor(readonly cluster: TestCluster, private readonly profiles: Profiles | undefined) {}
+
+  static async start({ environment, profiles }: { readonly environment: NodeJS.ProcessEnv; readonly profiles?: Profiles | undefined }): Promise<BenchSite> {
+    const site = new BenchSite(await TestCluster.start(profiles ? { ...environment, ...inspectableEnvironment } : environment), profiles);
+    if (profiles) site.#profiled = await site.#openProfiles();
+    return site;
   }
 
   get folder(): string {
@@ -33,9 +42,7 @@ export class BenchSite {
   async addDisk({ sizeBytes, fill }: { sizeBytes: number; fill?: (image: string) => Promise<void> }): Promise<ProtectedDisk> {
     const name = `disk-${++this.#disks}`;
     const image = join(this.folder, `${name}.img`);
-    const file = await open(image, 'w');
-    await file.truncate(sizeBytes);
-    await file.close();
+    await sparseImage(image, sizeBytes);
     await fill?.(image);
     const volume = await this.cluster.cli<Volume>('volume', 'add', name, '--host', 'local', '--image', image);
     const uri = volume.nbdUris[0];
@@ -43,8 +50,13 @@ export class BenchSite {
     return { name, image, uri, sizeBytes };
   }
 
-  async protect(disk: ProtectedDisk, retention?: RetentionPolicy): Promise<void> {
-    await this.secondsToProtect(disk, retention);
+  /** Runs `act`, and keeps profiles of the data plane meanwhile under this name when they are asked for. */
+  async profiled<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
+    return this.profiles ? this.profiles.during(name, this.#profiled, act) : act();
+  }
+
+  async protect(disk: ProtectedDisk, options?: PlanOptions): Promise<void> {
+    await this.secondsToProtect(disk, options);
     await this.whenInSync(disk);
   }
 
@@ -56,9 +68,9 @@ export class BenchSite {
   }
 
   /** From the request to the fact that the replica is consistent; telemetry, which lags up to a second behind, may not say so yet. */
-  async secondsToProtect(disk: ProtectedDisk, retention?: RetentionPolicy): Promise<number> {
+  async secondsToProtect(disk: ProtectedDisk, options?: PlanOptions): Promise<number> {
     const started = performance.now();
-    await this.cluster.createPlan(`plan-${disk.name}`, disk.name, retention);
+    await this.cluster.createPlan(`plan-${disk.name}`, disk.name, options);
     await waitFor(`${disk.name} to be protected`, 600, async () => {
       const { pairs } = await this.cluster.planStatus(`plan-${disk.name}`);
       return pairs.length > 0 && pairs.every(({ stage }) => stage === 'differential-sync');
@@ -89,6 +101,14 @@ export class BenchSite {
     return time;
   }
 
+  /** Opens a view of the disk; `point` as in the command. Whoever opens it closes it. */
+  async openView(disk: ProtectedDisk, ...point: readonly string[]): Promise<{ readonly uri: string; readonly close: () => Promise<void> }> {
+    const { views } = await this.cluster.cli<{ views: View[] }>('view', 'open', disk.name, ...point);
+    const [view] = views;
+    if (!view?.nbdUris[0]) throw new Error(`no view of ${disk.name} was opened`);
+    return { uri: view.nbdUris[0], close: () => this.cluster.cli('view', 'close', view.viewId) };
+  }
+
   async remove(disk: ProtectedDisk): Promise<void> {
     await this.cluster.cli('plan', 'remove', `plan-${disk.name}`, '--confirm', `plan-${disk.name}`, '--delete-data');
     await this.cluster.cli('volume', 'remove', disk.name);
@@ -106,7 +126,13 @@ export class BenchSite {
     return sizes;
   }
 
-  stop(): Promise<void> {
-    return this.cluster.stop();
+  async stop(): Promise<void> {
+    for (const profiled of this.#profiled) profiled.close();
+    await this.cluster.stop();
+  }
+
+  async #openProfiles(): Promise<ProfiledProcess[]> {
+    const processes = (await this.cluster.processes()).filter((candidate) => dataPlane.includes(candidate.name));
+    return Promise.all(processes.map(async (process) => ProfiledProcess.open({ name: process.name, url: await inspectorUrlOf(process) })));
   }
 }

@@ -9,30 +9,49 @@ export interface FioFigures {
   readonly seconds: number;
 }
 
-interface FioReport {
-  readonly jobs: readonly { readonly write: { iops: number; bw_bytes: number; runtime: number; clat_ns: { percentile?: Record<string, number> } }; readonly job_runtime: number }[];
+interface DirectionReport {
+  readonly iops: number;
+  readonly bw_bytes: number;
+  readonly runtime: number;
+  readonly total_ios: number;
+  readonly clat_ns: { readonly percentile?: Record<string, number> };
 }
 
-/** Runs fio with JSON output and returns the write figures of its first job. */
+interface FioReport {
+  readonly jobs: readonly { readonly read: DirectionReport; readonly write: DirectionReport }[];
+}
+
+/** Runs fio with JSON output and returns the figures of its first job, which only reads or only writes. */
 export async function fio(args: readonly string[]): Promise<FioFigures> {
   const text = await runProgram('fio', [...args, '--output-format=json', '--group_reporting']);
-  const report = JSON.parse(text.slice(text.indexOf('{'))) as FioReport;
-  const write = report.jobs[0]?.write;
-  if (!write) throw new Error(`fio reported no job: ${text.slice(0, 500)}`);
-  const percentile = write.clat_ns.percentile ?? {};
+  const job = (JSON.parse(text.slice(text.indexOf('{'))) as FioReport).jobs[0];
+  if (!job) throw new Error(`fio reported no job: ${text.slice(0, 500)}`);
+  const figures = job.write.total_ios > 0 ? job.write : job.read;
+  const percentile = figures.clat_ns.percentile ?? {};
   return {
-    iops: write.iops,
-    megabytesPerSecond: write.bw_bytes / 1e6,
+    iops: figures.iops,
+    megabytesPerSecond: figures.bw_bytes / 1e6,
     p50Micros: (percentile['50.000000'] ?? NaN) / 1000,
     p99Micros: (percentile['99.000000'] ?? NaN) / 1000,
-    seconds: write.runtime / 1000,
+    seconds: figures.runtime / 1000,
   };
 }
 
-/** Arguments for random writes to an NBD export; without `seconds` each block is written once. */
-export function nbdWrites({ uri, block, depth, seconds, sizeBytes, extra = [] }: { uri: string; block: string; depth: number; seconds?: number; sizeBytes: number; extra?: readonly string[] }): string[] {
+export interface DiskLoad {
+  readonly uri: string;
+  readonly pattern: 'randwrite' | 'write' | 'randread';
+  readonly block: '4k' | '64k' | '1m';
+  readonly depth: number;
+  /** Default: until each block was written or read once. */
+  readonly seconds?: number;
+  readonly sizeBytes: number;
+  readonly extra?: readonly string[];
+}
+
+/** Arguments for a load on an NBD export; each block written has content of its own. */
+export function nbdLoad({ uri, pattern, block, depth, seconds, sizeBytes, extra = [] }: DiskLoad): string[] {
   return [
-    '--name=writes', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', `--bs=${block}`, `--iodepth=${depth}`, `--size=${sizeBytes}`,
+    '--name=load', '--ioengine=nbd', `--uri=${uri}`, `--rw=${pattern}`, `--bs=${block}`, `--iodepth=${depth}`, `--size=${sizeBytes}`,
     ...(seconds === undefined ? [] : ['--time_based', `--runtime=${seconds}`]), '--randrepeat=0', '--refill_buffers=1', ...extra,
   ];
 }

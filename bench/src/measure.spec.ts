@@ -14,7 +14,7 @@ describe('measuring', () => {
     });
     const [ours, peer] = await measureInterleaved([contestant('ours', [99, 1, 5, 3]), contestant('peer', [99, 2, 2, 8])], 3);
     expect(order.join(' ')).toBe('ours peer ours peer ours peer ours peer');
-    expect([ours?.median, peer?.median, peer?.maximum]).toEqual([3, 2, 8]);
+    expect([ours.median, peer.median, peer.maximum]).toEqual([3, 2, 8]);
   });
 
   it('has nearest-rank quantiles', () => {

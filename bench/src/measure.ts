@@ -17,7 +17,11 @@ export interface Figure {
  * Runs A B A B … so that a machine whose speed drifts is unkind to all alike; the first round warms up and is not counted. `before` makes the
  * machine alike for each run.
  */
-export async function measureInterleaved(contestants: readonly Contestant[], rounds: number, before: () => Promise<void> = async () => undefined): Promise<Figure[]> {
+export async function measureInterleaved<const Contestants extends readonly Contestant[]>(
+  contestants: Contestants,
+  rounds: number,
+  before: () => Promise<void> = async () => undefined,
+): Promise<{ [Index in keyof Contestants]: Figure }> {
   const figures = contestants.map(() => [] as number[]);
   for (let round = 0; round <= rounds; round++) {
     for (const [index, contestant] of contestants.entries()) {
@@ -26,7 +30,7 @@ export async function measureInterleaved(contestants: readonly Contestant[], rou
       if (round > 0) (figures[index] as number[]).push(figure);
     }
   }
-  return contestants.map((contestant, index) => summarize(contestant.name, figures[index] as number[]));
+  return contestants.map((contestant, index) => summarize(contestant.name, figures[index] as number[])) as { [Index in keyof Contestants]: Figure };
 }
 
 export function summarize(name: string, values: readonly number[]): Figure {

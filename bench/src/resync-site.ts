@@ -4,6 +4,7 @@
 import { AgentHost, type AgentHostOptions } from '@secondsite/agent';
 import { waitFor } from '@secondsite/cli/testing';
 import type { AgentPair } from '@secondsite/contracts';
+import { clockMicros } from '@secondsite/disk-files';
 import { TargetServer } from '@secondsite/master-target';
 import { NbdClient } from '@secondsite/nbd';
 import { ProcessServer } from '@secondsite/process-server';
@@ -24,6 +25,14 @@ const fatal = (error: unknown): void => {
   throw error;
 };
 
+export interface ResyncSiteOptions {
+  readonly folder: string;
+  readonly image: string;
+  readonly sizeBytes: number;
+  /** The way from the process server to the master target: gives the address to use for the one that the target has. Default: that one. */
+  readonly lead?: (targetUrl: string) => Promise<string>;
+}
+
 export class ResyncSite {
   readonly #folder: string;
   readonly #image: string;
@@ -40,7 +49,7 @@ export class ResyncSite {
   #revision = 0;
   #reached = Promise.withResolvers<void>();
 
-  private constructor(options: { readonly folder: string; readonly image: string; readonly sizeBytes: number }, processServer: ProcessServer) {
+  private constructor(options: ResyncSiteOptions, processServer: ProcessServer) {
     this.#folder = options.folder;
     this.#image = options.image;
     this.#sizeBytes = options.sizeBytes;
@@ -48,7 +57,7 @@ export class ResyncSite {
   }
 
   /** Protects the image; resolves in differential sync. */
-  static async start(options: { readonly folder: string; readonly image: string; readonly sizeBytes: number }): Promise<ResyncSite> {
+  static async start(options: ResyncSiteOptions): Promise<ResyncSite> {
     const processServer = await ProcessServer.open({
       dataDir: join(options.folder, 'process-server'), listen: { host, port: 0 }, authorize: allowEveryone, reporter: { report: () => undefined },
       freeBytesMin: 0, memoryBytesMax: 24 * MIB, onFatal: fatal,
@@ -56,9 +65,11 @@ export class ResyncSite {
     const site = new ResyncSite(options, processServer);
     await site.#openTarget();
     site.#processServerUrl = (await processServer.listen()).url;
+    const targetUrl = `http://${host}:${site.#targetPort}`;
+    const masterTargetUrl = (await options.lead?.(targetUrl)) ?? targetUrl;
     await processServer.reconcile({
       revision: 1, removedPairs: [], links: [],
-      pairs: [{ pairId: site.#pairId, masterTargetUrl: `http://${host}:${site.#targetPort}`, compression: 'none', paused: false, priority: 'normal', linkIds: [], spoolBytesMax: { resync: 2 * GIB, differential: 8 * GIB } }],
+      pairs: [{ pairId: site.#pairId, masterTargetUrl, compression: 'none', paused: false, priority: 'normal', linkIds: [], spoolBytesMax: { resync: 2 * GIB, differential: 8 * GIB } }],
     });
     await site.#openAgent();
     await site.#obey({ paused: false });
@@ -69,6 +80,17 @@ export class ResyncSite {
   /** What the agent told of its last comparison. */
   get counts(): BlockCounts | undefined {
     return this.#counts;
+  }
+
+  async uri(): Promise<string> {
+    const [volume] = await this.#agent.telemetry();
+    return volume?.nbdUris[0] ?? '';
+  }
+
+  /** How far the target is behind now, in seconds. */
+  async rpoSeconds(): Promise<number> {
+    const { coveredTime } = await this.#target.status(this.#pairId);
+    return (clockMicros() - coveredTime) / 1e6;
   }
 
   get replicaImage(): string {
@@ -94,8 +116,7 @@ export class ResyncSite {
   /** Writes through the tap that stay in the agent's memory, for a resynchronisation to come; at most so many as fit there. */
   async writeUnshipped(writes: readonly { readonly offset: number; readonly bytes: Uint8Array }[]): Promise<void> {
     await this.#obey({ paused: true });
-    const [volume] = await this.#agent.telemetry();
-    const client = await NbdClient.connect(volume?.nbdUris[0] ?? '');
+    const client = await NbdClient.connect(await this.uri());
     for (const { offset, bytes } of writes) await client.write(offset, bytes);
     await client.disconnect();
   }

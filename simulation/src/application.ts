@@ -2,8 +2,9 @@
 // What uses the protected disk: writes, zeros, trims and flushes in bursts, and what it is promised: a region that was written is marked on
 // stable storage when it hears so (I1), its time is between asking and hearing (I5), and replication never makes it wait.
 import { isOperationError, KIB } from '@secondsite/units';
+import { blockBytesOf } from '@secondsite/wan-deduplication';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
-import { REGION_BYTES } from './layout';
+import { REGION_BYTES, SCOPE } from './layout';
 import { BITMAP, type ProtectedHost, type RunningVolume, VOLUME_ID } from './protected-host';
 import type { Scheduler } from './scheduler';
 import type { SimulatedDisk } from './simulated-disk';
@@ -87,7 +88,7 @@ export class Application {
     else if (roll < 0.1) this.#ask(volume, { what: 'zero', range }, () => volume.device.zero(range.offset, range.length, { fua: false, mayPunch: true, fast: false }));
     else if (roll < 0.16) this.#ask(volume, { what: 'trim', range }, () => volume.device.trim(range.offset, range.length, plain));
     else {
-      const bytes = this.#bytes(range.length);
+      const bytes = roll < 0.4 ? this.#copy(range) : this.#bytes(range.length);
       const split = scheduler.between(0, bytes.length + 1);
       this.#ask(volume, { what: 'write', range }, () => volume.device.write(range.offset, [bytes.subarray(0, split), bytes.subarray(split)], { fua: roll > 0.95 }));
     }
@@ -158,6 +159,12 @@ export class Application {
   }
 
   /** Sometimes all zeros. */
+  /** What many files hold: the same from block to block, wherever it is written. */
+  #copy({ offset, length }: Range): Uint8Array {
+    const blockBytes = blockBytesOf(SCOPE);
+    return new Uint8Array(length).map((_byte, at) => ((offset + at) % blockBytes) + 1);
+  }
+
   #bytes(length: number): Uint8Array {
     const { scheduler } = this.#options;
     const first = scheduler.chance(0.05) ? 0 : scheduler.between(1, 256);

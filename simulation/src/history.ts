@@ -17,6 +17,7 @@ export interface HistoryReport {
   readonly audits: number;
   /** Of resynchronisations: the replica had them already. */
   readonly skippedBlocks: number;
+  readonly rebuiltSets: number;
 }
 
 /** A history in which something was broken. */
@@ -71,10 +72,10 @@ class History {
   }
 
   report(): HistoryReport {
-    const { scheduler, application, host, witness, audits } = this.#world;
+    const { scheduler, application, host, target, witness, audits } = this.#world;
     return {
       seed: this.#seed, hash: scheduler.trace.hash, events: this.#events, simulatedSeconds: scheduler.elapsedMicros / 1e6,
-      writes: application.writes, troubles: this.#adversary.begun, cuts: witness.cuts, views: witness.views, audits, skippedBlocks: host.skippedBlocks,
+      writes: application.writes, troubles: this.#adversary.begun, cuts: witness.cuts, views: witness.views, audits, skippedBlocks: host.skippedBlocks, rebuiltSets: target.rebuiltSets,
     };
   }
 

@@ -21,7 +21,7 @@ export interface AuditedWorld {
   readonly volumeBytes: number;
   readonly volumeDisk: SimulatedDisk;
   readonly dataDisk: SimulatedDisk;
-  readonly processServerDisk: SimulatedDisk;
+  readonly processServerDisks: readonly SimulatedDisk[];
   readonly targetDisk: SimulatedDisk;
   readonly decompress: Decompress;
   readonly model: SourceModel;
@@ -33,7 +33,8 @@ const VIEWS = 3;
 /** Throws what is broken. Takes no simulated time. */
 export async function auditPowerCut(world: AuditedWorld, random: Random): Promise<void> {
   const targetCopy = world.targetDisk.copyAfterPowerCut(random);
-  const records = [...(await recordsIn(targetCopy, '/pair/cache/')), ...(await recordsIn(world.processServerDisk.copyAfterPowerCut(random), `/spool/${world.pairId}/`))];
+  const records = [...(await recordsIn(targetCopy, '/pair/cache/'))];
+  for (const disk of world.processServerDisks) records.push(...(await recordsIn(disk.copyAfterPowerCut(random), `/spool/${world.pairId}/`)));
   await expectChecksums(world, { directory: targetCopy.directory('/pair/'), name: 'replica-blocks', content: targetCopy.contentOf('/pair/', 'replica.img') });
   const pair = await openTarget(world, targetCopy);
   const stream = world.witness.stream.copy();

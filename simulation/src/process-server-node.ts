@@ -2,9 +2,12 @@
 // The process server's machine: what ProcessServer wires up, over simulated disk, network and time.
 import type { Compress } from '@secondsite/change-set';
 import type { ProcessServerPair, ProcessServerPairTelemetry } from '@secondsite/contracts';
-import { ByteBudget, ChangeSetReceiver, FreeSpaceGuard, PairRegistry, type ProcessServerFact, type Timers, TrafficShaper } from '@secondsite/process-server/testing';
+import { ByteBudget, ChangeSetReceiver, Deduplicator, FreeSpaceGuard, PairRegistry, type ProcessServerFact, referToKnownBlocks, type Timers, TrafficShaper } from '@secondsite/process-server/testing';
 import { BodyPool, type ChangeSetHandler } from '@secondsite/transport';
 import { isOperationError, KIB } from '@secondsite/units';
+import { BlockTable } from '@secondsite/wan-deduplication';
+import { sha256Now } from '@secondsite/sha256';
+import { SCOPE } from './layout';
 import { Life } from './life';
 import type { MachineClock } from './machine-clock';
 import type { Scheduler } from './scheduler';
@@ -12,6 +15,7 @@ import type { SimulatedDisk } from './simulated-disk';
 import type { Receiver, SimulatedLink } from './simulated-link';
 
 export interface ProcessServerNodeOptions {
+  readonly name: string;
   readonly scheduler: Scheduler;
   readonly clock: MachineClock;
   readonly disk: SimulatedDisk;
@@ -49,6 +53,7 @@ export class ProcessServerNode {
   #life: Life | undefined;
   #running: Running | undefined;
   #revision = 1;
+  #isAssigned = false;
 
   constructor(options: ProcessServerNodeOptions) {
     this.#options = options;
@@ -76,7 +81,7 @@ export class ProcessServerNode {
 
   start(): void {
     if (this.#life) return;
-    const life = new Life('process-server', this.#options.scheduler);
+    const life = new Life(this.#options.name, this.#options.scheduler);
     this.#life = life;
     this.#open(life).catch((error: unknown) => this.#dies(life, error));
   }
@@ -107,6 +112,12 @@ export class ProcessServerNode {
     running?.pairs.reconcile(this.#desired()).catch((error: unknown) => this.#dies(running.life, error));
   }
 
+  /** Undefined: the pair is not here, or no more; then its spool need not be kept, but may be found again. */
+  assign(assignment: Pick<ProcessServerPair, 'handover' | 'move'> | undefined): void {
+    this.#isAssigned = assignment !== undefined;
+    this.configure(assignment ?? {});
+  }
+
   async #open(life: Life): Promise<void> {
     const { disk, clock, onFault } = this.#options;
     const directory = disk.root(life);
@@ -126,6 +137,7 @@ export class ProcessServerNode {
 
   async #openPairs(life: Life, freeSpace: FreeSpaceGuard): Promise<PairRegistry> {
     const { disk, clock, compress, toTarget } = this.#options;
+    const table = BlockTable.ofBytes(4 * KIB); // Small, so that blocks are forgotten.
     const pairs = new PairRegistry({
       directory: await disk.root(life).directory('spool'),
       removeData: async () => undefined,
@@ -134,6 +146,7 @@ export class ProcessServerNode {
       services: {
         now: () => clock.read(), timers: timersOf(life), shaper: new TrafficShaper({ clock: noLink, wallMillis: () => clock.read() / 1000 }), compress, freeSpace, forwardBudget: new ByteBudget(MEMORY_BYTES),
         reporter: { report: (fact) => this.#report(life, fact) },
+        deduplicator: new Deduplicator({ table, setBytesMin: 0, refer: referToKnownBlocks({ scope: SCOPE, table, sha256: sha256Now }) }),
         connect: () => toTarget.connect(life),
       },
     });
@@ -142,7 +155,7 @@ export class ProcessServerNode {
   }
 
   #desired() {
-    return { revision: this.#revision++, pairs: [this.#pair], removedPairs: [], links: [] };
+    return { revision: this.#revision++, pairs: this.#isAssigned ? [this.#pair] : [], removedPairs: this.#isAssigned ? [] : [this.#pair.pairId], links: [] };
   }
 
   #report(life: Life, fact: ProcessServerFact): void {

@@ -4,7 +4,7 @@ import { KeptChecksums } from '@secondsite/block-checksums';
 import type { Compress } from '@secondsite/change-set';
 import { compressSealed } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
-import { BufferBudget, PairReplication, type PairReplicationOptions, type ReplicationFact, SourceDisk, StreamTimes, VolumeDevice } from '@secondsite/agent/testing';
+import { BufferBudget, type ChangeSetSender, PairReplication, type PairReplicationOptions, type ReplicationFact, SenderRoute, SourceDisk, StreamTimes, VolumeDevice } from '@secondsite/agent/testing';
 import { isOperationError, KIB } from '@secondsite/units';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import { LAYOUT, REGION_BYTES } from './layout';
@@ -26,7 +26,6 @@ export interface ProtectedHostOptions {
   /** The protected disk, and the one with the agent's own files. */
   readonly volumeDisk: SimulatedDisk;
   readonly dataDisk: SimulatedDisk;
-  readonly toProcessServer: SimulatedLink;
   readonly pairId: string;
   readonly volumeBytes: number;
   readonly budgetBytes: number;
@@ -34,11 +33,20 @@ export interface ProtectedHostOptions {
   /** Undefined: sets are sent as they are. */
   readonly compress: Compress | undefined;
   readonly model: SourceModel;
+  /** The agent forgets a set, because its process server has it. */
+  readonly onStored: (place: { readonly epoch: number; readonly sequence: number }) => void;
   readonly onFault: (error: unknown) => void;
+}
+
+/** The process server that the agent should send to. */
+export interface WayOut {
+  readonly link: SimulatedLink;
+  readonly move: number;
 }
 
 export interface RunningVolume {
   readonly life: Life;
+  readonly route: ObservedRoute;
   readonly device: VolumeDevice;
   readonly replication: PairReplication;
   readonly budget: BufferBudget;
@@ -46,6 +54,24 @@ export interface RunningVolume {
 }
 
 const RETRY_MICROS = 1_000_000;
+/** A desired state reaches the agent within that. */
+const HEARS_MICROS = 2_000_000;
+
+/** Tells which sets the agent takes for stored. */
+class ObservedRoute extends SenderRoute {
+  readonly #onStored: ProtectedHostOptions['onStored'];
+
+  constructor(sender: ChangeSetSender, onStored: ProtectedHostOptions['onStored']) {
+    super(sender);
+    this.#onStored = onStored;
+  }
+
+  override async put(...put: Parameters<SenderRoute['put']>): ReturnType<SenderRoute['put']> {
+    const outcome = await super.put(...put);
+    if (outcome.kind === 'stored') this.#onStored(put[1]);
+    return outcome;
+  }
+}
 
 /** Tells the model which of the disk's changes stand in the stream. */
 class ObservedReplication extends PairReplication {
@@ -79,6 +105,9 @@ export class ProtectedHost {
   readonly #options: ProtectedHostOptions;
   #life: Life | undefined;
   #running: RunningVolume | undefined;
+  /** What it obeys, and has to obey as soon as it hears of it. */
+  #way: WayOut | undefined;
+  #wanted: WayOut | undefined;
   #traces = 0;
   /** Blocks that a resynchronisation did not send because the replica had them. */
   skippedBlocks = 0;
@@ -90,6 +119,18 @@ export class ProtectedHost {
   /** Undefined while the volume is not served. */
   get running(): RunningVolume | undefined {
     return this.#running;
+  }
+
+  /** Of the process server that it sends to; undefined while it does not run. */
+  get move(): number | undefined {
+    return this.#running && this.#way?.move;
+  }
+
+  /** A changed desired state. */
+  follow(way: WayOut): void {
+    this.#way ??= way;
+    this.#wanted = way;
+    if (this.#running) this.#hearsSoon(this.#running);
   }
 
   start(): void {
@@ -130,25 +171,38 @@ export class ProtectedHost {
     const disk = new SourceDisk(observed, { millis: () => scheduler.elapsedMicros / 1000 });
     const device = new VolumeDevice(disk);
     const budget = new BufferBudget({ shared: BufferBudget.createShared(), bytesMax: budgetBytes });
-    const replication = new ObservedReplication(this.#replicationOptions(life, { file: observed, bitmap, checksums, times, budget }), model);
+    const route = new ObservedRoute((this.#way as WayOut).link.connect(life), this.#options.onStored);
+    const replication = new ObservedReplication(this.#replicationOptions(life, { file: observed, bitmap, checksums, times, budget, route }), model);
     device.replication = replication;
-    this.#running = { life, device, replication, budget, times };
+    this.#running = { life, route, device, replication, budget, times };
+    this.#hearsSoon(this.#running);
     life.note(`is up, ${bitmap.markedRegions} of ${bitmap.regionCount} regions marked`);
     life.every(tickMicros, () => replication.tick());
   }
 
-  #replicationOptions(life: Life, parts: { readonly file: StorageFile; readonly bitmap: WriteIntentBitmap; readonly checksums: KeptChecksums; readonly times: StreamTimes; readonly budget: BufferBudget }): PairReplicationOptions {
-    const { pairId, volumeBytes, toProcessServer, compress, model, scheduler } = this.#options;
+  #replicationOptions(life: Life, parts: { readonly file: StorageFile; readonly bitmap: WriteIntentBitmap; readonly checksums: KeptChecksums; readonly times: StreamTimes; readonly budget: BufferBudget; readonly route: ObservedRoute }): PairReplicationOptions {
+    const { pairId, volumeBytes, compress, model, scheduler } = this.#options;
     return {
       pairId, volumeBytes, source: parts.file, bitmap: parts.bitmap, checksums: parts.checksums, layout: LAYOUT, budget: parts.budget, clock: parts.times,
       millis: () => scheduler.elapsedMicros / 1000,
-      sender: toProcessServer.connect(life),
+      sender: parts.route,
       timeLimit: (millis) => timeLimit(life, millis),
       segmentDataBytes: 6 * KIB, segmentEntriesMax: 40,
       onFact: (fact) => this.#heard(life, fact),
       newTraceparent: () => this.#sealed(model),
       ...(compress ? { prepare: (set) => compressSealed(set, compress) } : {}),
     };
+  }
+
+  #hearsSoon({ life, route }: RunningVolume): void {
+    life.after(this.#options.scheduler.between(1, HEARS_MICROS), () => {
+      const wanted = this.#wanted as WayOut;
+      if (wanted.link !== this.#way?.link) {
+        life.note('sends to the other process server');
+        route.changeTo(wanted.link.connect(life));
+      }
+      this.#way = wanted;
+    });
   }
 
   #heard(life: Life, fact: ReplicationFact): void {

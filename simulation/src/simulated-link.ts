@@ -35,8 +35,6 @@ export interface LinkOptions {
   readonly scheduler: Scheduler;
   /** Who listens there now. */
   readonly receiver: () => Receiver | undefined;
-  /** A sender learns that its set is stored. */
-  readonly onStored?: (place: { readonly epoch: number; readonly sequence: number }) => void;
   /** Bytes that a sender puts on its way. */
   readonly onSent?: (bytes: Uint8Array) => void;
   readonly onFault: (error: unknown) => void;
@@ -85,7 +83,7 @@ export class SimulatedClient {
   }
 
   async put(parts: readonly Uint8Array[], { pairId, epoch, sequence, traceparent, oldestPending, lateTraces = [], signal }: PutOptions): Promise<PutOutcome> {
-    const { onSent, onStored } = this.#link.options;
+    const { onSent } = this.#link.options;
     const sent = Buffer.concat(parts);
     onSent?.(sent);
     const what = `set ${epoch}/${sequence}`;
@@ -96,7 +94,6 @@ export class SimulatedClient {
     };
     const outcome = await this.#exchange<PutOutcome>({ what, signal, handle });
     pending = false;
-    if (outcome.kind === 'stored') onStored?.({ epoch, sequence });
     return outcome;
   }
 

@@ -4,9 +4,11 @@ import type { Decompress } from '@secondsite/change-set';
 import type { RetentionLimits } from '@secondsite/retention-journal';
 import { type PairEvent, TargetPair, type TargetPairOptions } from '@secondsite/master-target/testing';
 import type { ChangeSetHandler, CompareOutcome, PositionOutcome, StoreOutcome } from '@secondsite/transport';
-import { isOperationError } from '@secondsite/units';
+import { isOperationError, KIB } from '@secondsite/units';
+import { BlockTable } from '@secondsite/wan-deduplication';
+import { sha256Now } from '@secondsite/sha256';
 import { Life } from './life';
-import { LAYOUT } from './layout';
+import { LAYOUT, SCOPE } from './layout';
 import type { MachineClock } from './machine-clock';
 import type { Scheduler } from './scheduler';
 import type { SimulatedDisk } from './simulated-disk';
@@ -38,6 +40,8 @@ export class TargetNode {
   #pair: TargetPair | undefined;
   #pauseMicros = PAUSE_MICROS_MIN;
   #isAway = true;
+  /** By the pairs that were open before. */
+  #rebuiltSets = 0;
 
   constructor(options: TargetNodeOptions) {
     this.#options = options;
@@ -50,6 +54,11 @@ export class TargetNode {
 
   get cacheBytes(): number {
     return this.#pair?.status().cacheBytes ?? 0;
+  }
+
+  /** Sets that came as references. */
+  get rebuiltSets(): number {
+    return this.#rebuiltSets + (this.#pair?.rebuilder?.rebuiltSets ?? 0);
   }
 
   get life(): Life | undefined {
@@ -96,8 +105,10 @@ export class TargetNode {
         life.note(eventText(event));
         onEvent(event, this.#pair);
       },
+      sharedBlocks: { scope: SCOPE, table: BlockTable.ofBytes(8 * KIB), sha256: sha256Now, readOther: async () => false },
       recycle: (memory) => void new Uint8Array(memory).fill(0xdd),
     });
+    if (pair.rebuilder) pair.rebuilder.learns = true;
     this.#pair = pair;
     life.note(`is up at ${pair.journal.applied.epoch}/${pair.journal.applied.sequence}`);
     onOpen(pair);
@@ -113,7 +124,7 @@ export class TargetNode {
 
   async #close(life: Life, pair: TargetPair): Promise<void> {
     if (this.#pair !== pair) return;
-    this.#pair = undefined;
+    this.#forgetPair();
     await Promise.race([pair.close().catch(() => undefined), life.sleep(CLOSE_MICROS_MAX)]);
     this.#again(life);
   }
@@ -136,8 +147,13 @@ export class TargetNode {
     });
   }
 
-  #endLife(): void {
+  #forgetPair(): void {
+    this.#rebuiltSets = this.rebuiltSets;
     this.#pair = undefined;
+  }
+
+  #endLife(): void {
+    this.#forgetPair();
     this.#life?.end();
     this.#life = undefined;
   }

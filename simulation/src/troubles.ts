@@ -13,13 +13,14 @@ export interface Trouble {
   end?(world: World): void;
 }
 
-type Machine = 'agent' | 'processServer' | 'target';
+type Machine = 'agent' | 'processServer' | 'otherProcessServer' | 'target';
 
 const HOUR_MICROS = 3600e6;
 
 const machines = {
   agent: { part: (world: World) => world.host, disks: (world: World) => [world.disks.volume, world.disks.data] },
   processServer: { part: (world: World) => world.processServer, disks: (world: World) => [world.disks.processServer] },
+  otherProcessServer: { part: (world: World) => world.otherProcessServer, disks: (world: World) => [world.disks.otherProcessServer] },
   target: { part: (world: World) => world.target, disks: (world: World) => [world.disks.target] },
 };
 
@@ -79,8 +80,11 @@ function linkTroubles(name: string, linkOf: (world: World) => SimulatedLink): Tr
 }
 
 const operators: Trouble[] = [
-  { name: 'everything loses power', seconds: [0.01, 3], begin: (world) => (['agent', 'processServer', 'target'] as const).forEach((machine) => cutPower(world, machine)), end: (world) => world.startAll() },
+  { name: 'everything loses power', seconds: [0.01, 3], begin: (world) => (['agent', 'processServer', 'otherProcessServer', 'target'] as const).forEach((machine) => cutPower(world, machine)), end: (world) => world.startAll() },
   { name: 'the agent is restarted', seconds: [0, 0], begin: (world) => void world.host.restart(world.scheduler.pick([0, 500, 8000])) },
+  { name: 'the pair moves to the other process server', seconds: [0, 0], begin: (world) => world.moves.begin() },
+  { name: 'the pair moves there and back', seconds: [0.1, 12], begin: (world) => world.moves.begin(), end: (world) => world.moves.begin() },
+  { name: 'an old process server is given up', seconds: [0, 0], begin: (world) => world.moves.giveUp() },
   { name: 'the process server is restarted', seconds: [0, 0], begin: (world) => void world.processServer.restart() },
   { name: 'the target is restarted', seconds: [0, 0], begin: (world) => void world.target.restart() },
   { name: 'the pair is paused', seconds: [1, 20], begin: (world) => world.processServer.configure({ paused: true }), end: (world) => world.processServer.configure({ paused: false }) },
@@ -102,7 +106,7 @@ function makeBookmark(world: World): void {
 }
 
 export const TROUBLES: readonly Trouble[] = [
-  ...(['agent', 'processServer', 'target'] as const).flatMap(machineTroubles),
+  ...(['agent', 'processServer', 'otherProcessServer', 'target'] as const).flatMap(machineTroubles),
   ...diskTroubles('the volume', (world) => world.disks.volume),
   ...diskTroubles('the data disk', (world) => world.disks.data),
   ...diskTroubles('the spool disk', (world) => world.disks.processServer),
@@ -110,6 +114,7 @@ export const TROUBLES: readonly Trouble[] = [
   fullDisk('the spool disk', (world) => world.disks.processServer),
   fullDisk('the target disk', (world) => world.disks.target),
   ...linkTroubles('the link to the process server', (world) => world.links.toProcessServer),
+  ...linkTroubles('the link from the other process server to the target', (world) => world.links.fromOtherToTarget),
   ...linkTroubles('the link to the target', (world) => world.links.toTarget),
   ...operators,
 ];

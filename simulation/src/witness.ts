@@ -48,6 +48,11 @@ export class Witness {
     this.#answered.set(nameOf(place), place);
   }
 
+  /** Sets that were answered until now may be lost, and with them those behind them in their epoch. */
+  excuseLosses(): void {
+    this.#answered.clear();
+  }
+
   /** The target made a checkpoint; `coveredTime` is the end of what it covers. */
   confirmed(place: StreamPlace, { coveredTime, pair }: { readonly coveredTime: TimeMicros; readonly pair: TargetPair | undefined }): void {
     this.stream.confirmed(place);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three machines, the two links between them and what watches them, as one seed makes them.
+// The machines, the links between them and what watches them, as one seed makes them. The second process server is there for pairs that move.
 import { encodeChangeSet, type VerifiedChangeSet, verifyContent, verifyStored } from '@secondsite/change-set';
 import { isOperationError, KIB } from '@secondsite/units';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { Application } from './application';
 import { MachineClock } from './machine-clock';
 import { type AuditedWorld, auditPowerCut } from './power-cut-audit';
+import { ProcessServerMoves } from './process-server-moves';
 import { ProcessServerNode } from './process-server-node';
 import { ProtectedHost } from './protected-host';
 import { Scheduler } from './scheduler';
@@ -33,6 +34,14 @@ interface Traits {
   readonly sourceCompression: boolean;
 }
 
+interface ProcessServerTraits {
+  readonly name: string;
+  readonly which: 'processServer' | 'otherProcessServer';
+  readonly toTarget: SimulatedLink;
+  readonly compression: 'none' | 'process-server';
+  readonly deduplication: boolean;
+}
+
 interface SentBytes {
   readonly place: StreamPlace;
   readonly bytes: Uint8Array;
@@ -40,11 +49,13 @@ interface SentBytes {
 
 export class World {
   readonly scheduler: Scheduler;
-  readonly clocks: { readonly agent: MachineClock; readonly processServer: MachineClock; readonly target: MachineClock };
-  readonly disks: { readonly volume: SimulatedDisk; readonly data: SimulatedDisk; readonly processServer: SimulatedDisk; readonly target: SimulatedDisk };
-  readonly links: { readonly toProcessServer: SimulatedLink; readonly toTarget: SimulatedLink };
+  readonly clocks: Record<'agent' | 'processServer' | 'otherProcessServer' | 'target', MachineClock>;
+  readonly disks: Record<'volume' | 'data' | 'processServer' | 'otherProcessServer' | 'target', SimulatedDisk>;
+  readonly links: Record<'toProcessServer' | 'toTarget' | 'toOtherProcessServer' | 'fromOtherToTarget', SimulatedLink>;
   readonly host: ProtectedHost;
   readonly processServer: ProcessServerNode;
+  readonly otherProcessServer: ProcessServerNode;
+  readonly moves: ProcessServerMoves;
   readonly target: TargetNode;
   readonly application: Application;
   readonly model: SourceModel;
@@ -63,16 +74,24 @@ export class World {
     this.scheduler = scheduler;
     this.#traits = traitsOf(scheduler);
     const disk = (name: string): SimulatedDisk => new SimulatedDisk(name, scheduler);
-    this.disks = { volume: parts.volume, data: disk('data disk'), processServer: disk('spool disk'), target: disk('target disk') };
-    this.clocks = { agent: new MachineClock(scheduler), processServer: new MachineClock(scheduler), target: new MachineClock(scheduler) };
+    this.disks = { volume: parts.volume, data: disk('data disk'), processServer: disk('spool disk'), otherProcessServer: disk('other spool disk'), target: disk('target disk') };
+    const clock = (): MachineClock => new MachineClock(scheduler);
+    this.clocks = { agent: clock(), processServer: clock(), otherProcessServer: clock(), target: clock() };
     this.#source = parts.source;
     this.#replica = reader(this.disks.target, '/pair/', 'replica.img');
     this.model = new SourceModel(this.#source);
     this.witness = new Witness({ model: this.model, replica: this.#replica, retentionIsLimited: () => this.#traits.retentionMicros !== undefined || this.disks.target.wasFull });
     this.target = this.#makeTarget();
-    this.links = { toProcessServer: this.#linkToProcessServer(), toTarget: this.#linkToTarget() };
-    this.processServer = this.#makeProcessServer();
+    this.links = {
+      toProcessServer: this.#linkTo('ps', () => this.processServer), toTarget: this.#linkToTarget('ps'),
+      toOtherProcessServer: this.#linkTo('other ps', () => this.otherProcessServer), fromOtherToTarget: this.#linkToTarget('other ps'),
+    };
+    const traits = { compression: scheduler.chance(0.3) ? 'process-server' : 'none', deduplication: scheduler.chance(0.5) } as const;
+    this.processServer = this.#makeProcessServer({ name: 'process-server', which: 'processServer', toTarget: this.links.toTarget, ...traits });
+    this.otherProcessServer = this.#makeProcessServer({ name: 'other-process-server', which: 'otherProcessServer', toTarget: this.links.fromOtherToTarget, ...traits });
     this.host = this.#makeHost();
+    const places = [{ node: this.processServer, link: this.links.toProcessServer }, { node: this.otherProcessServer, link: this.links.toOtherProcessServer }] as const;
+    this.moves = new ProcessServerMoves({ scheduler, host: this.host, places, onGivenUp: () => this.witness.excuseLosses() });
     this.application = new Application({
       scheduler, host: this.host, clock: this.clocks.agent, dataDisk: this.disks.data, volumeDisk: this.disks.volume, model: this.model,
       volumeBytes: VOLUME_BYTES, gapMicros: this.#traits.gapMicros, onFault: (error) => this.fail(error),
@@ -98,6 +117,7 @@ export class World {
   startAll(): void {
     this.target.start();
     this.processServer.start();
+    this.otherProcessServer.start();
     this.host.start();
   }
 
@@ -132,7 +152,7 @@ export class World {
   heal(): void {
     for (const disk of Object.values(this.disks)) disk.heal();
     for (const link of Object.values(this.links)) link.heal();
-    this.processServer.configure({ paused: false, spoolBytesMax: SPOOL_BYTES_MAX });
+    for (const node of [this.processServer, this.otherProcessServer]) node.configure({ paused: false, spoolBytesMax: SPOOL_BYTES_MAX });
     this.startAll();
   }
 
@@ -148,9 +168,9 @@ export class World {
   async audit(): Promise<void> {
     this.audits += 1;
     this.auditIsDue = false;
-    const { volume: volumeDisk, data: dataDisk, processServer: processServerDisk, target: targetDisk } = this.disks;
+    const { volume: volumeDisk, data: dataDisk, processServer, otherProcessServer, target: targetDisk } = this.disks;
     const audited: AuditedWorld = {
-      pairId: PAIR_ID, volumeBytes: VOLUME_BYTES, volumeDisk, dataDisk, processServerDisk, targetDisk, decompress, model: this.model, witness: this.witness,
+      pairId: PAIR_ID, volumeBytes: VOLUME_BYTES, volumeDisk, dataDisk, processServerDisks: [processServer, otherProcessServer], targetDisk, decompress, model: this.model, witness: this.witness,
     };
     await auditPowerCut(audited, this.scheduler.random);
   }
@@ -184,7 +204,7 @@ export class World {
   get isSettled(): boolean {
     const { running } = this.host;
     const { pair } = this.target;
-    if (!running || !pair || !this.processServer.isRunning) return false;
+    if (!running || !pair || this.moves.isUnderWay) return false;
     const { mode, resync, epoch, sequence, heldBytes } = running.replication.status;
     const { applied } = pair.journal;
     return mode === 'data' && resync === undefined && heldBytes === 0 && applied.green && applied.epoch === epoch && applied.sequence === sequence;
@@ -193,7 +213,7 @@ export class World {
   get situation(): string {
     const agent = this.host.running?.replication.status;
     const target = this.target.pair?.status();
-    return JSON.stringify({ agent: agent ?? 'down', processServer: this.processServer.telemetry ?? 'down', target: target ?? 'down' });
+    return JSON.stringify({ agent: agent ?? 'down', processServer: this.processServer.telemetry ?? 'down', otherProcessServer: this.otherProcessServer.telemetry ?? 'down', moves: this.moves.isUnderWay, target: target ?? 'down' });
   }
 
   expectEqual(): void {
@@ -205,16 +225,15 @@ export class World {
     const { running } = this.host;
     const { budgetBytes, cacheBytesMax } = this.#traits;
     if (running) memory.expectAtMost('the change buffer', { bytes: running.budget.usedBytes, bytesMax: budgetBytes });
-    memory.expectAtMost('the spool', { bytes: this.processServer.spoolBytes, bytesMax: SPOOL_BYTES_MAX.differential + OVERSHOOT_BYTES });
+    for (const { spoolBytes } of [this.processServer, this.otherProcessServer]) memory.expectAtMost('the spool', { bytes: spoolBytes, bytesMax: SPOOL_BYTES_MAX.differential + OVERSHOOT_BYTES });
     memory.expectAtMost('the cache', { bytes: this.target.cacheBytes, bytesMax: cacheBytesMax + OVERSHOOT_BYTES });
   }
 
-  #linkToProcessServer(): SimulatedLink {
+  #linkTo(name: string, node: () => ProcessServerNode): SimulatedLink {
     return new SimulatedLink({
-      name: 'agent > ps', scheduler: this.scheduler,
-      receiver: () => this.processServer.receiver,
+      name: `agent > ${name}`, scheduler: this.scheduler,
+      receiver: () => node().receiver,
       onSent: (bytes) => this.#note(bytes),
-      onStored: (place) => this.witness.forgets(place),
       onFault: (error) => this.fail(error),
     });
   }
@@ -233,23 +252,24 @@ export class World {
     this.#sent.push({ place: set.header, bytes });
   }
 
-  #linkToTarget(): SimulatedLink {
-    return new SimulatedLink({ name: 'ps > target', scheduler: this.scheduler, receiver: () => this.target.receiver, onFault: (error) => this.fail(error) });
+  #linkToTarget(from: string): SimulatedLink {
+    return new SimulatedLink({ name: `${from} > target`, scheduler: this.scheduler, receiver: () => this.target.receiver, onFault: (error) => this.fail(error) });
   }
 
   #makeHost(): ProtectedHost {
     const { budgetBytes, tickMicros, sourceCompression } = this.#traits;
     return new ProtectedHost({
-      scheduler: this.scheduler, clock: this.clocks.agent, volumeDisk: this.disks.volume, dataDisk: this.disks.data, toProcessServer: this.links.toProcessServer,
+      scheduler: this.scheduler, clock: this.clocks.agent, volumeDisk: this.disks.volume, dataDisk: this.disks.data,
       pairId: PAIR_ID, volumeBytes: VOLUME_BYTES, budgetBytes, tickMicros, compress: sourceCompression ? compress : undefined, model: this.model,
+      onStored: (place) => this.witness.forgets(place),
       onFault: (error) => this.fail(error),
     });
   }
 
-  #makeProcessServer(): ProcessServerNode {
+  #makeProcessServer({ name, which, toTarget, compression, deduplication }: ProcessServerTraits): ProcessServerNode {
     return new ProcessServerNode({
-      scheduler: this.scheduler, clock: this.clocks.processServer, disk: this.disks.processServer, toTarget: this.links.toTarget, compress,
-      pair: { pairId: PAIR_ID, masterTargetUrl: 'http://target', compression: this.scheduler.chance(0.3) ? 'process-server' : 'none', paused: false, priority: 'normal', linkIds: [], spoolBytesMax: SPOOL_BYTES_MAX },
+      name, scheduler: this.scheduler, clock: this.clocks[which], disk: this.disks[which], toTarget, compress,
+      pair: { pairId: PAIR_ID, masterTargetUrl: 'http://target', compression, deduplication, paused: false, priority: 'normal', linkIds: [], spoolBytesMax: SPOOL_BYTES_MAX },
       onFault: (error) => this.fail(error),
     });
   }

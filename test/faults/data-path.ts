@@ -13,6 +13,7 @@ import type { AgentDesiredState, AgentVolumeTelemetry } from '@secondsite/contra
 import { TargetServer } from '@secondsite/master-target';
 import { NbdClient } from '@secondsite/nbd';
 import { ProcessServer } from '@secondsite/process-server';
+import type { LossyLink } from '@secondsite/qemu/testing';
 import { allowEveryone } from '@secondsite/transport';
 import { isoFromMicros, MIB, type TimeMicros } from '@secondsite/units';
 import { blockBytes, type AcknowledgementLog } from '../system/acknowledgement-log';
@@ -29,6 +30,10 @@ export interface DataPathOptions {
   /** Memory for captured writes; a small one overflows soon. */
   readonly bufferBytes?: number;
   readonly freeBytesMin?: number;
+  /** What the process server may keep of the pair; above it the agent is held off. Default 1 GiB. */
+  readonly spoolBytesMax?: number;
+  /** Lies in the way of both hops, before the wires. */
+  readonly link?: LossyLink;
 }
 
 export class DataPath {
@@ -158,6 +163,10 @@ export class DataPath {
     return folder;
   }
 
+  async #acrossLink(url: string): Promise<string> {
+    return (await this.#options.link?.lead(url)) ?? url;
+  }
+
   #fails(part: Part): (error: unknown) => void {
     return (error) => void this.fatal.push({ part, error });
   }
@@ -172,7 +181,7 @@ export class DataPath {
     });
     await this.#target.reconcile({ revision: 1, pairs: [{ pairId: this.pairId, volumeId: 'volume', volumeName: 'disk', sizeBytes: volumeBytes, retention: { windowSeconds: 86_400 } }], removedPairs: [] });
     await this.far.stop();
-    this.#targetUrl = await this.far.start((await this.#target.listen()).url);
+    this.#targetUrl = await this.far.start(await this.#acrossLink((await this.#target.listen()).url));
     await this.#reconcileProcessServer();
   }
 
@@ -183,7 +192,7 @@ export class DataPath {
       freeBytesMin: this.#options.freeBytesMin ?? 0, memoryBytesMax: 24 * MIB, onFatal: this.#fails('process-server'),
     });
     await this.near.stop();
-    const processServerUrl = await this.near.start((await this.#processServer.listen()).url);
+    const processServerUrl = await this.near.start(await this.#acrossLink((await this.#processServer.listen()).url));
     await this.#reconcileProcessServer();
     const bufferBytes = this.#options.bufferBytes ?? 64 * MIB;
     const pair = { pairId: this.pairId, processServerUrl, paused: false, compression: 'none' as const, folding: false, bufferBytes, resyncRequest: 0, resyncTurn: true };
@@ -194,9 +203,10 @@ export class DataPath {
   }
 
   async #reconcileProcessServer(): Promise<void> {
+    const spoolBytesMax = this.#options.spoolBytesMax ?? 1024 * MIB;
     await this.#processServer?.reconcile({
       revision: 1, removedPairs: [], links: [],
-      pairs: [{ pairId: this.pairId, masterTargetUrl: this.#targetUrl, compression: 'none', paused: false, priority: 'normal', linkIds: [], spoolBytesMax: { resync: 1024 * MIB, differential: 1024 * MIB } }],
+      pairs: [{ pairId: this.pairId, masterTargetUrl: this.#targetUrl, compression: 'none', paused: false, priority: 'normal', linkIds: [], spoolBytesMax: { resync: spoolBytesMax, differential: spoolBytesMax } }],
     });
   }
 

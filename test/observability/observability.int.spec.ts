@@ -18,7 +18,7 @@ const dashboardText = readFileSync(join(folder, 'secondsite.dashboard.json'), 'u
 /** Served for who looks for them; no panel and no rule needs them. */
 const withoutPanel = [
   'secondsite_agent_flow_controlled', 'secondsite_agent_sequence', 'secondsite_agent_write_bytes_rate', 'secondsite_master_target_applied_sequence',
-  'secondsite_process_server_received_sets_total', 'secondsite_process_server_spool_sets',
+  'secondsite_process_server_received_sets_total', 'secondsite_process_server_scrubbed_bytes_total', 'secondsite_process_server_spool_sets',
 ];
 
 interface Dashboard {

@@ -14,7 +14,7 @@ export interface ViewCheck {
 
 /** What a view of this time holds against the log, in words (at most five); empty when it is right. */
 export async function violationsAt({ cluster, disk, log }: ViewCheck, at: TimeMicros): Promise<string[]> {
-  return cluster.withView({ of: disk.name, point: ['--at', isoFromMicros(at)] }, async (client) => {
+  return cluster.withViewAt({ of: disk.name, time: isoFromMicros(at) }, async (client) => {
     const read = async (first: number, count: number): Promise<Buffer> => {
       const data = Buffer.alloc(count * blockBytes);
       await client.read(first * blockBytes, data);

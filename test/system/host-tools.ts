@@ -17,21 +17,21 @@ export async function runTool(program: string, ...args: string[]): Promise<strin
 
 /** A test that needs programs, or a visible skip that names the missing ones. */
 export function itWithTools(title: string, { tools, asRoot = false }: { tools: readonly string[]; asRoot?: boolean }, body: () => Promise<void>, millisMax: number): void {
-  const missing = missingTools(tools);
-  if (asRoot && process.getuid?.() !== 0) missing.push('root');
+  const missing = missingTools(tools, { asRoot });
   if (missing.length === 0) it(title, body, millisMax);
   else it.skip(`${title} (skipped: no ${missing.join(', ')})`, body);
 }
 
 /** Tests that all need programs, or a visible skip that names the missing ones. */
-export function describeWithTools(title: string, tools: readonly string[], body: () => void): void {
-  const missing = missingTools(tools);
+export function describeWithTools(title: string, tools: readonly string[], body: () => void, { asRoot = false } = {}): void {
+  const missing = missingTools(tools, { asRoot });
   if (missing.length === 0) describe(title, body);
   else describe.skip(`${title} (skipped: no ${missing.join(', ')})`, body);
 }
 
-function missingTools(tools: readonly string[]): string[] {
-  return tools.filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
+function missingTools(tools: readonly string[], { asRoot }: { asRoot: boolean }): string[] {
+  const missing = tools.filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
+  return asRoot && process.getuid?.() !== 0 ? [...missing, 'root'] : missing;
 }
 
 /** A block device of this machine, until `detach`. */

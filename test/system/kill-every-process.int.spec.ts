@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// I8 with the real processes: kill -9 of each in turn under a stamped load, then random instants against the acknowledgement log.
+// I8 with the real processes: kill -9 of each in turn under a stamped load, again while it recovers and once more when it has, then random instants
+// against the acknowledgement log.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { RecoveryPoints } from '@secondsite/contracts';
@@ -11,7 +12,9 @@ import { StampedLoad } from './stamped-load';
 
 const diskBytes = 64 * MIB;
 const blocks = diskBytes / blockBytes;
-const victims = ['agent', 'process-server', 'master-target', 'config-server', 'nats', 'postgres'];
+const victims = ['agent', 'process-server', 'master-target', 'config-server', 'nats', 'postgres'] as const;
+/** A part is ready about so long after it began to run. */
+const startMillis = 700;
 
 describe('a cluster whose processes are killed one after the other', () => {
   const random = Random.announced('kill every process');
@@ -33,7 +36,8 @@ describe('a cluster whose processes are killed one after the other', () => {
     await cluster?.stop();
   }, 60_000);
 
-  it.each(victims)('returns to differential sync by itself after kill -9 of %s', async (victim) => {
+  it.each(victims)('returns to differential sync by itself after kill -9 of %s, again in its own recovery, and at once after that', async (victim) => {
+    await cluster.killWhileItStarts(victim, { afterMillis: random.below(startMillis) });
     const before = load.log.acknowledgedCount;
     await cluster.killAndAwaitRestart(victim);
     await waitFor('writes to go on', 30, async () => load.log.acknowledgedCount > before + 50);

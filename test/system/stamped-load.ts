@@ -22,16 +22,19 @@ export interface LoadOptions {
   readonly writers?: number;
   /** Pause after each write; bounds the load. */
   readonly pauseMillis?: number;
+  /** That knows already what else was written to the disk. */
+  readonly log?: AcknowledgementLog;
 }
 
 export class StampedLoad {
-  readonly log = new AcknowledgementLog();
-  readonly #options: Required<LoadOptions>;
+  readonly log: AcknowledgementLog;
+  readonly #options: Required<Omit<LoadOptions, 'log'>>;
   #running = true;
   #interruptions = 0;
   #writers: Promise<void>[] = [];
 
-  constructor(options: LoadOptions) {
+  constructor({ log = new AcknowledgementLog(), ...options }: LoadOptions) {
+    this.log = log;
     this.#options = { writers: 4, pauseMillis: 0, ...options };
   }
 

@@ -13,8 +13,8 @@ const SEGMENT_DATA_BYTES = 8 * MIB;
 const CHANGE_SETS_PART = 0.9;
 
 /** Starts everything of an agent: identity, bus, volumes; then writes ready.json. Volumes run before the bus can be reached. */
-export async function startComponent(config: AgentConfig, { log, metricsUrl }: Omit<ComponentSurroundings, 'onFatal'>): Promise<RunningComponent> {
-  const member = await ClusterMember.join({ role: 'agent', config, log });
+export async function startComponent(config: AgentConfig, { log, metricsUrl, onFatal }: ComponentSurroundings): Promise<RunningComponent> {
+  const member = await ClusterMember.join({ role: 'agent', config, log, onFatal });
   const host = await openHost(config, member);
   const link = new ControlLink({ member, host, dataDir: config.dataDir });
   member.onRotated((identity) => host.useCredentials(identity));

@@ -9,6 +9,7 @@ import { addPlanCommands } from './commands/plan-commands';
 import { addPointCommands, addViewCommands } from './commands/recovery-commands';
 import { addQuarantineCommands } from './commands/quarantine-commands';
 import { addResyncCommands } from './commands/resync-commands';
+import { addScrubCommands } from './commands/scrub-commands';
 import { addRetentionCommands } from './commands/retention-commands';
 import { addRestoreCommands } from './commands/restore-commands';
 import { addAdminCommands, addAlertsCommand, addRpoCommand, addStatusCommands, addTraceCommand } from './commands/status-commands';
@@ -40,6 +41,7 @@ export function buildProgram(context: CliContext): Command {
   addPlanCommands(program, context);
   addBandwidthCommands(program, context);
   addResyncCommands(program, context);
+  addScrubCommands(program, context);
   addRetentionCommands(program, context);
   addPointCommands(program, context);
   addBookmarkCommands(program, context);

@@ -46,7 +46,7 @@ describe('the configuration server', () => {
   const sayDifferentialSync = (): void => masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [{ ...targetPair, pairId, coveredTime: new Date().toISOString() }] });
 
   beforeAll(async () => {
-    cluster = await startTestCluster({ SECONDSITE_STALL_SECONDS: '3' });
+    cluster = await startTestCluster({ SECONDSITE_STALL_SECONDS: '3', SECONDSITE_MOVE_GIVE_UP_SECONDS: '6' });
   }, 60_000);
   afterAll(async () => {
     await Promise.all([agent, processServer, masterTarget].map((component) => component?.close()));
@@ -115,13 +115,14 @@ describe('the configuration server', () => {
   it('places a plan\'s pairs and hands every component its part', async () => {
     processServer.say({ url: 'https://127.0.0.1:1', pairs: [] });
     masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [] });
-    plan = await cluster.rest.ok<Plan>(restRoutes.createPlan, { body: { name: 'shop', volumes: ['web-root'], consistencyIntervalSeconds: 60 } });
+    plan = await cluster.rest.ok<Plan>(restRoutes.createPlan, { body: { name: 'shop', volumes: ['web-root'], consistencyIntervalSeconds: 60, deduplication: true } });
+    expect(plan).toMatchObject({ deduplication: true });
     pairId = plan.volumes[0]?.pairId as string;
     const atAgent = await until('the pair at the agent', async () => (await agent.desiredState())?.volumes[0]?.pair);
     expect(atAgent).toMatchObject({ pairId, processServerUrl: 'https://127.0.0.1:1', paused: false });
     expect((await agent.desiredState())?.consistencyGroups).toEqual([{ planId: plan.planId, volumeIds: [volume.volumeId], intervalSeconds: 60 }]);
     const atProcessServer = await until('the pair at the process server', async () => (await processServer.desiredState())?.pairs[0]);
-    expect(atProcessServer).toMatchObject({ pairId, masterTargetUrl: 'https://127.0.0.1:2', compression: 'process-server' });
+    expect(atProcessServer).toMatchObject({ pairId, masterTargetUrl: 'https://127.0.0.1:2', compression: 'process-server', deduplication: true });
     const atMasterTarget = await until('the pair at the master target', async () => (await masterTarget.desiredState())?.pairs[0]);
     expect(atMasterTarget).toMatchObject({ pairId, sizeBytes: volumeBytes, retention: { windowSeconds: 86_400 } });
     const again = await cluster.rest.call(restRoutes.createPlan, { body: { name: 'other', volumes: ['web-root'] } });
@@ -159,10 +160,10 @@ describe('the configuration server', () => {
     await until('differential sync in the history', async () => (await history()).some((entry) => entry.type.includes('differential-sync-reached')));
     const facts = (await history()).map((entry) => entry.type.split('.')[2]);
     expect(facts).toEqual([
-      'plan-created', 'volume-protected', 'pair-created', 'resync-started', 'bitmap-mode-entered', 'resync-compared', 'resync-read', 'differential-sync-reached',
+      'plan-created', 'volume-protected', 'deduplication-changed', 'pair-created', 'resync-started', 'bitmap-mode-entered', 'resync-compared', 'resync-read', 'differential-sync-reached',
     ]);
-    expect((await history())[5]?.summary).toMatch(/: 160 blocks compared, 2 sent, 158 skipped\.$/);
-    expect((await history())[3]).toMatchObject({ eventId: started.id, occurredAt: started.time, actor: `component ${agent.componentId}` });
+    expect((await history())[6]?.summary).toMatch(/: 160 blocks compared, 2 sent, 158 skipped\.$/);
+    expect((await history())[4]).toMatchObject({ eventId: started.id, occurredAt: started.time, actor: `component ${agent.componentId}` });
   });
 
   it('shows stage, RPO, rate and data in transit from what the components said less than 2 s ago', async () => {
@@ -435,6 +436,88 @@ describe('the configuration server', () => {
     const shortened = { pairId, cause: 'space-limit', promisedSeconds: 86_400, availableSeconds: 3600, journalBytes: 4096 } as const;
     await masterTarget.bus.publishEventEventually(masterTarget.bus.events.make(retentionShortenedV1, shortened));
     await until('the alarm in the history', async () => (await history()).some(({ type }) => type === 'secondsite.replication.retention-shortened.v1'));
+  });
+
+  it('moves a pair to another process server, from step to step as the components show them', async () => {
+    const other = await TestComponent.start('process-server', { rest: cluster.rest, url: cluster.server.url });
+    const spool = { pairId, forwardedSequence: 7, spoolBytes: 4096, spoolSets: 1 };
+    const move = (processServer: string, giveUp = false) => cluster.rest.call(restRoutes.moveVolume, { params: { volume: 'web-root' }, body: { processServer, giveUp } });
+    const statusOfMove = async () => (await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } })).pairs[0]?.move;
+    const sends = (number: number) => agent.say({ volumes: [{ ...agentVolume, volumeId: volume.volumeId, pairId, sizeBytes: volumeBytes, nbdUris: [], move: number }] });
+    try {
+      expect(await move(masterTarget.componentId)).toMatchObject({ status: 422, body: { code: 'component/not-a-process-server' } });
+      expect(await move(other.componentId)).toMatchObject({ status: 409, body: { code: 'placement/process-server-silent' } });
+      other.say({ url: 'https://127.0.0.1:7', pairs: [] });
+      processServer.say({ url: 'https://127.0.0.1:9', pairs: [spool] });
+      await until('the move', async () => (await move(other.componentId)).status === 200);
+      expect(await statusOfMove()).toMatchObject({ fromId: processServer.componentId, toId: other.componentId, step: 'switching', leftBytes: 4096, words: expect.stringContaining('its agent still sends') });
+      await until('the pair at both', async () => (await other.desiredState())?.pairs[0]?.handover === 'to' && (await processServer.desiredState())?.pairs[0]);
+      expect((await processServer.desiredState())?.pairs[0]?.handover).toBeUndefined();
+      const atAgent = await until('the way at the agent', async () => {
+        const pair = (await agent.desiredState())?.volumes[0]?.pair;
+        return pair?.move === 1 && pair;
+      });
+      expect(atAgent.processServerUrl).toBe('https://127.0.0.1:7');
+      sends(1);
+      await until('the old one draining', async () => (await processServer.desiredState())?.pairs[0]?.handover === 'from');
+      expect(await statusOfMove()).toMatchObject({ step: 'draining', words: expect.stringContaining('still has to forward 4 KiB') });
+      processServer.say({ url: 'https://127.0.0.1:9', pairs: [{ ...spool, spoolBytes: 0, spoolSets: 0, drained: 1 }] });
+      await until('the old one without the pair', async () => (await processServer.desiredState())?.removedPairs.includes(pairId));
+      await until('the new one alone', async () => (await other.desiredState())?.pairs[0]?.handover === undefined);
+      expect(await statusOfMove()).toBeUndefined();
+      const told = (await history()).filter(({ type }) => type.includes('.process-server-'));
+      expect(told.map(({ type, actor }) => `${actor.split(' ')[1]} ${type.split('.')[2]}`)).toEqual([
+        'admin process-server-changed', 'move-watch process-server-switched', 'move-watch process-server-left',
+      ]);
+      expect(await move(processServer.componentId, true)).toMatchObject({ status: 200 });
+      await until('the way back without waiting', async () => (await processServer.desiredState())?.pairs[0]?.move === 2 && (await other.desiredState())?.removedPairs.includes(pairId));
+      expect((await processServer.desiredState())?.removedPairs).toEqual([]);
+    } finally {
+      sends(2);
+      await other.close();
+    }
+  });
+
+  it('gives an old process server up by itself that is silent for too long', async () => {
+    const other = await TestComponent.start('process-server', { rest: cluster.rest, url: cluster.server.url });
+    const move = (processServer: string) => cluster.rest.call(restRoutes.moveVolume, { params: { volume: 'web-root' }, body: { processServer } });
+    other.say({ url: 'https://127.0.0.1:7', pairs: [] });
+    await until('the move away', async () => (await move(other.componentId)).status === 200);
+    agent.say({ volumes: [{ ...agentVolume, volumeId: volume.volumeId, pairId, sizeBytes: volumeBytes, nbdUris: [], move: 3 }] });
+    processServer.silence();
+    const waits = await until('the end of patience in sight', async () => {
+      const { pairs } = await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } });
+      return pairs[0]?.move?.giveUpAt !== undefined && pairs[0].move;
+    });
+    expect(waits.words).toContain('secondsite volume move web-root --process-server');
+    await until('the end of the move', async () => (await history()).some(({ type, summary }) => type.includes('process-server-left') && summary.includes('has not been heard since')));
+    processServer.say({ url: 'https://127.0.0.1:9', pairs: [] });
+    await until('the move back', async () => (await move(processServer.componentId)).status === 200);
+    await cluster.rest.call(restRoutes.moveVolume, { params: { volume: 'web-root' }, body: { processServer: processServer.componentId, giveUp: true } });
+    await other.close();
+  }, 40_000);
+
+  it('lets a volume leave its plan for a while and join another one with its pair', async () => {
+    const plans = { shop: 'shop', next: 'next' } as const;
+    const add = (name: string, takeOver: boolean) => cluster.rest.call(restRoutes.addPlanVolumes, { params: { plan: name }, body: { volumes: ['web-root'], takeOver } });
+    const remove = (body: object) => cluster.rest.call(restRoutes.removePlanVolumes, { params: { plan: plans.next }, body: { volumes: ['web-root'], ...body } });
+    expect(await cluster.rest.call(restRoutes.createPlan, { body: { name: plans.next, volumes: ['web-root'] } })).toMatchObject({ status: 409, body: { code: 'volume/protected', hint: expect.stringContaining('--take-over') } });
+    const next = await cluster.rest.ok<Plan>(restRoutes.createPlan, { body: { name: plans.next, volumes: ['web-root'], takeOver: true, retention: { windowSeconds: 7200 } } });
+    expect(next.volumes).toMatchObject([{ name: 'web-root', pairId }]);
+    await until('the retention of the new plan', async () => (await masterTarget.desiredState())?.pairs[0]?.retention.windowSeconds === 7200);
+    expect((await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: plans.shop } })).volumes).toEqual([]);
+    expect(await remove({ keepSeconds: 0 })).toMatchObject({ status: 409, body: { code: 'plan/not-confirmed' } });
+    expect(await remove({ keepSeconds: 3600 })).toMatchObject({ status: 200, body: { plan: { volumes: [] }, left: [{ volumeName: 'web-root', pairId, keptUntil: expect.any(String) }] } });
+    const standby = await until('the agent standing by', async () => {
+      const pair = (await agent.desiredState())?.volumes[0]?.pair;
+      return pair?.standby === true && pair;
+    });
+    expect(standby.pairId).toBe(pairId);
+    expect((await masterTarget.desiredState())?.pairs[0]).toMatchObject({ pairId, retention: { windowSeconds: 10_800 } });
+    expect(await cluster.rest.call(restRoutes.removeVolume, { params: { volume: 'web-root' } })).toMatchObject({ status: 409, body: { code: 'volume/kept' } });
+    expect(await add(plans.shop, false)).toMatchObject({ status: 200, body: { volumes: [{ pairId }] } });
+    await until('the agent as before', async () => (await agent.desiredState())?.volumes[0]?.pair?.standby === undefined);
+    await cluster.rest.ok(restRoutes.removePlan, { params: { plan: plans.next }, query: { confirm: plans.next } });
   });
 
   it('rebuilds its read models from zero, identical', async () => {

@@ -21,14 +21,18 @@ import { AddPlanPins1764180000000 } from './database/plan-pins.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { AddResyncColumns1764180000000 } from './database/resync.migration';
 import { AddConsistency1763980000000 } from './database/consistency.migration';
+import { AddDeduplication1764190000000 } from './database/deduplication.migration';
+import { AddMoves1764190000000 } from './database/moves.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { AlertWatch } from './live/alert-watch';
 import { LiveStatus } from './live/live-status';
+import { MoveWatch } from './live/move-watch';
 import { observePairs } from './live/observe-pairs';
 import { PairStatuses } from './live/pair-statuses';
 import { PairWatch } from './live/pair-watch';
 import { Rounds } from './live/rounds';
 import { problemRules } from './problem-rules';
+import { KeptPairs } from './protection/kept-pairs';
 import { providers } from './providers';
 import { AddAlerts1763780000000 } from './read-models/alerts';
 import { readModels } from './read-models/apply-event';
@@ -51,6 +55,10 @@ export interface ConfigServer {
   close(): Promise<void>;
 }
 
+const migrations = [
+  CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000,
+  AddDeduplication1764190000000, AddMoves1764190000000,
+];
 const ownSource = `/config-server/${ownComponentId}`;
 
 /** Waits for the database, not for the bus. */
@@ -58,7 +66,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations, log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });
@@ -106,7 +114,7 @@ function buildCore({ config, logger, dataSource, bus, prepared }: CoreParts) {
   const clock = new ServerClock();
   const store = new EventStore(dataSource, { tenantId, projections: readModels, ownSource });
   const directories = new DirectoryCache(dataSource);
-  const live = new LiveStatus(() => clock.now());
+  const live = new LiveStatus(clock);
   const queue = new ResyncQueue(clock, config.resyncsAtOnce);
   const publisher = new DesiredStatePublisher({ bus, directories, live, queue, logger });
   const busAccess = new BusAccess({ config, logger, directories, authority: prepared.authority });
@@ -135,7 +143,7 @@ function startService({ config, logger, prepared, core, bus }: ServiceParts): Pr
   const audit = new RefusalAudit({ commands: core.commands, componentId: ownComponentId, logger, allowance });
   return startHttpService({
     controllers: [...restControllers, ...busControllers], providers: providers({ config, core, bus, authority: prepared.authority, allowance }), listen: config.listen, logger,
-    bus: { bus, events: { durable: `config-server-${tenantId}`, subjects: [eventSubjectFilter({ tenantId })] } },
+    bus: { bus, events: { durable: `config-server-${tenantId}`, subjects: [eventSubjectFilter({ tenantId })], isOutage: (error) => isOperationError(error, 'database/unavailable') } },
     problems: problemRules, access: { adminToken: prepared.adminToken, onRefused: (refusal) => audit.record(refusal) },
     ...(config.insecure ? {} : { tls: optionalClientTlsOptions(prepared.identity) }),
   });
@@ -163,10 +171,18 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   const addresses = new ComponentAddresses(commands, live);
   const pairs = new PairWatch({ commands, directories, live, addresses, clock, queue, stallSeconds: config.stallSeconds });
   const alerts = new AlertWatch({ commands, directories, live, clock, limits: { silentSeconds: config.silentSeconds, freeBytesMin: config.freeBytesMin } });
-  const rounds = new Rounds({ logger, looks: [{ name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }] });
-  const statuses = new PairStatuses(live, clock, queue);
+  const moves = new MoveWatch({ commands, directories, live, clock, giveUpSeconds: config.moveGiveUpSeconds });
+  const kept = new KeptPairs({ commands, directories, clock });
+  const rounds = new Rounds({
+    logger,
+    looks: [
+      { name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }, { name: 'moves', look: () => moves.look() },
+      { name: 'kept pairs', look: () => kept.look() },
+    ],
+  });
+  const statuses = new PairStatuses({ live, clock, queue, moveGiveUpSeconds: config.moveGiveUpSeconds });
   const bookmarks = new BookmarkService({ bus, records: new BookmarkRecords(store), commands, directories, clock });
-  const periodic = new PeriodicBookmarks({ bookmarks, directories, now: () => clock.now(), logger });
+  const periodic = new PeriodicBookmarks({ bookmarks, directories, clock, logger });
   const stopObserving = observePairs({
     pairs: async () => directories.load().then((directory) => statuses.of(livePairs(directory), directory)),
     alerts: async () => (await directories.load()).alerts,

@@ -9,12 +9,13 @@ import { QuarantineController } from './quarantine/quarantine.controller';
 import { RecoveryController } from './recovery/recovery.controller';
 import { RetentionController } from './recovery/retention.controller';
 import { ResyncsController } from './resync/resyncs.controller';
+import { ScrubsController } from './scrub/scrubs.controller';
 import { StatusController } from './status/status.controller';
 
 /** Everything that answers REST requests. */
 export const restControllers = [
   InventoryController, EnrolmentController, PlansController, RecoveryController, RetentionController, ResyncsController, StatusController,
-  QuarantineController, AdministrationController,
+  QuarantineController, ScrubsController, AdministrationController,
 ] as const;
 
 /** Everything that hears from the bus. */

@@ -12,6 +12,7 @@ import { InventoryService } from './inventory/inventory';
 import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
 import { PlanService } from './protection/plans';
+import { ProcessServerMoves } from './protection/process-server-moves';
 import { QuarantineService } from './quarantine/quarantine';
 import { DirectoryCache } from './read-models/directory-cache';
 import { BookmarkRecords } from './recovery/bookmark-records';
@@ -21,6 +22,7 @@ import { TraceService } from './recovery/traces';
 import { ViewService } from './recovery/views';
 import { ResyncQueue } from './resync/resync-queue';
 import { ResyncService } from './resync/resyncs';
+import { ScrubService } from './scrub/scrubs';
 import type { AuditAllowance } from './security/audit-allowance';
 import { ServerClock } from './server-clock';
 import { History } from './status/history';
@@ -37,12 +39,12 @@ interface ProviderParts {
 /** What the controllers are made from. */
 export function providers({ config, core, bus, authority, allowance }: ProviderParts): Provider[] {
   const { clock, commands, componentEvents, directories, live, publisher, queue, store } = core;
-  const { tenantId, componentNatsUrls: natsUrls } = config;
+  const { tenantId, componentNatsUrls: natsUrls, moveGiveUpSeconds } = config;
   const inventory = new InventoryService(commands, directories, live, clock);
-  const statuses = new PairStatuses(live, clock, queue);
+  const statuses = new PairStatuses({ live, clock, queue, moveGiveUpSeconds });
   const records = new BookmarkRecords(store);
   const recovery = { bus, records, commands, directories, clock };
-  const plans = new PlanService({ commands, directories, live, inventory, statuses });
+  const plans = new PlanService({ commands, directories, live, inventory, statuses, clock });
   return [
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
@@ -55,6 +57,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: PairStatuses, useValue: statuses },
     { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
     { provide: PlanService, useValue: plans },
+    { provide: ProcessServerMoves, useValue: new ProcessServerMoves({ commands, directories, inventory, statuses }) },
     { provide: RetentionService, useValue: new RetentionService(recovery, plans) },
     { provide: ResyncQueue, useValue: queue },
     { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },
@@ -62,6 +65,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: BookmarkRecords, useValue: records },
     { provide: BookmarkService, useValue: new BookmarkService(recovery) },
     { provide: QuarantineService, useValue: new QuarantineService(bus, directories) },
+    { provide: ScrubService, useValue: new ScrubService(bus, directories) },
     { provide: TraceService, useValue: new TraceService(bus, directories) },
     { provide: History, useValue: new History(store, directories) },
     { provide: ReadModelRebuild, useValue: new ReadModelRebuild(store, directories) },

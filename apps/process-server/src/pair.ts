@@ -8,13 +8,16 @@ import type { FactReporter } from './control/control-plane';
 import { HopRecorder } from './control/hop-recorder';
 import { recordHopSpans } from './control/hop-spans';
 import { counters } from './control/counters';
+import type { Deduplicator } from './deduplication/deduplicator';
 import { askTarget } from './forward/ask-target';
-import { type ForwardFault, type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
+import type { ForwardFault } from './forward/forward-fault';
+import { type ForwardObserver, PairForwarder } from './forward/pair-forwarder';
 import type { ForwardClient } from './forward/send-set';
 import type { TrafficShaper } from './forward/traffic-shaper';
 import { FlowControl } from './receive/flow-control';
 import type { FreeSpaceGuard } from './receive/free-space-guard';
 import { stageOfSet } from './receive/stage-of-set';
+import type { SpooledSet } from './spool/epoch-queue';
 import type { PairSpool } from './spool/pair-spool';
 import type { StreamPlace } from './spool/pair-state';
 import type { Timers } from './timers';
@@ -23,6 +26,8 @@ export interface PairServices {
   readonly now: () => TimeMicros;
   readonly timers: Timers;
   readonly compress: Compress;
+  /** Undefined: this process server deduplicates nothing. */
+  readonly deduplicator?: Deduplicator | undefined;
   readonly reporter: FactReporter;
   readonly freeSpace: FreeSpaceGuard;
   readonly forwardBudget: ByteBudget;
@@ -30,10 +35,15 @@ export interface PairServices {
   readonly connect: (masterTargetUrl: string) => ForwardClient;
 }
 
+type SentBytes = Readonly<Record<keyof NonNullable<ProcessServerPairTelemetry['sent']>, ByteCount>>;
+
 const streamBroken = 'change-set/stream-broken';
 const retryAfterMillis = 500;
 const reportAgainMillis = 10_000;
 const passMillisMax = 2500;
+
+/** Also a set that was under way when the pair left. */
+const closedPair: HeldOff = { kind: 'held-off', code: 'change-set/unknown-pair', detail: 'the pair is closed on this process server', retryAfterMillis };
 
 /** One replication pair on this process server: receives, keeps and forwards its change sets. */
 export class Pair {
@@ -42,10 +52,11 @@ export class Pair {
   readonly #spool: PairSpool;
   readonly #flow: FlowControl;
   readonly #reported = new Map<string, number>();
-  #sent = { contentBytes: 0, wireBytes: 0 };
+  #sent: SentBytes = { contentBytes: 0, referencedBytes: 0, wireBytes: 0 };
   readonly #lateTraces = new LateTraceQueue();
   #config: ProcessServerPair;
   #forwarder: PairForwarder;
+  #isClosed = false;
   readonly #openedAt: TimeMicros;
   /** Epochs up to this one lead nowhere any more; the agent is told so and begins a new one. */
   #ended: { readonly epoch: Epoch; readonly code: string; readonly reason: string } | undefined;
@@ -88,12 +99,13 @@ export class Pair {
     const { epoch, sequence } = set.header;
     if (epoch < this.#spool.epoch) return this.#refuseOldEpoch(set, content);
     if (this.#ended && epoch <= this.#ended.epoch) return this.#refuseEnded(set, this.#ended);
-    const heldOff = this.#heldOff(set, content.length);
+    // Also of a set that is held off: a full spool behind a gap that nobody fills would stay full for ever.
+    if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
+    const heldOff = this.#isClosed ? closedPair : this.#heldOff(set, content.length);
     if (heldOff) {
       this.#spool.giveBack(content);
       return heldOff;
     }
-    if (oldestPending !== undefined) this.#forwarder.senderHas({ epoch, sequence: oldestPending });
     this.hops.received({ epoch, sequence, storedBytes: content.length, traceparent: set.header.traceparent });
     const stage = stageOfSet(set);
     const passed = await this.#passOn(set, content);
@@ -103,6 +115,7 @@ export class Pair {
       this.hops.answered(set.header);
       return { kind: 'stored', ...this.#progress() };
     }
+    if (this.#isClosed) return closedPair;
     const { firstTime, traceparent } = set.header;
     const result = await this.#spool.put({ epoch, sequence, firstTime, traceparent, content, lent: passed === 'passing' });
     if (result === 'old-epoch') return this.#refuseOldEpoch(set, content);
@@ -129,12 +142,36 @@ export class Pair {
     return askTarget(this.#config.paused ? undefined : this.#forwarder, { question, place });
   }
 
-  position(): PairPosition {
-    return { epoch: this.#spool.epoch, sequence: this.#spool.received, ...this.#progress() };
+  /** Of a pair that is new here, and perhaps came from another process server, only the target knows the epochs. */
+  async position(): Promise<PairPosition> {
+    const { epoch, received: sequence } = this.#spool;
+    const atTarget = epoch === 0 ? await this.#forwarder.position() : undefined;
+    if (atTarget?.kind !== 'known') return { epoch, sequence, ...this.#progress() };
+    const { appliedEpoch, appliedSequence } = atTarget;
+    return { ...this.#progress(), epoch: atTarget.epoch, sequence: atTarget.sequence, appliedEpoch, appliedSequence };
   }
 
   checkpoint(): Promise<void> {
     return this.#spool.checkpoint();
+  }
+
+  /** Sets that wait in the spool since before `time`; one of before a restart counts from then on. */
+  waitingSince(time: TimeMicros): SpooledSet[] {
+    return [...this.#spool.queues()].flatMap((queue) => [...queue.sets()]).filter(({ durableAt = this.#openedAt }) => durableAt <= time);
+  }
+
+  /** Reads a set again; see PairSpool.verify. */
+  verify(set: SpooledSet): Promise<ByteCount | undefined> {
+    return this.#spool.verify(set);
+  }
+
+  /**
+   * The disk changed a set that waits: it is lost, unless it is in memory too. The sets before it are still sent; the agent learns at once that
+   * it has to begin a new epoch, so that what is written from now on is of use.
+   */
+  spoolDamaged({ epoch, sequence, bytes, memory }: SpooledSet): void {
+    this.#services.reporter.report({ kind: 'damage-found', pairId: this.pairId, bytes });
+    if (!memory && epoch === this.#spool.epoch) this.#break(epoch, `set ${sequence} of epoch ${epoch} was damaged on the disk of the process server`);
   }
 
   telemetry(): ProcessServerPairTelemetry {
@@ -150,6 +187,7 @@ export class Pair {
       ...(oldestTime === undefined ? {} : { oldestTime: isoFromMicros(oldestTime) }),
       flowControlled: this.#flow.active,
       ...this.hops.telemetry(this.#oldestSince),
+      ...(this.#config.handover === 'from' && this.#forwarder.isDrained ? { drained: this.#config.move ?? 0 } : {}),
       ...(fault ? { fault: { code: fault.code, hint: fault.hint } } : {}),
     };
   }
@@ -166,18 +204,21 @@ export class Pair {
     });
   }
 
+  /** What has not come to the spool by then is held off. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#forwarder.stop();
     await this.#spool.close();
   }
 
   #startForwarder(): PairForwarder {
-    const { masterTargetUrl, compression, paused, pairId } = this.#config;
-    const { connect, forwardBudget, timers, compress, shaper } = this.#services;
+    const { masterTargetUrl, compression, deduplication, paused, pairId, handover } = this.#config;
+    const { connect, forwardBudget, timers, compress, shaper, deduplicator } = this.#services;
     const forwarder = new PairForwarder({
-      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, turn: shaper.turnsOf(this.#config),
+      pairId, spool: this.#spool, client: connect(masterTargetUrl), budget: forwardBudget, compression, compress, timers, paused, handover, turn: shaper.turnsOf(this.#config),
       observer: this.#observer(),
       lateTraces: this.#lateTraces,
+      deduplicator: deduplication === true ? deduplicator?.forPair({ target: masterTargetUrl, applied: () => this.#spool.applied }) : undefined,
     });
     forwarder.start();
     return forwarder;
@@ -201,11 +242,17 @@ export class Pair {
 
   #sending(set: Parameters<ForwardObserver['sending']>[0]): ReturnType<ForwardObserver['sending']> {
     this.hops.sending(set);
-    return ({ kind, wireBytes, contentBytes, transferMicros }) => {
+    return ({ kind, wireBytes, contentBytes, referencedBytes, transferMicros }) => {
       counters.wireBytes.add(wireBytes);
-      if (kind === 'stored') this.#sent = { contentBytes: this.#sent.contentBytes + contentBytes, wireBytes: this.#sent.wireBytes + wireBytes };
+      if (kind === 'stored') this.#count({ contentBytes, referencedBytes, wireBytes });
       this.hops.sent(set, { forwarded: kind === 'stored', transferMicros, bytes: set.bytes, wireBytes });
     };
+  }
+
+  #count({ contentBytes, referencedBytes, wireBytes }: SentBytes): void {
+    counters.referencedBytes.add(referencedBytes);
+    const sent = this.#sent;
+    this.#sent = { contentBytes: sent.contentBytes + contentBytes, referencedBytes: sent.referencedBytes + referencedBytes, wireBytes: sent.wireBytes + wireBytes };
   }
 
   /**
@@ -242,7 +289,9 @@ export class Pair {
     if (stage) this.#spool.setStage(stage);
   }
 
+  /** A set that comes again takes no room: held off, it would keep the agent from the one that a full spool waits for. */
   #heldOff(set: StoredChangeSet, bytes: ByteCount): HeldOff | undefined {
+    if (set.header.epoch === this.#spool.epoch && set.header.sequence <= this.#spool.received) return undefined;
     const full = this.#credit() === 0;
     const { freeSpace } = this.#services;
     const unblocks = this.#unblocks(set);
@@ -277,7 +326,8 @@ export class Pair {
   #progress(): Omit<Stored, 'kind'> {
     const { epoch: appliedEpoch, sequence: appliedSequence } = this.#spool.applied;
     const creditBytes = this.#credit();
-    return { appliedEpoch, appliedSequence, creditBytes, ...(creditBytes === 0 ? { retryAfterMillis } : {}) };
+    const damaged = this.#spool.damagedAtTarget;
+    return { appliedEpoch, appliedSequence, creditBytes, ...(damaged.length > 0 && { damaged }), ...(creditBytes === 0 ? { retryAfterMillis } : {}) };
   }
 
   #credit(): ByteCount {

@@ -393,4 +393,26 @@ describe('sets that pass the process server', () => {
       expect(facts.filter(({ kind }) => kind === 'resync-required')).toHaveLength(1);
     });
   });
+
+  it('are held off when their pair leaves this process server while they are under way', async () => {
+    await start();
+    await begin();
+    const gate = Promise.withResolvers<void>();
+    target.gate = gate.promise;
+    const before = target.requests;
+    const outcome = put(1, 2);
+    await waitUntil('the set is on its way', () => target.requests > before);
+    await server.reconcile({ revision: (revision += 1), pairs: [], removedPairs: [pairId], links: [] });
+    expect(await outcome).toMatchObject({ kind: 'held-off', code: 'change-set/unknown-pair' });
+    gate.resolve();
+  });
+
+  it('end their epoch at a gap that nobody fills, also when what is behind it fills the spool', async () => {
+    await start({ spoolBytesMax: { resync: 16_000, differential: 16_000 } });
+    await begin();
+    const behind = await Promise.all(range(3, 6).map((sequence) => put(1, sequence)));
+    expect(behind.map(({ kind }) => kind)).toContain('stored');
+    expect(await put(1, 9, { ...resync, oldestPending: 9 })).toMatchObject({ kind: 'held-off', code: 'change-set/flow-controlled' });
+    await waitUntil('the epoch is over', () => facts.some(({ kind }) => kind === 'resync-required'));
+  });
 });

@@ -9,11 +9,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions, SecureContextOptions, TlsOptions } from 'node:tls';
 import { ByteBudget } from './byte-budget';
+import { ThreadedDeduplicator, type ThreadedDeduplicatorOptions } from './deduplication/deduplicator';
 import { TrafficShaper } from './forward/traffic-shaper';
 import type { FactReporter } from './control/control-plane';
 import { PairRegistry } from './pair-registry';
 import { ChangeSetReceiver } from './receive/change-set-receiver';
 import { FreeSpaceGuard } from './receive/free-space-guard';
+import { SpoolScrubber, type SpoolScrubberOptions } from './spool/spool-scrubber';
 import { processTimers } from './timers';
 
 export interface ProcessServerOptions {
@@ -29,6 +31,10 @@ export interface ProcessServerOptions {
   readonly freeBytesMin: ByteCount;
   /** Memory for sets kept until they are forwarded, and again as much for sets read back from disk. */
   readonly memoryBytesMax: ByteCount;
+  /** How change sets that wait long are read again; default 8 MiB/s, those of five minutes. */
+  readonly scrub?: Pick<SpoolScrubberOptions, 'bytesPerSecond' | 'waitMicros'>;
+  /** Undefined: pairs are not deduplicated, whatever the desired state says. */
+  readonly deduplication?: Pick<ThreadedDeduplicatorOptions, 'tenantId' | 'bytesMax'> | undefined;
   /** The process cannot go on and has to be started anew. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -48,6 +54,8 @@ export class ProcessServer {
   readonly #shaper = new TrafficShaper({ clock: { now: () => performance.now(), sleep: delay }, wallMillis: () => clockMicros() / 1000 });
   /** Clients that forwarding closed stay here until the next renewal, which does them no harm. */
   readonly #clients = new Set<WeakRef<ChangeSetClient>>();
+  readonly #scrubber: SpoolScrubber;
+  readonly #deduplicator: ThreadedDeduplicator | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
   #clientTls: ConnectionOptions | undefined;
 
@@ -59,6 +67,8 @@ export class ProcessServer {
     this.#lock = parts.lock;
     this.#freeSpace = parts.freeSpace;
     this.#clientTls = options.clientTls;
+    const { deduplication, onFatal } = options;
+    this.#deduplicator = deduplication && new ThreadedDeduplicator({ ...deduplication, onFatal });
     const pool = new BodyPool({ idleBytesMax: receiveBytesMax + 2 * options.memoryBytesMax });
     this.#pairs = new PairRegistry({
       directory: parts.spool,
@@ -69,6 +79,7 @@ export class ProcessServer {
         now: clockMicros,
         timers: processTimers,
         compress: compressZstd,
+        deduplicator: this.#deduplicator,
         reporter: options.reporter,
         freeSpace: parts.freeSpace,
         forwardBudget: new ByteBudget(options.memoryBytesMax),
@@ -76,8 +87,9 @@ export class ProcessServer {
         connect: (url) => this.#connect(url),
       },
     });
+    this.#scrubber = new SpoolScrubber({ bytesPerSecond: 8 * MIB, waitMicros: 300e6, ...options.scrub, now: clockMicros, delay, pairs: () => this.#pairs.all() });
     this.#server = new ChangeSetServer({
-      handler: new ChangeSetReceiver({ pairs: this.#pairs, reporter: options.reporter, now: clockMicros, onFatal: options.onFatal }),
+      handler: new ChangeSetReceiver({ pairs: this.#pairs, reporter: options.reporter, now: clockMicros, onFatal }),
       authorize: options.authorize,
       pool,
       ...(options.serverTls ? { tls: options.serverTls } : {}),
@@ -97,6 +109,7 @@ export class ProcessServer {
     if (known.success) await server.#reconcilePairs(known.data);
     server.#every(checkpointMillis, () => server.#pairs.checkpoint());
     server.#every(freeSpaceMillis, () => freeSpace.refresh());
+    server.#every(freeSpaceMillis, async () => server.#scrubber.tick());
     return server;
   }
 
@@ -139,7 +152,9 @@ export class ProcessServer {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#server.close();
+    await this.#scrubber.stop();
     await this.#pairs.close();
+    await this.#deduplicator?.close();
     this.#lock.release();
   }
 

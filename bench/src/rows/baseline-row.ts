@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite } from '../bench-site';
 import { measureInterleaved } from '../measure';
 import { settleMachine } from '../settle-machine';
+import { sparseImage } from '../sparse-image';
 import { Nbdkit } from '../nbdkit';
 import { runProgram } from '../run-program';
 import type { TableRow } from '../table-row';
@@ -19,23 +20,17 @@ async function fillHalf(image: string): Promise<void> {
   }
 }
 
-async function emptyImage(path: string): Promise<void> {
-  const file = await open(path, 'w');
-  await file.truncate(diskBytes);
-  await file.close();
-}
-
 /**
  * From "protect this disk" to differential sync for a half-full image, beside copies of the same image over NBD. Ours is durable then; of the
  * peers only the last one is.
  */
 export async function baselineRow(site: BenchSite, rounds: number): Promise<TableRow> {
   const source = join(site.folder, 'baseline-source.img');
-  await emptyImage(source);
+  await sparseImage(source, diskBytes);
   await fillHalf(source);
   const copyWith = async (command: string, args: (from: string, to: string) => readonly string[]): Promise<number> => {
     const target = join(site.folder, 'baseline-copy.img');
-    await emptyImage(target);
+    await sparseImage(target, diskBytes);
     const [from, to] = [await Nbdkit.serve(source), await Nbdkit.serve(target)];
     const started = performance.now();
     await runProgram(command, args(from.uri, to.uri));
@@ -51,8 +46,7 @@ export async function baselineRow(site: BenchSite, rounds: number): Promise<Tabl
     { name: 'nbdcopy --flush NBD to NBD', run: () => copyWith('nbdcopy', (from, to) => ['--flush', from, to]) },
   ], rounds, () => settle(site));
   await rm(source);
-  if (!ours || !nbdcopy || !convert || !durable) throw new Error('a contestant is missing');
-  const reach = [{ kind: 'most', ratio: 1 }, { kind: 'most', ratio: 1 }] as const;
+  const reach = [{ kind: 'most', ratio: 0.75 }, { kind: 'most', ratio: 0.9 }] as const;
   return { title: 'baseline of a half-full 4 GiB image, no TLS', unit: 's', ours, peers: [nbdcopy, convert, durable], reach, note: 'only ours and --flush are durable at the end' };
 }
 
@@ -63,7 +57,7 @@ function settle(site: BenchSite): Promise<void> {
 async function protectOnce(site: BenchSite, source: string): Promise<number> {
   const disk = await site.addDisk({ sizeBytes: diskBytes, fill: async (image) => void (await runProgram('cp', ['--sparse=always', source, image])) });
   await settle(site);
-  const seconds = await site.secondsToProtect(disk);
+  const seconds = await site.profiled('baseline', () => site.secondsToProtect(disk));
   await site.remove(disk);
   return seconds;
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite } from '../bench-site';
-import { fio, nbdWrites } from '../fio';
+import { fio, nbdLoad } from '../fio';
 import { quantile, summarize } from '../measure';
 import type { TableRow } from '../table-row';
 
@@ -25,8 +25,8 @@ interface Course {
  */
 export async function memoryRow(site: BenchSite, minutes: number): Promise<TableRow> {
   const disk = await site.addDisk({ sizeBytes: diskBytes });
-  await site.protect(disk, { windowSeconds: 86_400, spaceBytes: 4 * GIB });
-  const load = fio(nbdWrites({ uri: disk.uri, block: '64k', depth: 16, seconds: minutes * 60, sizeBytes: diskBytes, extra: [`--rate=${offeredMebibytesPerSecond}m`] }));
+  await site.protect(disk, { retention: { windowSeconds: 86_400, spaceBytes: 4 * GIB } });
+  const load = fio(nbdLoad({ uri: disk.uri, pattern: 'randwrite', block: '64k', depth: 16, seconds: minutes * 60, sizeBytes: diskBytes, extra: [`--rate=${offeredMebibytesPerSecond}m`] }));
   const { courses, rpoSeconds } = await observe(site, { plan: `plan-${disk.name}`, load });
   await site.remove(disk);
   const growth = courses.map(({ samples }) => growthOf(samples));

@@ -1,51 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { clockMicros } from '@secondsite/disk-files';
 import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite, ProtectedDisk } from '../bench-site';
-import { fio, nbdWrites } from '../fio';
-import { measureInterleaved, quantile, summarize } from '../measure';
+import { fio, nbdLoad } from '../fio';
+import { measureInterleaved } from '../measure';
+import { Nbdkit } from '../nbdkit';
 import { settleMachine } from '../settle-machine';
 import type { TableRow } from '../table-row';
 
 const diskBytes = GIB;
-const writtenBytes = 1536 * MIB;
-export interface SustainedOptions {
-  readonly rounds: number;
-  readonly title: string;
-  readonly leastRatio: number;
-  readonly offeredMebibytesPerSecond: number;
+const depth = 16;
+/** Bytes of the undo log between two syncs, as at the target. */
+const syncBytes = 8 * MIB;
+/** Half of each block is zeros: what compression gets is neither nothing nor everything. */
+const content = ['--refill_buffers=1', '--buffer_compress_percentage=50'];
+
+export interface SustainedLoad {
+  readonly block: '4k' | '64k';
+  readonly blockBytes: number;
+  readonly writtenBytes: number;
+  /** A little above what is reached: without a limit the writer outruns the change buffer, and bitmap mode with its resynchronisation is measured instead. */
+  readonly offeredMebibytesPerSecond: { readonly plain: number; readonly secured: number };
+  readonly reach: { readonly pattern: number; readonly unreplicated: number; readonly secured: number };
 }
+
+export const sustained64k: SustainedLoad = {
+  block: '64k', blockBytes: 64 << 10, writtenBytes: 1536 * MIB, offeredMebibytesPerSecond: { plain: 290, secured: 240 }, reach: { pattern: 0.9, unreplicated: 0.2, secured: 0.55 },
+};
+
+export const sustained4k: SustainedLoad = {
+  block: '4k', blockBytes: 4 << 10, writtenBytes: GIB, offeredMebibytesPerSecond: { plain: 140, secured: 110 }, reach: { pattern: 2, unreplicated: 0.5, secured: 0.55 },
+};
 
 /**
- * 64 KiB random writes from the application to the replica: the time until the last one is applied at the target, beside fio doing the
- * target's part alone on the same file system: read the old block, append it to a log synced every 8 MiB, write the new block. Both write to
- * disks that are full already. The rate offered is a little above what is asked for: without a limit the writer outruns the change buffer, and
- * bitmap mode with its resynchronisation is measured instead.
+ * Random writes from the application to the replica: the time until the last one is applied at the target. Without TLS and compression beside fio
+ * doing the target's part alone on the same file system, and beside the same writes to a disk that nobody replicates; then with TLS and zstd on both
+ * hops beside that. All write to disks that are full already.
  */
-export async function sustainedRow(site: BenchSite, { rounds, title, leastRatio, offeredMebibytesPerSecond }: SustainedOptions): Promise<{ row: TableRow; megabytesPerSecond: number }> {
-  const disk = await site.addDisk({ sizeBytes: diskBytes, fill });
-  await site.protect(disk);
-  const [ours, peer] = await measureInterleaved([
-    { name: 'agent to applied', run: () => writeUntilApplied(site, disk, offeredMebibytesPerSecond) },
-    { name: 'fio: read old, append, write new', run: () => targetPattern(site.folder) },
-  ], rounds, () => settleMachine({ folder: site.folder, memoryBytes: 4 * diskBytes }));
-  await site.remove(disk);
-  if (!ours || !peer) throw new Error('a contestant is missing');
-  const note = `offered ${Math.round((offeredMebibytesPerSecond * MIB) / 1e6)} MB/s; the time includes applying the last write`;
-  return { row: { title, unit: 'MB/s', ours, peers: [peer], reach: [{ kind: 'least', ratio: leastRatio }], note }, megabytesPerSecond: ours.median };
+export async function sustainedRows({ plain, secured }: { readonly plain: BenchSite; readonly secured: BenchSite }, rounds: number, load: SustainedLoad): Promise<{ rows: TableRow[]; securedMegabytesPerSecond: number }> {
+  const disks = { plain: await protectedDisk(plain, 'none'), secured: await protectedDisk(secured, 'source') };
+  const unreplicated = join(plain.folder, 'unreplicated.img');
+  await fill(unreplicated);
+  const nbdkit = await Nbdkit.serve(unreplicated);
+  const interruptions = new InterruptionWatch();
+  const [ofPlain, pattern, alone, ofSecured] = await measureInterleaved([
+    { name: 'agent to applied', run: () => plain.profiled(`sustained-${load.block}`, () => interruptions.watch(plain, disks.plain, () => writeUntilApplied(plain, disks.plain, { load, offered: load.offeredMebibytesPerSecond.plain }))) },
+    { name: 'fio: read old, append, write new', run: () => targetPattern(plain.folder, load) },
+    { name: 'nbdkit file, not replicated', run: async () => (await fio(nbdLoad({ ...writes(load), uri: nbdkit.uri }))).megabytesPerSecond },
+    { name: 'agent to applied, TLS and zstd', run: () => secured.profiled(`sustained-${load.block}-tls-zstd`, () => interruptions.watch(secured, disks.secured, () => writeUntilApplied(secured, disks.secured, { load, offered: load.offeredMebibytesPerSecond.secured }))) },
+  ], rounds, () => settleMachine({ folder: plain.folder, memoryBytes: 4 * diskBytes }));
+  await nbdkit.stop();
+  await rm(unreplicated);
+  await plain.remove(disks.plain);
+  await secured.remove(disks.secured);
+  const title = `agent to applied, ${load.blockBytes >> 10} KiB random writes`;
+  const { plain: plainOffer, secured: securedOffer } = load.offeredMebibytesPerSecond;
+  const note = (offered: number, disk: ProtectedDisk): string => `offered ${Math.round((offered * MIB) / 1e6)} MB/s; the time includes applying the last write; ${interruptions.words(disk)}`;
+  return {
+    rows: [
+      { title: `${title}, no TLS`, unit: 'MB/s', ours: ofPlain, peers: [pattern, alone], reach: [{ kind: 'least', ratio: load.reach.pattern }, { kind: 'least', ratio: load.reach.unreplicated }], note: note(plainOffer, disks.plain) },
+      { title: `${title}, TLS and zstd on both hops`, unit: 'MB/s', ours: ofSecured, peers: [{ ...ofPlain, name: 'the same without' }], reach: [{ kind: 'least', ratio: load.reach.secured }], note: note(securedOffer, disks.secured) },
+    ],
+    securedMegabytesPerSecond: ofSecured.median,
+  };
 }
 
-async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, offeredMebibytesPerSecond: number): Promise<number> {
+/** Counts the runs in which the stream was interrupted: the change buffer was full, and what followed was a resynchronisation. */
+class InterruptionWatch {
+  readonly #runs = new Map<string, { all: number; interrupted: number }>();
+
+  async watch<Result>(site: BenchSite, disk: ProtectedDisk, act: () => Promise<Result>): Promise<Result> {
+    const lastResync = async (): Promise<string | undefined> => (await site.cluster.planStatus(`plan-${disk.name}`)).pairs[0]?.lastResync?.at;
+    const before = await lastResync();
+    const result = await act();
+    const known = this.#runs.get(disk.uri) ?? { all: 0, interrupted: 0 };
+    this.#runs.set(disk.uri, { all: known.all + 1, interrupted: known.interrupted + (before === (await lastResync()) ? 0 : 1) });
+    return result;
+  }
+
+  words(disk: ProtectedDisk): string {
+    const { all, interrupted } = this.#runs.get(disk.uri) ?? { all: 0, interrupted: 0 };
+    return `in bitmap mode in ${interrupted} of ${all} runs`;
+  }
+}
+
+async function protectedDisk(site: BenchSite, compression: 'none' | 'source'): Promise<ProtectedDisk> {
+  const disk = await site.addDisk({ sizeBytes: diskBytes, fill });
+  await site.protect(disk, { compression });
+  return disk;
+}
+
+function writes({ block, writtenBytes }: SustainedLoad): Omit<Parameters<typeof nbdLoad>[0], 'uri'> {
+  return { pattern: 'randwrite', block, depth, sizeBytes: diskBytes, extra: [`--io_size=${writtenBytes}`, ...content] };
+}
+
+async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, { load, offered }: { readonly load: SustainedLoad; readonly offered: number }): Promise<number> {
   const started = clockMicros();
-  await fio([
-    '--name=writes', '--ioengine=nbd', `--uri=${disk.uri}`, '--rw=randwrite', '--bs=64k', '--iodepth=16', `--size=${diskBytes}`, `--io_size=${writtenBytes}`,
-    '--randrepeat=0', '--refill_buffers=1', `--rate=${offeredMebibytesPerSecond}m`,
-  ]);
+  const args = nbdLoad({ ...writes(load), uri: disk.uri });
+  await fio([...args, `--rate=${offered}m`]);
   await site.whenApplied(disk);
-  return writtenBytes / ((await site.lastContentAppliedAt(disk)) - started);
+  return load.writtenBytes / ((await site.lastContentAppliedAt(disk)) - started);
 }
 
 async function fill(image: string): Promise<void> {
@@ -53,39 +109,18 @@ async function fill(image: string): Promise<void> {
 }
 
 /** The three parts one after the other, as each block needs them; the rate is the bytes written over the sum of the times. */
-async function targetPattern(folder: string): Promise<number> {
+async function targetPattern(folder: string, { block, blockBytes, writtenBytes }: SustainedLoad): Promise<number> {
   const image = join(folder, 'pattern.img');
   const log = join(folder, 'pattern.log');
-  const size = `--size=${diskBytes}`;
+  const common = [`--bs=${block}`, '--ioengine=psync'];
+  const onImage = [...common, `--filename=${image}`, `--size=${diskBytes}`, `--io_size=${writtenBytes}`, '--invalidate=0'];
   await fill(image);
   const started = performance.now();
-  await fio(['--name=old', `--filename=${image}`, '--rw=randread', '--bs=64k', size, `--io_size=${writtenBytes}`, '--ioengine=psync', '--invalidate=0']);
-  await fio(['--name=append', `--filename=${log}`, '--rw=write', '--bs=64k', `--size=${writtenBytes}`, '--ioengine=psync', '--fdatasync=128', '--refill_buffers=1']);
-  await fio(['--name=new', `--filename=${image}`, '--rw=randwrite', '--bs=64k', size, `--io_size=${writtenBytes}`, '--ioengine=psync', '--end_fsync=1', '--invalidate=0', '--refill_buffers=1']);
+  await fio(['--name=old', ...onImage, '--rw=randread']);
+  await fio(['--name=append', ...common, `--filename=${log}`, '--rw=write', `--size=${writtenBytes}`, `--fdatasync=${syncBytes / blockBytes}`, ...content]);
+  await fio(['--name=new', ...onImage, '--rw=randwrite', '--end_fsync=1', ...content]);
   const rate = writtenBytes / 1e3 / (performance.now() - started);
   await rm(image);
   await rm(log);
   return rate;
-}
-
-/** RPO as the configuration server shows it, sampled while 64 KiB writes go on at half of the sustained rate. */
-export async function rpoRow(site: BenchSite, megabytesPerSecond: number): Promise<TableRow> {
-  const disk = await site.addDisk({ sizeBytes: diskBytes });
-  await site.protect(disk);
-  const rate = `--rate=${Math.round((megabytesPerSecond * 1e6) / 2)}`;
-  let writing = true;
-  const load = fio(nbdWrites({ uri: disk.uri, block: '64k', depth: 16, seconds: 20, sizeBytes: diskBytes, extra: [rate] })).finally(() => {
-    writing = false;
-  });
-  const samples: number[] = [];
-  await delay(2000);
-  while (writing) {
-    const status = await site.cluster.planStatus(`plan-${disk.name}`);
-    if (status.rpoSeconds !== null) samples.push(status.rpoSeconds);
-    await delay(100);
-  }
-  await load;
-  await site.remove(disk);
-  const p99 = summarize('p99 over 18 s', [quantile(samples, 0.99)]);
-  return { title: 'RPO at half of that rate', unit: 's', ours: p99, peers: [], reach: [{ kind: 'most', ratio: 1.5 }], note: `p50 ${quantile(samples, 0.5).toFixed(2)} s of ${samples.length} samples` };
 }

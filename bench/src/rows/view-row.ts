@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { summarize } from '../measure';
+import type { Profiles } from '../profile/profiles';
 import type { TableRow } from '../table-row';
 
 const extents = 1_000_000;
@@ -18,7 +19,7 @@ const pairId = '6f1c0a52-0000-4000-8000-000000000001';
 const firstPoint = 1_000_000;
 
 /** Opening a view of the oldest point of a journal with a million undo extents, until its first byte; in no order, as a database leaves them. */
-export async function viewRow(rounds: number): Promise<TableRow> {
+export async function viewRow(rounds: number, profiles: Profiles | undefined): Promise<TableRow> {
   const folder = await mkdtemp(join(tmpdir(), 'secondsite-view-'));
   try {
     const directory = await openDirectory(folder);
@@ -28,10 +29,13 @@ export async function viewRow(rounds: number): Promise<TableRow> {
     const millis: number[] = [];
     let memoryMebibytes = 0;
     for (let round = 0; round <= rounds; round++) {
-      const start = performance.now();
-      const map = await journal.openView(firstPoint);
-      new ViewReader({ journal, replica, map }).readNow(Buffer.alloc(1), 0);
-      const took = performance.now() - start;
+      const open = async () => {
+        const start = performance.now();
+        const opened = await journal.openView(firstPoint);
+        new ViewReader({ journal, replica, map: opened }).readNow(Buffer.alloc(1), 0);
+        return { map: opened, took: performance.now() - start };
+      };
+      const { map, took } = await (profiles?.ofOwnProcess('view-open', open) ?? open());
       if (map.extentCount !== extents) throw new Error(`the view has ${map.extentCount} extents`);
       memoryMebibytes = map.memoryBytes / MIB;
       journal.closeView(map);

@@ -16,6 +16,9 @@ import { refusedPeerReporter } from './refused-peer-reporter';
 import { TelemetryReporter } from './telemetry-reporter';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const onFatal = (error: unknown): never => {
+  throw error;
+};
 const pairId = '0f0e0d0c-0b0a-4908-8706-050403020100';
 
 function configOf(environment: Record<string, string>) {
@@ -35,7 +38,7 @@ describe('a member of the cluster', () => {
     bus = await startTestBus(nats.url, { role: 'config-server', componentId: 'cs' });
     bus.consume({ durable: 'spec', subjects: [eventSubjectFilter({})], handler: async (event) => void events.push(event) });
     const config = configOf({ SECONDSITE_DATA_DIR: dataDir, SECONDSITE_INSECURE: '1', SECONDSITE_COMPONENT_ID: 'ps-1', NATS_URL: nats.url });
-    member = await ClusterMember.join({ role: 'process-server', config, log: silent });
+    member = await ClusterMember.join({ role: 'process-server', config, log: silent, onFatal });
   });
   afterAll(async () => {
     await member?.leave(async () => undefined);
@@ -81,7 +84,7 @@ describe('a member of the cluster', () => {
 
   it('stops its work while the bus is still there', async () => {
     const config = configOf({ SECONDSITE_DATA_DIR: temporaryFolder('leaving'), SECONDSITE_INSECURE: '1', SECONDSITE_COMPONENT_ID: 'ps-2', NATS_URL: nats.url });
-    const leaving = await ClusterMember.join({ role: 'process-server', config, log: silent });
+    const leaving = await ClusterMember.join({ role: 'process-server', config, log: silent, onFatal });
     await leaving.bus.whenConnected(10_000);
     const seen: boolean[] = [];
     await leaving.leave(async () => void seen.push(leaving.bus.isConnected));
@@ -94,7 +97,7 @@ describe('a member with an identity', () => {
     const dataDir = temporaryFolder('enrolled');
     const identity = await issueTestIdentity(await createTestAuthority(), { role: 'agent', tenantId: 'tenant-1' });
     await writeIdentity(dataDir, { ...identity, natsUrls: ['tls://127.0.0.1:1'] });
-    const member = await ClusterMember.join({ role: 'agent', config: configOf({ SECONDSITE_DATA_DIR: dataDir, SECONDSITE_COMPONENT_ID: 'other' }), log: silent });
+    const member = await ClusterMember.join({ role: 'agent', config: configOf({ SECONDSITE_DATA_DIR: dataDir, SECONDSITE_COMPONENT_ID: 'other' }), log: silent, onFatal });
     expect(member.bus.identity).toEqual({ role: 'agent', componentId: identity.componentId, tenantId: 'tenant-1' });
     expect(member.identity?.certificatePem).toBe(identity.certificatePem);
     await member.leave(async () => undefined);

@@ -6,22 +6,28 @@
 import { type ComponentIdentity, ensureIdentity, identityFiles, IdentityRotator } from '@secondsite/certificates';
 import type { CloudEvent, DataPlaneRole, EventMaker } from '@secondsite/contracts';
 import { openDirectory, writeJsonAtomically } from '@secondsite/disk-files';
-import { type BusLog, MessageBus } from '@secondsite/messaging';
+import { type AddOptions, type BusLog, MessageBus } from '@secondsite/messaging';
 import { join } from 'node:path';
 import type { ComponentConfig } from './component-config';
+import { onlyOne } from './only-one';
 
 /** How facts leave a component as events. */
 export interface EventOutlet {
   readonly events: EventMaker;
   readonly componentId: string;
-  /** Durable on this machine soon, on the bus when that is there. Never throws and never blocks; what is lost (no space to keep it) is logged. */
-  publish(event: CloudEvent, fact: string): void;
+  /**
+   * Durable on this machine soon, on the bus when that is there. Never throws and never blocks; what is lost (no space to keep it) is logged.
+   * `replacesOlder`: of a frequent fact only the newest waits while the bus is away, so that hours of it leave room for everything else.
+   */
+  publish(event: CloudEvent, fact: string, options?: AddOptions): void;
 }
 
 export interface JoinOptions {
   readonly role: DataPlaneRole;
   readonly config: ComponentConfig;
   readonly log: BusLog;
+  /** The process cannot go on: another one has its identity. */
+  readonly onFatal: (error: unknown) => void;
 }
 
 interface MemberParts extends JoinOptions {
@@ -36,13 +42,15 @@ export class ClusterMember implements EventOutlet {
     this.#parts = parts;
   }
 
-  /** Makes the data folder, enrols at the first start, begins to look for the bus. */
+  /** Makes the data folder, enrols at the first start, begins to look for the bus. Throws `component/copied` when another process has this identity. */
   static async join(options: JoinOptions): Promise<ClusterMember> {
     const { config, log } = options;
     await openDirectory(config.dataDir);
     if (config.insecure) log.warn({}, 'SECONDSITE_INSECURE=1: everything is readable and writable by everyone on the network; for development only');
     const identity = config.insecure ? undefined : await enrolled(options);
-    return new ClusterMember({ ...options, bus: await startBus(options, identity), rotator: identity && rotatorOf(options, identity) });
+    const bus = await startBus(options, identity);
+    await onlyOne({ ...options, bus, dataDir: config.dataDir });
+    return new ClusterMember({ ...options, bus, rotator: identity && rotatorOf(options, identity) });
   }
 
   get bus(): MessageBus {
@@ -70,8 +78,8 @@ export class ClusterMember implements EventOutlet {
     this.#parts.rotator?.onRotated(listener);
   }
 
-  publish(event: CloudEvent, fact: string): void {
-    this.bus.publishEventEventually(event).catch((error: unknown) => this.log.error({ err: error, fact }, 'an event was lost'));
+  publish(event: CloudEvent, fact: string, options?: AddOptions): void {
+    this.bus.publishEventEventually(event, options).catch((error: unknown) => this.log.error({ err: error, fact }, 'an event was lost'));
   }
 
   /** Begins to renew the certificate and writes ready.json: from now on others may rely on it. */

@@ -19,8 +19,9 @@ export * from './requests';
 export { type ResyncCause, resyncCauseSchema, resyncCauseWords, type ResyncWork, resyncWorkSchema } from './resync-choice';
 export * from './rest';
 export {
-  keepRuleSchema, type KeepRule, type PinnedPoint, pinnedPointSchema, type RetentionLadder, retentionLadderSchema, type RetentionReport, retentionReportSchema,
+  type ColdReport, coldReportSchema, keepRuleSchema, type KeepRule, type PinnedPoint, pinnedPointSchema, type RetentionLadder, retentionLadderSchema, type RetentionReport, retentionReportSchema,
 } from './retention';
+export { type ScrubReport, scrubReportSchema } from './scrub';
 export {
   byteCountSchema, compressionSchema, countSchema, type DataPlaneRole, dataPlaneRoleSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema,
   retentionSchema, type Role, roleSchema, sequenceSchema, traceparentSchema,

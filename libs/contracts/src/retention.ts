@@ -22,6 +22,15 @@ export type RetentionLadder = z.infer<typeof retentionLadderSchema>;
 export const pinnedPointSchema = z.object({ pinId: idSchema, time: isoTimeSchema });
 export type PinnedPoint = z.infer<typeof pinnedPointSchema>;
 
+/** How much of a pair's journal is in the cold store. */
+export const coldReportSchema = z.object({
+  bytes: z.int().nonnegative(),
+  waitingBytes: z.int().nonnegative().describe('on the disk of the master target, and should be in the cold store'),
+  localFrom: isoTimeSchema.optional().describe('views of this time and later need nothing of the cold store; absent: none does'),
+  trouble: z.object({ code: z.string(), hint: z.string(), since: isoTimeSchema }).optional().describe('why segments cannot be moved, or not be read'),
+});
+export type ColdReport = z.infer<typeof coldReportSchema>;
+
 /** How a pair's journal stands against what was promised. */
 export const retentionReportSchema = z.object({
   promisedSeconds: z.number().nonnegative(),
@@ -31,5 +40,6 @@ export const retentionReportSchema = z.object({
   fullSeconds: z.number().nonnegative().optional().describe('when the limit is reached if it goes on so; absent when retention drops points before that'),
   shortenedBy: z.enum(['space-limit', 'disk-full']).optional().describe('points of the promised window were dropped because space ran out'),
   shortenedAt: isoTimeSchema.optional().describe('since when'),
+  cold: coldReportSchema.optional().describe('absent without a cold store'),
 });
 export type RetentionReport = z.infer<typeof retentionReportSchema>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type CloudEvent, type CurrentEvent, eventSubjectFilter, hostAddedV1 } from '@secondsite/contracts';
+import { type CloudEvent, type CurrentEvent, eventSubjectFilter, hostAddedV1, streamNames } from '@secondsite/contracts';
 import { sampleEvent } from '@secondsite/contracts/testing';
 import { waitUntil } from '@secondsite/embedded-services';
 import { startTestNats, startTestPostgres, type TestNats, type TestPostgres } from '@secondsite/embedded-services/testing';
@@ -8,6 +8,9 @@ import type { MessageBus } from '@secondsite/messaging';
 import { startTestBus } from '@secondsite/messaging/testing';
 import type { DataSource } from 'typeorm';
 import { consumeOnce, type EventFeed, EventStore, feedLag, openEventDatabase, relayName, startEventRelay } from './index';
+
+/** As short as nats-server takes it: what an outage of an hour is to the window of ten minutes. */
+const duplicateWindowNanosMin = 100_000_000;
 
 let postgres: TestPostgres;
 let url: string;
@@ -157,5 +160,34 @@ describe('relay and JetStream together', () => {
     expect(received).toEqual([...first, ...second]);
     expect(stored.size).toBe(20);
     await consumer.close();
+  });
+
+  it('apply an event once that the bus has twice, because the outage was longer than the bus remembers what it has', async () => {
+    const manager = await bus.link.connection().jetstreamManager();
+    const { config } = await manager.streams.info(streamNames.events);
+    await manager.streams.update(streamNames.events, { ...config, duplicate_window: duplicateWindowNanosMin });
+    const received: string[] = [];
+    const stored: number[] = [];
+    const consumer = bus.consume({
+      durable: 'longer', subjects: [eventSubjectFilter({ aggregateId: 'h2' })],
+      handler: (event, { sequence }) => dataSource.transaction(async (transaction) => {
+        stored.push(sequence);
+        await consumeOnce(transaction, { consumer: 'longer', eventId: event.id }, async () => void received.push(event.id));
+      }),
+    });
+    const events = [added('h2'), added('h2')];
+    await store.transaction((transaction) => transaction.append({ streamId: 's', expectedVersion: 'any', events }));
+    let answersLost = true;
+    relay(async (event) => {
+      await bus.publishEvent(event);
+      if (answersLost) throw new Error('the answer was lost');
+    }, 20);
+    await until('the first of them to be stored twice', () => stored.length > 1);
+    answersLost = false;
+    await until('both', () => received.length >= 2);
+    await until('nothing to wait', async () => (await feedLag(dataSource.manager, { name: relayName, events: 'to-relay' })).events === 0);
+    await consumer.close();
+    expect(received).toEqual(events.map(({ id }) => id));
+    await manager.streams.update(streamNames.events, config);
   });
 });

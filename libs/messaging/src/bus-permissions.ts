@@ -2,6 +2,7 @@
 import { type ComponentAddress, type DataPlaneRole, requestSubject, streamNames, telemetrySubject } from '@secondsite/contracts';
 import { desiredStateSubject } from './desired-state-bucket';
 import { publishableEvents } from './event-rights';
+import { twinSubject } from './twin-watch';
 
 /** What the bearer of a component's certificate may do on the bus; an entry of nats-server's list of users (with `verify_and_map`). */
 export interface BusUser {
@@ -16,7 +17,7 @@ export function inboxPrefix({ tenantId, role, componentId }: ComponentAddress): 
 }
 
 /**
- * A data-plane component publishes the events of its role, its own telemetry and replies, and reads its own desired state and requests: nothing
+ * A data-plane component publishes the events of its role, its own telemetry and replies, asks for its own twins, and reads its own desired state and requests: nothing
  * of other tenants, nothing of other components. The configuration server may do everything; an operator has no business on the bus.
  */
 export function busUser(component: ComponentAddress): BusUser {
@@ -27,7 +28,7 @@ export function busUser(component: ComponentAddress): BusUser {
   const state = desiredStateSubject({ role: role satisfies DataPlaneRole, componentId });
   return {
     user,
-    publish: [...publishableEvents(component, role), telemetrySubject(component), `$JS.API.DIRECT.GET.KV_${streamNames.desiredState}.${state}`],
+    publish: [...publishableEvents(component, role), telemetrySubject(component), twinSubject(component), `$JS.API.DIRECT.GET.KV_${streamNames.desiredState}.${state}`],
     subscribe: [state, requestSubject(component, '*'), `${inboxPrefix(component)}.>`],
   };
 }

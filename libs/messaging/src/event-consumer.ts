@@ -2,7 +2,8 @@
 /**
  * A durable pull consumer of domain events. Each event is delivered at least once, so handlers are idempotent (by event id). Events are handled
  * one at a time in stream order; one that fails is tried again after a growing pause while later ones go on, and after the last try it is
- * written to the dead-letter stream with its reason before it is given up. Only then is it terminated, so a crash loses nothing.
+ * written to the dead-letter stream with its reason before it is given up. Only then is it terminated, so a crash loses nothing. While what the
+ * handler needs is away (`isOutage`), no event is at fault: it is tried for as long as that lasts, and later ones wait behind it.
  */
 import { type CurrentEvent, deadLetterSubject, readEvent, streamNames, subjectMatches } from '@secondsite/contracts';
 import { isOperationError } from '@secondsite/units';
@@ -26,6 +27,8 @@ export interface ConsumeOptions {
   readonly subjects: readonly string[];
   /** Resolves when the event is dealt with; throws to have it delivered again. */
   readonly handler: (event: CurrentEvent, delivery: Delivery) => Promise<void>;
+  /** Is this failure of the handler nothing that the event could help, e.g. a database that is away? Default: never. */
+  readonly isOutage?: (error: unknown) => boolean;
   /** Tries before the dead-letter stream; default 5. */
   readonly attemptsMax?: number;
   /** First pause after a failure, doubled each time up to 30 s; default 500 ms. */
@@ -41,6 +44,8 @@ const fetchMillis = 5_000;
 /** What the server has sent already should have arrived by then; a server that is away is not waited for any longer. */
 const flushMillis = 1_000;
 const backOffMillisMax = 30_000;
+/** What was away is noticed to be back so soon. */
+const outagePauseMillisMax = 2_000;
 
 export class EventConsumer {
   private readonly stop = new AbortController();
@@ -48,6 +53,7 @@ export class EventConsumer {
   private readonly log: BusLog;
   private readonly attemptsMax: number;
   private readonly ackWaitMillis: number;
+  private readonly backOffMillis: number;
   /** While stopping: everything that the server had sent is here. */
   private flushed = false;
   private fetching: ConsumerMessages | undefined;
@@ -56,6 +62,7 @@ export class EventConsumer {
     this.log = log;
     this.attemptsMax = options.attemptsMax ?? 5;
     this.ackWaitMillis = options.ackWaitMillis ?? 60_000;
+    this.backOffMillis = options.backOffMillis ?? 500;
     this.running = this.run();
   }
 
@@ -142,12 +149,27 @@ export class EventConsumer {
     try {
       const event = readEvent(JSON.parse(Buffer.from(message.data).toString('utf8')));
       const delivery = { attempt, sequence: message.seq };
-      await inMessageSpan(message.headers, `process ${event.type}`, () => this.options.handler(event, delivery));
-      message.ack();
+      if (await this.outlastOutages(() => inMessageSpan(message.headers, `process ${event.type}`, () => this.options.handler(event, delivery)))) message.ack();
+      else message.nak();
     } catch (error) {
       await this.fail(connection, message, error);
     } finally {
       clearInterval(keepAlive);
+    }
+  }
+
+  /** Returns false when it was stopped, or the bus went away, before the outage ended. Throws what the handler throws otherwise. */
+  private async outlastOutages(handle: () => Promise<void>): Promise<boolean> {
+    for (let pauseMillis = this.backOffMillis; ; pauseMillis = Math.min(outagePauseMillisMax, 2 * pauseMillis)) {
+      try {
+        await handle();
+        return true;
+      } catch (error) {
+        if (this.options.isOutage?.(error) !== true) throw error;
+        this.log.warn({ err: error, durable: this.options.durable }, 'events wait for what their handler needs');
+      }
+      if (this.stop.signal.aborted || !this.link.isConnected) return false;
+      await delay(pauseMillis, undefined, { signal: this.stop.signal }).catch(() => undefined);
     }
   }
 
@@ -156,7 +178,7 @@ export class EventConsumer {
     const unreadable = error instanceof SyntaxError || isOperationError(error, 'event/invalid') || isOperationError(error, 'event/unknown-type');
     this.log.warn({ err: error, durable: this.options.durable, subject: message.subject, sequence: message.seq, attempt }, 'event not handled');
     if (!unreadable && attempt < this.attemptsMax) {
-      message.nak(Math.min(backOffMillisMax, (this.options.backOffMillis ?? 500) * 2 ** (attempt - 1)));
+      message.nak(Math.min(backOffMillisMax, this.backOffMillis * 2 ** (attempt - 1)));
       return;
     }
     await this.bury(connection, message, error);

@@ -10,11 +10,13 @@ const toldByRole: Readonly<Record<DataPlaneRole, readonly string[]>> = {
   ],
   'process-server': [
     'replication.flow-control-started', 'replication.flow-control-ended', 'replication.resync-required', 'replication.change-set-refused',
+    'replication.damage-found',
   ],
   'master-target': [
     'replication.resync-started', 'replication.resync-read', 'replication.resync-required', 'replication.differential-sync-reached',
     'replication.change-set-applied', 'replication.change-set-refused', 'replication.replication-stalled', 'replication.replication-recovered',
-    'replication.retention-shortened',
+    'replication.retention-shortened', 'replication.cold-store-failed', 'replication.cold-store-recovered',
+    'replication.damage-found', 'replication.damage-repaired', 'replication.scrub-completed',
   ],
 };
 

@@ -13,3 +13,4 @@ export type { PublishedEvent } from './publish-event';
 export type { OperationHandler, RequestTarget } from './request-reply';
 export type { TelemetryFilter } from './telemetry-channel';
 export { ensureTopology, type TopologyOptions } from './topology';
+export { type Instance, TwinWatch } from './twin-watch';

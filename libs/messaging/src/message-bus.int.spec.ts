@@ -6,7 +6,7 @@ import {
 import { sampleEvent } from '@secondsite/contracts/testing';
 import { waitUntil } from '@secondsite/embedded-services';
 import { startTestNats, type TestNats, temporaryFolder } from '@secondsite/embedded-services/testing';
-import { OperationError } from '@secondsite/units';
+import { isOperationError, OperationError } from '@secondsite/units';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageBus } from './message-bus';
@@ -98,6 +98,34 @@ describe('events', () => {
     expect(JSON.parse(byAttempts[0]?.body ?? '')).toEqual(poison);
     expect(byAttempts[1]).toMatchObject({ attempts: 1, body: 'no json at all' });
     await consumer.close();
+  });
+
+  it('wait in order, for as long as it takes, while what their handler needs is away, also over an end of the consumer; none is buried', async () => {
+    const database = { isAway: true, failures: 0 };
+    const handled: string[] = [];
+    const options = {
+      durable: 'database-away', subjects: [eventSubjectFilter({ context: 'inventory', aggregateId: 'patient-1' })], attemptsMax: 2, backOffMillis: 1, ackWaitMillis: 1_000,
+      isOutage: (error: unknown) => isOperationError(error, 'database/unavailable'),
+      handler: async (event: CloudEvent) => {
+        if (database.isAway) {
+          database.failures += 1;
+          throw new OperationError({ code: 'database/unavailable', operation: 'record', retryable: true, hint: 'Wait.' });
+        }
+        handled.push(event.id);
+      },
+    };
+    const events = Array.from({ length: 20 }, () => added('patient-1'));
+    for (const event of events) await bus.publishEvent(event);
+    const first = bus.consume(options);
+    await until('many more tries than an event has', () => database.failures > 7);
+    await first.close();
+    const second = bus.consume(options);
+    await until('more tries', () => database.failures > 14);
+    database.isAway = false;
+    await until('all of them', () => handled.length >= events.length);
+    await second.close();
+    expect(handled).toEqual(events.map(({ id }) => id));
+    expect(await bus.deadLetters('database-away')).toEqual([]);
   });
 
   it('are neither lost nor applied twice when nats-server is killed and comes back', async () => {

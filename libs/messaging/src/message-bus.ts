@@ -17,6 +17,7 @@ import { publishEvent, type PublishedEvent } from './publish-event';
 import { type OperationHandler, requestReply, type RequestTarget, serveOperation } from './request-reply';
 import { publishTelemetry, subscribeTelemetry, type TelemetryFilter } from './telemetry-channel';
 import { ensureTopology, type TopologyOptions } from './topology';
+import { type Instance, TwinWatch } from './twin-watch';
 
 export interface MessageBusOptions {
   readonly servers: readonly string[];
@@ -40,10 +41,13 @@ export class MessageBus {
   readonly events: EventMaker;
   private readonly open = new Set<Closable>();
   private readonly log: BusLog;
+  private readonly sender: PendingEventSender | undefined;
+  private twins: TwinWatch | undefined;
 
-  private constructor(readonly link: NatsLink, private readonly options: MessageBusOptions, private readonly sender: PendingEventSender | undefined) {
+  private constructor(readonly link: NatsLink, private readonly options: MessageBusOptions, pending: PendingEvents | undefined) {
     const { role, componentId, tenantId } = options.identity;
     this.log = options.log ?? silentLog;
+    this.sender = pending && new PendingEventSender({ link, pending, log: options.log, mayTell: () => this.mayTell() });
     this.events = new EventMaker({
       source: `/${role}/${componentId}`, tenantId, actor: { kind: 'component', id: componentId }, newId: randomUUID,
       now: () => Math.round((performance.timeOrigin + performance.now()) * 1_000),
@@ -54,7 +58,7 @@ export class MessageBus {
     const { pendingEventsFile: file, pendingEventsBytesMax: bytesMax, log, identity } = options;
     const pending = file === undefined ? undefined : await PendingEvents.open({ file, ...(bytesMax === undefined ? {} : { bytesMax }) });
     const link = new NatsLink({ servers: options.servers, tls: options.tls, log, name: `${identity.role}/${identity.componentId}`, inboxPrefix: inboxPrefix(identity) });
-    return new MessageBus(link, options, pending && new PendingEventSender(link, pending, log));
+    return new MessageBus(link, options, pending);
   }
 
   get identity(): ComponentAddress {
@@ -99,9 +103,9 @@ export class MessageBus {
     return listDeadLetters(this.link, durable, limit);
   }
 
-  /** Returns false when it was dropped because the bus is away. */
+  /** Returns false when it was dropped because the bus is away, or may belong to another process of this identity. */
   publishTelemetry(telemetry: Telemetry): boolean {
-    return publishTelemetry(this.link, telemetry);
+    return this.mayTell() && publishTelemetry(this.link, telemetry);
   }
 
   subscribeTelemetry(filter: TelemetryFilter, handler: (telemetry: Telemetry) => void): Closable {
@@ -138,12 +142,23 @@ export class MessageBus {
     return this.track(serveOperation(this.link, this.identity, operation, handler, this.log));
   }
 
+  /** Looks for other processes with this identity; see TwinWatch. From now on telemetry and waiting events are told only while there is none. */
+  watchForTwins(self: Instance, onElder: (elder: Instance) => void): TwinWatch {
+    const onAlone = (): void => this.sender?.wake();
+    this.twins = this.track(new TwinWatch({ link: this.link, identity: this.identity, self, onElder, onAlone }));
+    return this.twins;
+  }
+
   /** Finishes what is in hand, sends what is buffered, disconnects. Pending events stay in their file. Idempotent. */
   async close(): Promise<void> {
     await Promise.all([...this.open].map(async (part) => part.close()));
     this.open.clear();
     await this.sender?.close();
     await this.link.close();
+  }
+
+  private mayTell(): boolean {
+    return this.twins === undefined || this.twins.isAlone;
   }
 
   private track<Part extends Closable>(part: Part): Part {

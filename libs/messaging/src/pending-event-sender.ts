@@ -8,13 +8,27 @@ import { publishEvent } from './publish-event';
 
 const pauseMillisMax = 5_000;
 
+export interface PendingEventSenderOptions {
+  readonly link: NatsLink;
+  readonly pending: PendingEvents;
+  /** False while nothing may be told although the bus is there; `wake` when that is over. */
+  readonly mayTell?: () => boolean;
+  readonly log?: BusLog | undefined;
+}
+
 /** Publishes what waits in a file of pending events, in order, whenever the bus is there. */
 export class PendingEventSender {
   private readonly stop = new AbortController();
   private readonly offConnected: () => void;
   private sending: Promise<void> | undefined;
 
-  constructor(private readonly link: NatsLink, private readonly pending: PendingEvents, private readonly log: BusLog = silentLog) {
+  private readonly link: NatsLink;
+  private readonly pending: PendingEvents;
+  private readonly log: BusLog;
+
+  constructor(private readonly options: PendingEventSenderOptions) {
+    const { link, pending, log = silentLog } = options;
+    [this.link, this.pending, this.log] = [link, pending, log];
     this.offConnected = link.onConnected(() => this.wake());
   }
 
@@ -32,17 +46,22 @@ export class PendingEventSender {
     await this.pending.close();
   }
 
-  private wake(): void {
+  /** Idempotent; also called at each connection. */
+  wake(): void {
     if (this.stop.signal.aborted) return;
     this.sending ??= this.sendAll().finally(() => {
       this.sending = undefined;
-      if (this.pending.size > 0 && this.link.isConnected) this.wake();
+      if (this.pending.size > 0 && this.canSend()) this.wake();
     });
+  }
+
+  private canSend(): boolean {
+    return this.link.isConnected && this.options.mayTell?.() !== false;
   }
 
   private async sendAll(): Promise<void> {
     let pauseMillis = 100;
-    for (let event = this.pending.first(); event && this.link.isConnected && !this.stop.signal.aborted; event = this.pending.first()) {
+    for (let event = this.pending.first(); event && this.canSend() && !this.stop.signal.aborted; event = this.pending.first()) {
       try {
         await publishEvent(this.link, event);
         await this.pending.remove(event.id);

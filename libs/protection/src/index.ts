@@ -8,11 +8,14 @@ export { type DataInTransit, dataInTransit, formatBytes } from './live/data-in-t
 export { explainRpo, type RpoQuestion } from './live/explain-rpo';
 export { type AgentReading, type Fault, isSilent, type MasterTargetReading, type PairReadings, type ProcessServerReading, silentAfterMicros } from './live/readings';
 export { formatSeconds, retentionWords } from './live/retention-words';
+export { scrubWords } from './live/scrub-words';
 export { rpoSeconds, worstRpoSeconds } from './live/rpo';
+export { savingWords } from './live/saving-words';
 export { detectStall, type StallAnswer, type StallQuestion } from './live/stall';
 export {
   type ObservedStage, type PairAggregate, type PairCommand, pairDecider, type PairFact, type ReportedPairFact, type StallPlace,
 } from './pair/pair';
+export type { PairRoute } from './pair/process-server-move';
 export { pairGraph, type PairStage, type PairState, type PairStep } from './pair/pair-graph';
 export {
   bufferBytesDefault, desiredAgentState, desiredMasterTargetState, type DesiredPair, type DesiredPlan, desiredProcessServerState, type DesiredStateSources,

@@ -8,12 +8,14 @@ import { firstAbove } from './sorted-order';
 export const ZEROS = -1;
 /** What a visitor gets for a range that no extent covers. */
 export const UNCOVERED = -2;
+/** Value of an extent whose bytes are lost: nobody knows what stood there. */
+export const LOST = -3;
 
 const CHUNK_EXTENTS = 128;
 
 /**
  * Called for each piece in order. `value` is the place of the piece's first byte (values grow with the offset inside an extent),
- * `ZEROS` or `UNCOVERED`.
+ * `ZEROS`, `LOST` or `UNCOVERED`.
  */
 export type PieceVisitor = (start: ByteOffset, end: ByteOffset, value: number) => void;
 
@@ -60,7 +62,7 @@ class Chunk {
 
 /** The value `by` bytes further on in an extent. */
 export function advanced(value: number, by: number): number {
-  return value === ZEROS ? ZEROS : value + by;
+  return value < 0 ? value : value + by;
 }
 
 export class ExtentMap {

@@ -24,6 +24,12 @@ export class ExtentRun {
     return this.count * 24;
   }
 
+  /** Whether any byte of [start, end) is covered. */
+  overlaps(start: ByteOffset, end: ByteOffset): boolean {
+    const index = firstAbove(this.ends, { count: this.count, limit: start });
+    return index < this.count && (this.starts[index] as number) < end;
+  }
+
   /** Visits every byte of [start, end) in order, covered or not (see ExtentMap). */
   visit(start: ByteOffset, end: ByteOffset, visitor: PieceVisitor): void {
     let at = start;

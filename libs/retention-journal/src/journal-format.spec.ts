@@ -5,11 +5,14 @@ import { CrashableStorage } from '@secondsite/durable-storage/testing';
 import fc from 'fast-check';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ColdTier } from './cold-tier';
 import { RecoveryPoints } from './recovery-points';
 import { decodeMergedHeader, type MergedHeader, mergedName, placesOf } from './merged-format';
+import type { JournalOptions } from './journal-options';
 import { RetentionJournal } from './retention-journal';
 import type { RetentionLimits } from './retention-ladder';
 import type { JournalSet } from './stream-state';
+import { MemoryColdStore } from './testing/memory-cold-store';
 import { SimpleApplier } from './testing/simple-applier';
 import { ViewReader } from './view-reader';
 
@@ -34,9 +37,14 @@ const sets = [
   setOf(3, [{ kind: 'marker', time: 3000, offset: 0, length: 0, bytes: [encodeMarker({ kind: 'bookmark', bookmarkId: 'b1', name: 'noon', level: 'user' })] }]),
 ];
 
-async function writeJournal(): Promise<{ storage: CrashableStorage; applier: SimpleApplier }> {
+const tierOptions = {
+  folder: 'mt-1/pair-1', policy: { afterMicros: 0, aboveShare: 1 }, cacheBytesMax: 1e6, newToken: () => 'golden',
+  compress: async () => undefined, decompress: async (stored: Uint8Array) => stored, delay: async () => undefined,
+};
+
+async function writeJournal(options: JournalOptions = {}): Promise<{ storage: CrashableStorage; applier: SimpleApplier }> {
   const storage = new CrashableStorage();
-  const journal = await RetentionJournal.open(await storage.root.directory('journal'));
+  const journal = await RetentionJournal.open(await storage.root.directory('journal'), options);
   const applier = new SimpleApplier(journal, await storage.root.open('replica', { create: true }));
   await applier.replica.truncate(4096);
   await applier.apply(sets.slice(0, 2));
@@ -56,18 +64,27 @@ function goldenBytes(name: string, made: Buffer): Buffer {
   return readFileSync(join(golden, name));
 }
 
-async function openFrom(files: Readonly<Record<string, Uint8Array>>): Promise<RetentionJournal> {
+async function openFrom(files: Readonly<Record<string, Uint8Array>>, options: JournalOptions = {}): Promise<RetentionJournal> {
   const directory = await new CrashableStorage().root.directory('journal');
   for (const [name, bytes] of Object.entries(files)) (await directory.open(name, { create: true })).writeNow(bytes, 0);
-  return RetentionJournal.open(directory);
+  return RetentionJournal.open(directory, options);
+}
+
+async function readerAt(journal: RetentionJournal, time: number): Promise<ViewReader> {
+  const replica = await new CrashableStorage().root.open('replica', { create: true });
+  replica.writeNow(Buffer.from('th\0\0\0\0ond'), 0);
+  return new ViewReader({ journal, replica, map: await journal.openView(time) });
 }
 
 async function textAt(journal: RetentionJournal, time: number): Promise<string> {
-  const replica = await new CrashableStorage().root.open('replica', { create: true });
-  replica.writeNow(Buffer.from('th\0\0\0\0ond'), 0);
-  const reader = new ViewReader({ journal, replica, map: await journal.openView(time) });
   const bytes = Buffer.alloc(9);
-  reader.readNow(bytes, 0);
+  (await readerAt(journal, time)).readNow(bytes, 0);
+  return bytes.toString('latin1').replaceAll('\0', '.');
+}
+
+async function laterTextAt(journal: RetentionJournal, time: number): Promise<string> {
+  const bytes = Buffer.alloc(9);
+  await (await readerAt(journal, time)).read(bytes, 0);
   return bytes.toString('latin1').replaceAll('\0', '.');
 }
 
@@ -107,6 +124,29 @@ describe('the format of the journal, version 1', () => {
     expect(points.spans.map(({ from, to }) => [from, to])).toEqual([[1000, 1000], [2000, 2000], [3000, 3000]]);
     expect(points.offeredBookmarks()).toMatchObject([{ bookmarkId: 'b1', time: 3000, recoverable: true }]);
     expect(await Promise.all([1000, 2000, 3000].map((time) => textAt(journal, time)))).toEqual(['.........', 'firsecond', 'th....ond']);
+  });
+
+  it('writes the golden cold segment byte for byte, with the segment itself as its object, and reads it; with any byte changed it shows nothing else', async () => {
+    const store = new MemoryColdStore();
+    const { storage, applier } = await writeJournal({ cold: new ColdTier({ ...tierOptions, store }) });
+    await applier.journal.roll();
+    while (await applier.journal.cold?.tend({ windowMicros: 1e12 }, async () => undefined));
+    const [name] = (await (await storage.root.directory('journal')).list()).filter((one) => one.endsWith('.cold')) as [string];
+    const made = await bytesOf(storage, name);
+    expect(made.equals(goldenBytes('journal.v1.cold', made))).toBe(true);
+    const [object, ...others] = store.objects.values();
+    expect(others).toEqual([]);
+    expect(Buffer.from(object as Uint8Array).equals(readFileSync(join(golden, 'journal.v1.undo')))).toBe(true);
+
+    const whole = readFileSync(join(golden, 'journal.v1.cold'));
+    for (let at = -1; at < whole.length; at++) {
+      const changed = Buffer.from(whole);
+      if (at >= 0) changed[at] = (changed[at] as number) ^ 0x10;
+      const journal = await openFrom({ [name]: changed }, { cold: new ColdTier({ ...tierOptions, store }) });
+      const isOffered = RecoveryPoints.ofVolume(journal.timelines).isOffered(2000);
+      if (at < 0) expect(isOffered).toBe(true);
+      if (isOffered) expect(await laterTextAt(journal, 2000).catch(({ code }: { code: string }) => code)).toMatch(at < 0 ? /^firsecond$/ : /^firsecond$|^journal\/damaged$|^cold-store\/not-found$/);
+    }
   });
 
   it('never offers a point of a merged segment of which any byte of header or timeline changed, and shows none of a changed table', async () => {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One segment file of the journal and its index. Invariants: a sealed segment never changes; only the newest may have a torn tail; sets do
+// One segment file of the journal and its index. Invariants: a sealed segment never changes, unless the disk changed what can be made again; only the newest may have a torn tail; sets do
 // not cross segments. Opening and the torn-write rule: FORMAT.md.
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
+import { damaged } from './journal-failures';
+import { positionName } from './merged-format';
 import { decodeIndexHeader, encodeIndex, INDEX_HEADER_BYTES } from './segment-index';
 import { readDataBlocks, scanRecords } from './scan-records';
 import type { DataBlock, StoredSegment } from './stored-segment';
@@ -10,9 +12,10 @@ import type { SetFacts, StreamState } from './stream-state';
 import { Timeline, type TimelineRecord } from './timeline';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './undo-record';
 import { type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
+import { readableAt, type VerifiedPiece, verifyRecords } from './verify-records';
 
 export function segmentName(base: JournalPosition, kind: 'undo' | 'index'): string {
-  return `${base.toString(16).padStart(14, '0')}.${kind}`;
+  return `${positionName(base)}.${kind}`;
 }
 
 /** Base of a segment or index file by its name; undefined for other files. */
@@ -23,6 +26,8 @@ export function baseOfName(name: string, kind: 'undo' | 'index'): JournalPositio
 
 export class JournalSegment implements StoredSegment {
   readonly merged = false;
+  readonly cold = false;
+  readonly coldBytes = 0;
   readonly base: JournalPosition;
   readonly file: StorageFile;
   #bytes: ByteCount;
@@ -87,6 +92,10 @@ export class JournalSegment implements StoredSegment {
     return this.#bytes;
   }
 
+  get dataBytes(): ByteCount {
+    return this.#bytes;
+  }
+
   get end(): JournalPosition {
     return this.base + this.#bytes;
   }
@@ -142,7 +151,12 @@ export class JournalSegment implements StoredSegment {
   async seal(directory: StorageDirectory): Promise<void> {
     if (!this.#entries) return;
     await this.file.sync();
-    const bytes = encodeIndex({ segmentBytes: this.#bytes, timeline: this.#timeline }, this.#entries);
+    await this.#writeIndex(directory, this.#entries);
+    this.#entries = undefined;
+  }
+
+  async #writeIndex(directory: StorageDirectory, entries: UndoEntries): Promise<void> {
+    const bytes = encodeIndex({ segmentBytes: this.#bytes, timeline: this.#timeline }, entries);
     const index = await directory.open(segmentName(this.base, 'index'), { create: true });
     await index.truncate(0);
     await index.write([bytes], 0);
@@ -150,8 +164,7 @@ export class JournalSegment implements StoredSegment {
     await index.close();
     await directory.sync();
     this.#indexBytes = bytes.length;
-    this.#sealedEntries = this.#entries.count;
-    this.#entries = undefined;
+    this.#sealedEntries = entries.count;
   }
 
   /** The undo columns so far. Of a sealed segment they are read from the index, and from the records when that is damaged. */
@@ -162,11 +175,42 @@ export class JournalSegment implements StoredSegment {
       return copy;
     }
     const indexed = await readEntries(directory, this.base);
-    return indexed ?? scanRecords(this.file, { base: this.base, start: this.#timeline.start }).entries;
+    return indexed ?? this.#scanAll();
+  }
+
+  /** Throws `journal/damaged` when a record is not whole: without an index, those behind it are not known. */
+  #scanAll(): UndoEntries {
+    const { bytes, entries } = scanRecords(this.file, { base: this.base, start: this.#timeline.start });
+    if (bytes !== this.#bytes) throw damaged(this.file.name);
+    return entries;
   }
 
   blocks(): AsyncGenerator<DataBlock> {
     return readDataBlocks(this.file, { base: this.base, bytes: this.#bytes });
+  }
+
+  /** Header and index are written again when they are not as they were: the former is known, the latter stands in the records. */
+  async *verify(directory: StorageDirectory): AsyncGenerator<VerifiedPiece> {
+    const header = encodeSegmentHeader({ base: this.base, start: this.#timeline.start });
+    const found = new Uint8Array(SEGMENT_HEADER_BYTES);
+    found.set(await readableAt(this.file, { at: 0, length: SEGMENT_HEADER_BYTES }));
+    if (!header.every((byte, at) => byte === found[at])) await this.#mendHeader(header);
+    yield { bytes: SEGMENT_HEADER_BYTES };
+    yield* verifyRecords(this.file, { base: this.base, bytes: this.#bytes });
+    const isIndexed = (await readTimeline(directory, this.base)) && (await readEntries(directory, this.base));
+    yield { bytes: this.#indexBytes, ...(isIndexed || (await this.#mendIndex(directory)) ? {} : { damaged: { at: 0, length: this.#bytes } }) };
+  }
+
+  /** False when records are damaged too. */
+  async #mendIndex(directory: StorageDirectory): Promise<boolean> {
+    const { bytes, entries } = scanRecords(this.file, { base: this.base, start: this.#timeline.start });
+    if (bytes === this.#bytes) await this.#writeIndex(directory, entries);
+    return bytes === this.#bytes;
+  }
+
+  async #mendHeader(header: Uint8Array): Promise<void> {
+    await this.file.write([header], 0);
+    await this.file.sync();
   }
 }
 

@@ -25,17 +25,29 @@ export interface MergePlan {
 
 type PlannedSegment = Pick<StoredSegment, 'sealed' | 'merged' | 'timeline' | 'entryCount' | 'storedBytes'>;
 
-/** `kept`: all points that must stay, those of open views included. Undefined: there is nothing to do. */
-export function planMerge(segments: readonly StoredSegment[], { kept, limits }: { readonly kept: RecoveryPoints; readonly limits: MergeLimits }): MergePlan | undefined {
-  const first = segments.findIndex((segment) => isWorthMerging(segment, kept));
+export interface MergeScene {
+  /** All points that must stay, those of open views included. */
+  readonly kept: RecoveryPoints;
+  readonly limits: MergeLimits;
+  /** So many of the oldest segments stay as they are: they are in the cold store, or on their way. */
+  readonly left: number;
+  /** Others are left alone. */
+  readonly isIntact: (segment: StoredSegment) => boolean;
+}
+
+/** Undefined: there is nothing to do. */
+export function planMerge(all: readonly StoredSegment[], { kept, limits, left, isIntact }: MergeScene): MergePlan | undefined {
+  const segments = all.slice(left);
+  const isWorthIt = (segment: StoredSegment): boolean => isIntact(segment) && isWorthMerging(segment, kept);
+  const first = segments.findIndex(isWorthIt);
   if (first < 0) return undefined;
   let [from, to] = [first, first + 1];
   const fits = (some: readonly StoredSegment[]): boolean => isWithin(some, { kept, limits });
-  for (let next = segments[to]; next && isWorthMerging(next, kept) && fits(segments.slice(from, to + 1)); next = segments[to]) to++;
+  for (let next = segments[to]; next && isWorthIt(next) && fits(segments.slice(from, to + 1)); next = segments[to]) to++;
   const isSmallBeside = (before: StoredSegment): boolean => before.entryCount <= entriesOf(segments.slice(from, to));
-  for (let before = segments[from - 1]; before && isSmallBeside(before) && isMergeable(before, kept) && fits(segments.slice(from - 1, to)); before = segments[from - 1]) from--;
+  for (let before = segments[from - 1]; before && isSmallBeside(before) && isIntact(before) && isMergeable(before, kept) && fits(segments.slice(from - 1, to)); before = segments[from - 1]) from--;
   const chosen = segments.slice(from, to);
-  return { segments: chosen, instants: instantsOf(chosen, kept) ?? [], isOldest: from === 0 };
+  return { segments: chosen, instants: instantsOf(chosen, kept) ?? [], isOldest: left + from === 0 };
 }
 
 /** Kept points from the start to the end of neighbouring segments; undefined when every instant of some time is kept there. */

@@ -5,7 +5,7 @@
 import { checksum } from '@secondsite/change-set';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
-import { ZEROS } from './extent-map';
+import { advanced } from './extent-map';
 import { ExtentRun } from './extent-run';
 import { damaged } from './journal-failures';
 import type { MergePlan } from './merge-plan';
@@ -78,13 +78,13 @@ function pushRun(entries: UndoEntries, run: ExtentRun, time: TimeMicros): void {
       const length = Math.min(UNDO_LENGTH_MAX, end - offset);
       entries.push({ time, offset, length, position });
       offset += length;
-      position = value === ZEROS ? ZEROS : position + length;
+      position = advanced(position, length);
     }
   }
 }
 
 interface CopiedData {
-  /** Place of each entry's bytes in the file, or ZEROS. */
+  /** Place of each entry's bytes in the file, or what it says instead (ZEROS, LOST). */
   readonly positions: Float64Array;
   readonly checksums: Uint8Array;
   readonly dataBytes: ByteCount;
@@ -93,8 +93,8 @@ interface CopiedData {
 /** Copies the bytes of the entries in the order in which they stand in their sources, so that both are read and written in sequence. */
 async function copyData(entries: UndoEntries, { file, sources, pause }: { file: StorageFile; sources: readonly StoredSegment[]; pause: () => Promise<void> }): Promise<CopiedData> {
   const { positions: from, lengths } = entries.columns();
-  const order = sortedOrder(from.map((position) => (position === ZEROS ? 0 : position))).filter((index) => from[index] !== ZEROS);
-  const positions = new Float64Array(entries.count).fill(ZEROS);
+  const order = sortedOrder(from.map((position) => Math.max(0, position))).filter((index) => (from[index] as number) >= 0);
+  const positions = from.slice();
   const writer = new ChunkWriter(file);
   let next = 0;
   let done = 0;
@@ -165,7 +165,7 @@ async function writeRest(file: StorageFile, { plan, entries, positions, checksum
   const tail = { checksums, entries: placed.encode(), timeline: Buffer.from(JSON.stringify(timelineOf(plan))) };
   const header = { ...stretchOf(plan), dataBytes, entryCount: placed.count, timelineBytes: tail.timeline.length };
   await file.write([tail.checksums, tail.entries, tail.timeline], placesOf(header).checksums.at);
-  await file.write([encodeMergedHeader(header, tail)], 0);
+  await file.write([encodeMergedHeader({ ...header, hasLost: placed.hasLost }, tail)], 0);
 }
 
 function timelineOf({ segments, instants }: MergePlan): TimelineRecord {

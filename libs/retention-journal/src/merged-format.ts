@@ -12,6 +12,8 @@ export const CHUNK_BYTES = 1 << 20;
 const CHECKSUM_BYTES = 8;
 const MAGIC = 0x4d555353;
 const VERSION = 1;
+/** Has entries whose bytes are lost. */
+const VERSION_WITH_LOST = 2;
 const SEALED_AT = 120;
 
 /** What the header of a merged segment says. The parts follow it in this order: data, checksums of its chunks, entries, timeline. */
@@ -46,7 +48,7 @@ export interface MergedTail {
 }
 
 export function mergedName({ base, end }: { readonly base: JournalPosition; readonly end: JournalPosition }): string {
-  return `${hex(base)}-${hex(end)}.merged`;
+  return `${positionName(base)}-${positionName(end)}.merged`;
 }
 
 /** The stretch that a merged segment of this name covers; undefined for other names. */
@@ -55,7 +57,8 @@ export function stretchOfName(name: string): { readonly base: JournalPosition; r
   return match ? { base: parseInt(match[1] as string, 16), end: parseInt(match[2] as string, 16) } : undefined;
 }
 
-function hex(position: JournalPosition): string {
+/** A position as names of files have it. */
+export function positionName(position: JournalPosition): string {
   return position.toString(16).padStart(14, '0');
 }
 
@@ -66,9 +69,9 @@ export function placesOf({ dataBytes, entryCount, timelineBytes }: MergedHeader)
   return { checksums, entries, timeline, fileBytes: timeline.at + timeline.bytes };
 }
 
-export function encodeMergedHeader(header: MergedHeader, tail: MergedTail): Uint8Array {
+export function encodeMergedHeader(header: MergedHeader & { readonly hasLost: boolean }, tail: MergedTail): Uint8Array {
   return new ByteFields(new Uint8Array(MERGED_HEADER_BYTES))
-    .setU32(0, MAGIC).setU16(4, VERSION).setU64(8, header.base).setU64(16, header.end).setU64(24, header.dataBytes)
+    .setU32(0, MAGIC).setU16(4, header.hasLost ? VERSION_WITH_LOST : VERSION).setU64(8, header.base).setU64(16, header.end).setU64(24, header.dataBytes)
     .setU32(32, header.entryCount).setU32(36, header.timelineBytes)
     .setChecksum(40, [tail.checksums]).setChecksum(48, [tail.entries]).setChecksum(56, [tail.timeline])
     .seal(SEALED_AT).bytes;
@@ -78,7 +81,7 @@ export function encodeMergedHeader(header: MergedHeader, tail: MergedTail): Uint
 export function decodeMergedHeader(bytes: Uint8Array): DecodedMergedHeader | undefined {
   if (bytes.length < MERGED_HEADER_BYTES) return undefined;
   const fields = new ByteFields(bytes.slice(0, MERGED_HEADER_BYTES));
-  if (fields.u32(0) !== MAGIC || fields.u16(4) !== VERSION || !fields.isSealed(SEALED_AT)) return undefined;
+  if (fields.u32(0) !== MAGIC || ![VERSION, VERSION_WITH_LOST].includes(fields.u16(4)) || !fields.isSealed(SEALED_AT)) return undefined;
   const header = { base: fields.u64(8), end: fields.u64(16), dataBytes: fields.u64(24), entryCount: fields.u32(32), timelineBytes: fields.u32(36) };
   return {
     ...header,

@@ -3,14 +3,18 @@
 // Invariants: it is written whole under another name, synced and renamed, so a file of its name is complete; it never changes.
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
+import type { FileRange } from './journal-damage';
 import { damaged } from './journal-failures';
 import { CHUNK_BYTES, chunkIsWhole, decodeMergedHeader, type DecodedMergedHeader, MERGED_HEADER_BYTES, mergedName } from './merged-format';
 import type { DataBlock, StoredSegment } from './stored-segment';
 import type { TimelineRecord } from './timeline';
 import type { JournalPosition, UndoEntries } from './undo-entries';
+import { readableAt, type VerifiedPiece } from './verify-records';
 
 export class MergedSegment implements StoredSegment {
   readonly merged = true;
+  readonly cold = false;
+  readonly coldBytes = 0;
   readonly sealed = true;
   readonly address: JournalPosition;
   readonly file: StorageFile;
@@ -55,6 +59,10 @@ export class MergedSegment implements StoredSegment {
     return this.#header.places.fileBytes;
   }
 
+  get dataBytes(): ByteCount {
+    return this.#header.places.fileBytes;
+  }
+
   get entryCount(): number {
     return this.#header.entryCount;
   }
@@ -76,6 +84,26 @@ export class MergedSegment implements StoredSegment {
       yield { position: this.address + MERGED_HEADER_BYTES + at, data };
     }
   }
+
+  /** Data by chunk, then what stands behind it as a whole. */
+  async *verify(): AsyncGenerator<VerifiedPiece> {
+    const { dataBytes, places } = this.#header;
+    const checksums = this.#header.chunkChecksums(await readableAt(this.file, rangeOf(places.checksums)));
+    for (let at = 0; checksums && at < dataBytes; at += CHUNK_BYTES) {
+      const chunk = { at: MERGED_HEADER_BYTES + at, bytes: Math.min(CHUNK_BYTES, dataBytes - at) };
+      const isWhole = chunkIsWhole(await readableAt(this.file, rangeOf(chunk)), { checksums, index: at / CHUNK_BYTES });
+      yield { bytes: chunk.bytes, ...(isWhole ? {} : { damaged: { at: chunk.at, length: chunk.bytes } }) };
+    }
+    const header = decodeMergedHeader(await readableAt(this.file, { at: 0, length: MERGED_HEADER_BYTES }));
+    const entries = this.#header.entries(await readableAt(this.file, rangeOf(places.entries)));
+    const timeline = this.#header.timeline(await readableAt(this.file, rangeOf(places.timeline)));
+    const bytes = places.fileBytes - places.checksums.at;
+    yield { bytes, ...(checksums && header && entries && timeline ? {} : { damaged: { at: places.checksums.at, length: bytes } }) };
+  }
+}
+
+function rangeOf({ at, bytes }: { readonly at: number; readonly bytes: ByteCount }): FileRange {
+  return { at, length: bytes };
 }
 
 async function bytesAt(file: StorageFile, { at, bytes }: { readonly at: number; readonly bytes: ByteCount }): Promise<Uint8Array> {

@@ -2,6 +2,9 @@
 // Finds the segments that form an unbroken chain up to the newest. What a crash, pruning or merging left over is removed; what was damaged is
 // renamed, and kept for an inquiry.
 import type { StorageDirectory } from '@secondsite/durable-storage';
+import { type ColdName, coldName, coldNameOf } from './cold-format';
+import { ColdSegment } from './cold-segment';
+import type { ColdTier } from './cold-tier';
 import { baseOfName, JournalSegment, segmentName } from './journal-segment';
 import { mergedName, stretchOfName } from './merged-format';
 import { MergedSegment } from './merged-segment';
@@ -27,9 +30,15 @@ interface Candidate {
   readonly open: () => Promise<StoredSegment | undefined>;
 }
 
-/** `addressFor` gives a merged segment the place that positions in it count from. */
-export async function openChain(directory: StorageDirectory, addressFor: (stretch: Stretch) => JournalPosition): Promise<OpenedChain> {
-  const candidates = await candidatesOf(directory, addressFor);
+interface ChainTools {
+  /** Gives a merged or cold segment the place that positions in it count from. */
+  readonly addressFor: (stretch: Stretch) => JournalPosition;
+  /** Where the data of cold segments are. */
+  readonly cold: ColdTier | undefined;
+}
+
+export async function openChain(directory: StorageDirectory, tools: ChainTools): Promise<OpenedChain> {
+  const candidates = await candidatesOf(directory, tools);
   const segments: StoredSegment[] = [];
   const report = { damaged: [] as string[], removed: [] as string[] };
   for (const candidate of candidates) {
@@ -40,7 +49,8 @@ export async function openChain(directory: StorageDirectory, addressFor: (stretc
       await dropAll({ directory, segments, report, setAside: !previous.sealed || report.damaged.length > 0 });
     }
     if (segment) segments.push(segment);
-    else await drop({ directory, name: candidate.name, report, setAside: !isLast });
+    // Only the newest segment as it was written can be torn.
+    else await drop({ directory, name: candidate.name, report, setAside: !isLast || baseOfName(candidate.name, 'undo') === undefined });
   }
   await directory.sync();
   return { segments, report };
@@ -52,26 +62,42 @@ interface Stretch {
 }
 
 /** What may be part of the chain, by base; removes the rest. */
-async function candidatesOf(directory: StorageDirectory, addressFor: (stretch: Stretch) => JournalPosition): Promise<Candidate[]> {
+async function candidatesOf(directory: StorageDirectory, { addressFor, cold: tier }: ChainTools): Promise<Candidate[]> {
   const names = await directory.list();
-  const all = names.map(stretchOfName).filter((stretch) => stretch !== undefined);
-  const merged = all.filter((stretch) => !all.some((other) => other !== stretch && other.base <= stretch.base && stretch.end <= other.end));
+  const whole = ruling([...names.map(coldNameOf), ...names.map(stretchOfName)].filter((stretch) => stretch !== undefined));
   const bases = names.map((name) => baseOfName(name, 'undo')).filter((base) => base !== undefined);
-  const written = bases.filter((base) => !merged.some((stretch) => stretch.base <= base && base < stretch.end));
-  const known = new Set([...merged.map(mergedName), ...written.flatMap((base) => [segmentName(base, 'undo'), segmentName(base, 'index')])]);
+  const written = bases.filter((base) => !whole.some((stretch) => stretch.base <= base && base < stretch.end));
+  const known = new Set([...whole.map(nameOf), ...written.flatMap((base) => [segmentName(base, 'undo'), segmentName(base, 'index')])]);
   for (const name of names) if (isOfJournal(name) && !known.has(name)) await directory.remove(name);
   const candidates = [
-    ...merged.map((stretch) => {
-      const name = mergedName(stretch);
-      return { name, base: stretch.base, open: () => MergedSegment.open(directory, { name, address: addressFor(stretch) }) };
+    ...whole.map((stretch) => {
+      const parts = { name: nameOf(stretch), address: addressFor(stretch) };
+      return { ...parts, base: stretch.base, open: () => (isCold(stretch) ? ColdSegment.open({ directory, tier, ...parts }) : MergedSegment.open(directory, parts)) };
     }),
     ...written.map((base) => ({ name: segmentName(base, 'undo'), base, open: () => JournalSegment.open(directory, base) })),
   ];
   return candidates.sort((left, right) => left.base - right.base);
 }
 
+/** Each without the others that lie in its stretch: it took their place. Of two with the same stretch the first stays. */
+function ruling(stretches: readonly (Stretch | ColdName)[]): (Stretch | ColdName)[] {
+  return stretches.filter((stretch, index) => !stretches.some((other, place) => {
+    const isSame = other.base === stretch.base && other.end === stretch.end;
+    return other.base <= stretch.base && stretch.end <= other.end && (isSame ? place < index : true);
+  }));
+}
+
+function isCold(stretch: Stretch | ColdName): stretch is ColdName {
+  return 'token' in stretch;
+}
+
+function nameOf(stretch: Stretch | ColdName): string {
+  return isCold(stretch) ? coldName(stretch) : mergedName(stretch);
+}
+
 function isOfJournal(name: string): boolean {
-  return name === temporaryName || stretchOfName(name) !== undefined || baseOfName(name, 'undo') !== undefined || baseOfName(name, 'index') !== undefined;
+  if (name === temporaryName || name.endsWith('.cold.new')) return true;
+  return (coldNameOf(name) ?? stretchOfName(name) ?? baseOfName(name, 'undo') ?? baseOfName(name, 'index')) !== undefined;
 }
 
 interface Drop {

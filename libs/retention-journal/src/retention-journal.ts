@@ -2,10 +2,16 @@
 // Undo records that take a replica back in time. Invariants: undo is durable before the replica changes (I4, see JournalGroup); segments
 // form one chain without gaps; a segment that an open view needs is never removed (I5). After opening, the caller first rewrites the sets
 // up to `recorded` to the replica; only then are views exact.
-import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
-import { type ByteCount, GIB, MIB, type TimeMicros } from '@secondsite/units';
+import type { StorageDirectory } from '@secondsite/durable-storage';
+import { type ByteCount, MIB, type TimeMicros } from '@secondsite/units';
+import { ColdKeeper } from './cold-keeper';
+import { unmergeableCount } from './cold-plan';
+import type { ColdTier } from './cold-tier';
+import { JournalDamage } from './journal-damage';
 import { damaged, pointPruned } from './journal-failures';
 import { JournalGroup } from './journal-group';
+import { defaultJournalLimits, type JournalLimits, type JournalOptions, type PreviewedRetention } from './journal-options';
+import { JournalScrubber, type ScrubbedPiece } from './journal-scrubber';
 import { JournalSegment } from './journal-segment';
 import { planMerge } from './merge-plan';
 import { mergeSegments } from './merge-segments';
@@ -21,45 +27,35 @@ import { type OldContent, UndoBuilder } from './undo-builder';
 import type { JournalPosition, UndoEntries } from './undo-entries';
 import { ViewMap } from './view-map';
 
-export interface JournalOptions {
-  /** A segment is sealed when it is this large; default 64 MiB. */
-  readonly segmentBytes?: ByteCount;
-  /** … or has so many entries; default 2^18. */
-  readonly segmentEntries?: number;
-  /** … or covers so much time; default 1 hour. */
-  readonly segmentMicros?: TimeMicros;
-  /** Undo entries that one merge takes in, at most; default 2^19. It holds them in memory. */
-  readonly mergeEntries?: number;
-  /** … and bytes; default 4 GiB. */
-  readonly mergeBytes?: ByteCount;
-  /** The replica is at least here: a journal that ends before it was damaged, is set aside and begun anew. */
-  readonly replicaState?: StreamState;
-}
-
-export interface PreviewedRetention {
-  readonly points: RecoveryPoints;
-  readonly freedBytes: ByteCount;
-}
-
 export class RetentionJournal {
   readonly #directory: StorageDirectory;
   readonly #segments: StoredSegment[];
   readonly #files: SegmentFiles;
+  readonly #damage: JournalDamage;
   readonly #views = new Set<ViewMap>();
   /** Segments that are being merged: they are not pruned meanwhile. */
   #merging: readonly StoredSegment[] = [];
-  #limits: Required<Omit<JournalOptions, 'replicaState'>>;
+  readonly #scrubber: JournalScrubber;
+  /** Reads and openings of views, which use files as they were when they began. */
+  readonly #reading = new Set<Promise<unknown>>();
+  /** Absent without a cold store. */
+  readonly cold: ColdKeeper | undefined;
+  #limits: JournalLimits;
   #builder: { old: OldContent; builder: UndoBuilder } | undefined;
   #recorded: StreamState;
   #spaceFloor: TimeMicros = 0;
   readonly report: OpenReport;
 
-  private constructor(parts: { directory: StorageDirectory; segments: StoredSegment[]; files: SegmentFiles; options: JournalOptions; report: OpenReport }) {
+  private constructor(parts: { directory: StorageDirectory; segments: StoredSegment[]; files: SegmentFiles; damage: JournalDamage; options: JournalOptions; report: OpenReport }) {
     this.#directory = parts.directory;
     this.#segments = parts.segments;
     this.#files = parts.files;
+    this.#damage = parts.damage;
+    const isMerging = (segment: StoredSegment): boolean => this.#merging.includes(segment);
+    this.#scrubber = new JournalScrubber({ ...parts, segments: () => this.#segments, isMerging, reading: (work) => this.#read(work) });
+    this.cold = parts.options.cold && this.#keeperOf(parts.options.cold);
     for (const segment of parts.segments) parts.files.add(segment);
-    this.#limits = { segmentBytes: 64 * MIB, segmentEntries: 1 << 18, segmentMicros: 3600e6, mergeEntries: 1 << 19, mergeBytes: 4 * GIB, ...parts.options };
+    this.#limits = { ...defaultJournalLimits, ...parts.options };
     this.report = parts.report;
     this.#recorded = parts.segments.at(-1)?.timeline.end ?? initialStreamState;
   }
@@ -67,7 +63,7 @@ export class RetentionJournal {
   /** Opens or makes the journal in `directory`; drops a torn tail. Afterwards every recorded set has its complete, checked undo. */
   static async open(directory: StorageDirectory, options: JournalOptions = {}): Promise<RetentionJournal> {
     const files = new SegmentFiles();
-    const { segments, report } = await openChain(directory, (stretch) => files.addressFor(stretch));
+    const { segments, report } = await openChain(directory, { addressFor: (stretch) => files.addressFor(stretch), cold: options.cold });
     const start = options.replicaState ?? initialStreamState;
     const end = segments.at(-1)?.timeline.end ?? initialStreamState;
     if (compareStreamPlaces(end, start) < 0) await dropAll({ directory, segments, report, setAside: true });
@@ -76,7 +72,7 @@ export class RetentionJournal {
       if (segment === segments.at(-1)) await segment.cutTail();
       else await segment.seal(directory);
     }
-    const journal = new RetentionJournal({ directory, segments, files, options, report });
+    const journal = new RetentionJournal({ directory, segments, files, damage: await JournalDamage.open(directory), options, report });
     if (!segments.at(-1) || segments.at(-1)?.sealed) await journal.#addSegment(start);
     return journal;
   }
@@ -104,12 +100,13 @@ export class RetentionJournal {
   /** What other limits would keep, and how many bytes would go at once; nothing is changed. */
   preview(limits: RetentionLimits): PreviewedRetention {
     const kept = this.points(limits);
-    let [freedBytes, floor] = [0, 0];
+    let [freedBytes, freedHere, floor] = [0, 0, 0];
     for (const [index, segment] of this.#segments.slice(0, -1).entries()) {
       const outside = this.#isOutside(segment, { next: this.#segments[index + 1] as StoredSegment, windowMicros: limits.windowMicros });
-      const tooMuch = this.storedBytes - freedBytes > (limits.spaceBytes ?? Infinity);
+      const tooMuch = this.storedBytes - freedHere > (limits.spaceBytes ?? Infinity);
       if (!this.#isFree(segment, limits.pins ?? []) || (!outside && !tooMuch)) break;
-      freedBytes += segment.storedBytes;
+      freedHere += segment.storedBytes;
+      freedBytes += segment.storedBytes + segment.coldBytes;
       floor = segment.lastTime;
     }
     const spans = kept.spans.filter(({ to }) => to >= floor).map((span) => ({ ...span, from: Math.max(floor, span.from) }));
@@ -126,6 +123,16 @@ export class RetentionJournal {
     return this.#segments.reduce((sum, segment) => sum + segment.storedBytes, this.#files.retiredBytes);
   }
 
+  /** Bytes in the cold store. */
+  get coldBytes(): ByteCount {
+    return this.#segments.reduce((sum, segment) => sum + segment.coldBytes, 0);
+  }
+
+  /** From this time on views need nothing of the cold store. */
+  get localFrom(): TimeMicros {
+    return this.#segments.findLast(({ cold }) => cold)?.lastTime ?? 0;
+  }
+
   get segmentCount(): number {
     return this.#segments.length;
   }
@@ -137,6 +144,22 @@ export class RetentionJournal {
   /** Never a merged one. */
   get #newest(): JournalSegment {
     return this.#segments.at(-1) as JournalSegment;
+  }
+
+  #keeperOf(tier: ColdTier): ColdKeeper {
+    return new ColdKeeper({
+      tier,
+      directory: this.#directory,
+      segments: () => this.#segments,
+      appliedTime: () => this.applied.lastTime,
+      localBytes: () => this.storedBytes,
+      mustStay: (segment) => this.#merging.includes(segment) || this.#isDamaged(segment),
+      exchange: (segment, cold) => {
+        this.#segments[this.#segments.indexOf(segment)] = cold;
+        this.#files.exchange(segment, cold);
+      },
+      readsEnded: () => Promise.allSettled([...this.#reading]),
+    });
   }
 
   setLimits(options: JournalOptions): void {
@@ -163,7 +186,11 @@ export class RetentionJournal {
    * Opens the map of the disk as of `pointTime`, which must be an instant offered (see RecoveryPoints) and not before the oldest segment.
    * Until `closeView` no segment that it needs is removed.
    */
-  async openView(pointTime: TimeMicros): Promise<ViewMap> {
+  openView(pointTime: TimeMicros): Promise<ViewMap> {
+    return this.#read(this.#loadView(pointTime));
+  }
+
+  async #loadView(pointTime: TimeMicros): Promise<ViewMap> {
     if (pointTime < (this.#segments[0]?.timeline.start.lastTime ?? 0)) throw pointPruned(pointTime);
     const view = new ViewMap(pointTime);
     const needed = this.#segments.filter((segment) => segment.lastTime > pointTime || !segment.sealed);
@@ -185,9 +212,42 @@ export class RetentionJournal {
     this.#files.release(view);
   }
 
-  /** The segment file that holds `position`, and the place in it. */
-  locate(position: JournalPosition): { readonly file: StorageFile; readonly offset: number } {
-    return this.#files.locate(position);
+  /** Fills `into` with old bytes from `position`, blocking the thread. False when they are in the cold store. Throws `journal/damaged` where they are known not to be as written. */
+  readUndoNow(into: Uint8Array, position: JournalPosition): boolean {
+    const { file, offset } = this.#locate(position, into.length);
+    if (!file.readNow) return false;
+    if (file.readNow(into, offset) < into.length) throw damaged(file.name);
+    return true;
+  }
+
+  /** The same through the thread pool, or from the cold store. */
+  async readUndo(into: Uint8Array, position: JournalPosition): Promise<void> {
+    const { file, offset } = this.#locate(position, into.length);
+    if ((await this.#read(file.read(into, offset))) < into.length) throw damaged(file.name);
+  }
+
+  #locate(position: JournalPosition, length: ByteCount): ReturnType<SegmentFiles['locate']> {
+    const place = this.#files.locate(position);
+    if (this.#damage.touches(place.file.name, { at: place.offset, length })) throw damaged(place.file.name);
+    return place;
+  }
+
+  /** Keeps in mind that files are in use until `work` has ended. */
+  async #read<Result>(work: Promise<Result>): Promise<Result> {
+    this.#reading.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#reading.delete(work);
+    }
+  }
+
+  /**
+   * Reads every sealed segment on this disk again, oldest first, in pieces. What is damaged is noted durably before it is told: from then on views refuse
+   * exactly these bytes, and the segment is neither merged nor moved any more. May run beside everything else, but not beside itself; end it before `close`.
+   */
+  scrub(): AsyncGenerator<ScrubbedPiece> {
+    return this.#scrubber.scrub();
   }
 
   /** Removes what retention does not keep and seals a segment that is large or old enough. Call it before each group; may be repeated after a failure. */
@@ -207,7 +267,9 @@ export class RetentionJournal {
     const kept = this.points({ ...limits, pins: [...(limits.pins ?? []), ...[...this.#views].map((view) => view.pointTime)] });
     const { mergeEntries, mergeBytes, segmentBytes } = this.#limits;
     const bytesWithPoints = Math.min(mergeBytes, Math.max(segmentBytes, (limits.spaceBytes ?? Infinity) / 8));
-    const plan = planMerge(this.#segments, { kept, limits: { entries: mergeEntries, bytes: mergeBytes, bytesWithPoints } });
+    const isIntact = (segment: StoredSegment): boolean => !this.#isDamaged(segment);
+    const limitsOfPlan = { entries: mergeEntries, bytes: mergeBytes, bytesWithPoints };
+    const plan = planMerge(this.#segments, { kept, limits: limitsOfPlan, left: unmergeableCount(this.#segments, this.cold?.moving), isIntact });
     if (!plan) return false;
     this.#merging = plan.segments;
     try {
@@ -233,7 +295,7 @@ export class RetentionJournal {
   }
 
   async #removeRetired(): Promise<void> {
-    for (const segment of this.#files.takeUnneeded()) {
+    for (const segment of this.#files.takeUnneeded((segment) => this.#scrubber.isReading(segment))) {
       await segment.file.close();
       const names = segment.names.filter((name) => !this.#segments.some((other) => other.names.includes(name)));
       await removeFiles(this.#directory, names);
@@ -280,6 +342,7 @@ export class RetentionJournal {
       this.#files.forget(oldest);
       await oldest.file.close();
       await removeFiles(this.#directory, oldest.names);
+      if (oldest.cold) this.cold?.dropped();
       removed++;
     }
     if (removed > 0) await this.#directory.sync();
@@ -298,7 +361,8 @@ export class RetentionJournal {
     const oldest = this.#segments[0] as StoredSegment;
     const heldByView = this.#files.retiredBytes > 0 || [...this.#views].some((view) => oldest.lastTime > view.pointTime);
     const sealed = this.#segments.slice(0, -1);
-    if (heldByView || this.#merging.length > 0 || sealed.some(({ merged, lastTime }) => !merged && lastTime <= this.#spaceFloor)) return;
+    const isToMerge = (segment: StoredSegment): boolean => !segment.merged && !segment.cold && !this.#isDamaged(segment) && segment.lastTime <= this.#spaceFloor;
+    if (heldByView || this.cold?.isHolding(oldest) || this.#merging.length > 0 || sealed.some(isToMerge)) return;
     let excess = excessBytes;
     for (const { lastTime, storedBytes } of sealed) {
       if (excess <= 0) return;
@@ -308,10 +372,15 @@ export class RetentionJournal {
     }
   }
 
-  /** True when no open view and no pin needs undo of the segment, and no merge is reading it. */
+  #isDamaged(segment: StoredSegment): boolean {
+    return this.#damage.has(segment.file.name);
+  }
+
+  /** True when no open view and no pin needs undo of the segment, and no merge, move or scrub is reading it. */
   #isFree(segment: StoredSegment, pins: readonly TimeMicros[]): boolean {
     const { start, end } = segment.timeline;
-    if (this.#merging.includes(segment) || pins.some((pin) => start.lastTime <= pin && pin < end.lastTime)) return false;
+    const isRead = this.#merging.includes(segment) || this.#scrubber.isReading(segment) || this.cold?.isHolding(segment) === true;
+    if (isRead || pins.some((pin) => start.lastTime <= pin && pin < end.lastTime)) return false;
     for (const view of this.#views) if (segment.lastTime > view.pointTime) return false;
     return true;
   }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the bytes of journal positions are. A view keeps the positions that it was opened with, so files that a merge has replaced stay until the
 // last view that was open then is closed. Invariant: no two files ever share an address while the journal is open.
-import type { StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount } from '@secondsite/units';
-import type { StoredSegment } from './stored-segment';
+import type { SegmentFile, StoredSegment } from './stored-segment';
 import type { JournalPosition } from './undo-entries';
 import type { ViewMap } from './view-map';
 
@@ -17,7 +16,7 @@ export class SegmentFiles {
   readonly #holders = new Map<StoredSegment, Set<ViewMap>>();
   #nextAddress = MERGED_ADDRESSES;
 
-  /** A fresh address for a merged segment of this stretch of the chain; its header and data are never longer than the stretch. */
+  /** A fresh address for a merged or cold segment of this stretch of the chain; its header and data are never longer than the stretch. */
   addressFor({ base, end }: { readonly base: JournalPosition; readonly end: JournalPosition }): JournalPosition {
     const address = this.#nextAddress;
     this.#nextAddress += end - base;
@@ -33,7 +32,12 @@ export class SegmentFiles {
     this.#segments = this.#segments.filter((other) => other !== segment);
   }
 
-  locate(position: JournalPosition): { readonly file: StorageFile; readonly offset: number } {
+  /** The same bytes are elsewhere now, at the same address. */
+  exchange(segment: StoredSegment, by: StoredSegment): void {
+    this.#segments = this.#segments.map((other) => (other === segment ? by : other));
+  }
+
+  locate(position: JournalPosition): { readonly file: SegmentFile; readonly offset: number } {
     let low = 0;
     for (let high = this.#segments.length; high - low > 1; ) {
       const middle = (low + high) >>> 1;
@@ -61,9 +65,9 @@ export class SegmentFiles {
     return [...this.#holders.keys()].reduce((sum, segment) => sum + segment.storedBytes, 0);
   }
 
-  /** Replaced segments that nobody reads any more; they are forgotten. */
-  takeUnneeded(): StoredSegment[] {
-    const unneeded = [...this.#holders].filter(([, views]) => views.size === 0).map(([segment]) => segment);
+  /** Replaced segments that nobody reads any more, and of which `isBusy` says no; they are forgotten. */
+  takeUnneeded(isBusy: (segment: StoredSegment) => boolean): StoredSegment[] {
+    const unneeded = [...this.#holders].filter(([segment, views]) => views.size === 0 && !isBusy(segment)).map(([segment]) => segment);
     for (const segment of unneeded) {
       this.#holders.delete(segment);
       this.forget(segment);

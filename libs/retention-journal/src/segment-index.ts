@@ -9,6 +9,8 @@ import { UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
 export const INDEX_HEADER_BYTES = 64;
 const MAGIC = 0x58555353;
 const VERSION = 1;
+/** Has entries whose bytes are lost. */
+const VERSION_WITH_LOST = 2;
 const SEALED_AT = 56;
 
 export interface IndexedSegment {
@@ -25,7 +27,7 @@ export function encodeIndex({ segmentBytes, timeline }: IndexedSegment, entries:
   bytes.set(text, INDEX_HEADER_BYTES);
   bytes.set(columns, INDEX_HEADER_BYTES + text.length);
   new ByteFields(bytes.subarray(0, INDEX_HEADER_BYTES))
-    .setU32(0, MAGIC).setU16(4, VERSION).setU32(8, text.length).setU32(12, entries.count).setU64(16, segmentBytes)
+    .setU32(0, MAGIC).setU16(4, entries.hasLost ? VERSION_WITH_LOST : VERSION).setU32(8, text.length).setU32(12, entries.count).setU64(16, segmentBytes)
     .setChecksum(24, [text]).setChecksum(32, [columns])
     .seal(SEALED_AT);
   return bytes;
@@ -44,7 +46,7 @@ export interface DecodedIndexHeader {
 export function decodeIndexHeader(bytes: Uint8Array): DecodedIndexHeader | undefined {
   if (bytes.length < INDEX_HEADER_BYTES) return undefined;
   const fields = new ByteFields(bytes.slice(0, INDEX_HEADER_BYTES));
-  if (fields.u32(0) !== MAGIC || fields.u16(4) !== VERSION || !fields.isSealed(SEALED_AT)) return undefined;
+  if (fields.u32(0) !== MAGIC || ![VERSION, VERSION_WITH_LOST].includes(fields.u16(4)) || !fields.isSealed(SEALED_AT)) return undefined;
   const count = fields.u32(12);
   return {
     segmentBytes: fields.u64(16),

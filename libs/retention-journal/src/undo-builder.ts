@@ -3,7 +3,7 @@
 // no bytes. Memory: one buffer of PART_BYTES plus the table, whatever the set covers.
 import { type ChangeEntry, isAllZeros } from '@secondsite/change-set';
 import { type ByteCount, type ByteOffset, KIB, MIB, type TimeMicros } from '@secondsite/units';
-import { UNCOVERED, ZEROS } from './extent-map';
+import { LOST, UNCOVERED, ZEROS } from './extent-map';
 import { UndoEntries } from './undo-entries';
 import type { WriteGroup } from './write-group';
 
@@ -22,6 +22,8 @@ export interface OldContent {
   read(into: Uint8Array, offset: ByteOffset): void;
   /** First range at or after `offset` that may hold other than zeros; undefined when none follows. */
   nextData(offset: ByteOffset): { readonly offset: ByteOffset; readonly length: ByteCount } | undefined;
+  /** Parts of [start, end) that are known not to hold what was written, ascending; absent: there are none. Their undo says so. */
+  lostIn?(start: ByteOffset, end: ByteOffset): readonly { readonly offset: ByteOffset; readonly length: ByteCount }[];
 }
 
 export interface BuiltPart {
@@ -49,7 +51,7 @@ export class UndoBuilder {
     group.visit(entry.offset, entry.offset + entry.length, (start, end, value) => {
       const piece = { time, start, end, sink };
       if (value === UNCOVERED) this.#addReplica(piece);
-      else if (value === ZEROS) this.#addZeros(piece);
+      else if (value === ZEROS) this.#addWithoutBytes(piece, ZEROS);
       else this.#addBytes(piece, group.bytesAt(value, end - start));
     });
   }
@@ -62,13 +64,23 @@ export class UndoBuilder {
   }
 
   #addReplica(piece: Piece): void {
+    let at = piece.start;
+    for (const { offset, length } of this.#old.lostIn?.(piece.start, piece.end) ?? []) {
+      if (at < offset) this.#addIntact({ ...piece, start: at, end: offset });
+      this.#addWithoutBytes({ ...piece, start: offset, end: offset + length }, LOST);
+      at = offset + length;
+    }
+    if (at < piece.end) this.#addIntact({ ...piece, start: at });
+  }
+
+  #addIntact(piece: Piece): void {
     if (piece.end - piece.start < SPARSE_BYTES) return this.#addRead(piece);
     let at = piece.start;
     while (at < piece.end) {
       const data = this.#old.nextData(at);
       const dataStart = Math.min(piece.end, Math.max(at, data?.offset ?? piece.end));
       const dataEnd = data ? Math.min(piece.end, data.offset + data.length) : piece.end;
-      if (at < dataStart) this.#addZeros({ ...piece, start: at, end: dataStart });
+      if (at < dataStart) this.#addWithoutBytes({ ...piece, start: at, end: dataStart }, ZEROS);
       if (dataStart < dataEnd) this.#addRead({ ...piece, start: dataStart, end: dataEnd });
       at = Math.max(dataStart, dataEnd);
     }
@@ -99,14 +111,14 @@ export class UndoBuilder {
 
   /** Keeps bytes that stand at the buffer's end already, unless they are zeros. */
   #take(piece: Piece, bytes: Uint8Array): void {
-    if (isAllZeros(bytes)) return this.#addZeros(piece);
+    if (isAllZeros(bytes)) return this.#addWithoutBytes(piece, ZEROS);
     this.#entries.push({ time: piece.time, offset: piece.start, length: bytes.length, position: this.#used });
     this.#used += bytes.length;
   }
 
-  #addZeros({ time, start, end, sink }: Piece): void {
+  #addWithoutBytes({ time, start, end, sink }: Piece, position: typeof ZEROS | typeof LOST): void {
     this.#room(sink);
-    this.#entries.push({ time, offset: start, length: end - start, position: ZEROS });
+    this.#entries.push({ time, offset: start, length: end - start, position });
   }
 
   /** Bytes free in the part; hands a full one over first. */

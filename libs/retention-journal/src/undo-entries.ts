@@ -2,7 +2,7 @@
 // Undo entries as columns: time, offset, journal position (f64 each) and length (u32). The same columns stand in records and in segment
 // indexes, so opening a view reads them without looking at single entries. Entries are in stream order, times never go back.
 import type { ByteCount, ByteOffset, TimeMicros } from '@secondsite/units';
-import { ZEROS } from './extent-map';
+import { LOST } from './extent-map';
 
 /** Bytes that an entry takes in a record's table or an index. */
 export const UNDO_ENTRY_BYTES = 28;
@@ -17,7 +17,7 @@ export interface UndoEntry {
   readonly time: TimeMicros;
   readonly offset: ByteOffset;
   readonly length: ByteCount;
-  /** Where the old bytes are, or `ZEROS`. */
+  /** Where the old bytes are, `ZEROS` or `LOST`. */
   readonly position: JournalPosition;
 }
 
@@ -41,6 +41,11 @@ export class UndoEntries {
 
   get encodedBytes(): ByteCount {
     return this.#count * UNDO_ENTRY_BYTES;
+  }
+
+  /** True when the old bytes of an entry are lost. */
+  get hasLost(): boolean {
+    return this.#positions.subarray(0, this.#count).includes(LOST);
   }
 
   /** Columns of entries `from` to `to` (exclusive); they share the memory, and hold as long as nothing is appended. */
@@ -81,7 +86,7 @@ export class UndoEntries {
     const lastLength = this.#lengths[last] as number;
     if ((this.#offsets[last] as number) + lastLength !== offset || lastLength + length > UNDO_LENGTH_MAX) return false;
     const lastPosition = this.#positions[last] as number;
-    return position === ZEROS ? lastPosition === ZEROS : lastPosition !== ZEROS && lastPosition + lastLength === position;
+    return position < 0 ? lastPosition === position : lastPosition >= 0 && lastPosition + lastLength === position;
   }
 
   append(other: UndoEntries): void {
@@ -101,7 +106,7 @@ export class UndoEntries {
   shiftPositions(base: JournalPosition): void {
     for (let index = 0; index < this.#count; index++) {
       const position = this.#positions[index] as number;
-      if (position !== ZEROS) this.#positions[index] = position + base;
+      if (position >= 0) this.#positions[index] = position + base;
     }
   }
 

@@ -11,7 +11,11 @@ const SEALED_AT = 120;
 const SEGMENT_MAGIC = 0x53555353;
 const RECORD_MAGIC = 0x52555353;
 const VERSION = 1;
+/** Has entries whose bytes are lost. */
+const VERSION_WITH_LOST = 2;
 const ENTRIES_MAX = 1 << 22;
+/** What every record begins with. */
+export const recordMagic = Buffer.from('SSUR');
 
 const FLAG_LAST_PART = 1;
 const FLAG_COARSE = 2;
@@ -89,7 +93,7 @@ export function encodeRecord(part: RecordPart, position: JournalPosition): Encod
   const { facts } = part;
   const flags = (part.lastPart ? FLAG_LAST_PART : 0) | (facts.coarse ? FLAG_COARSE : 0) | (part.undoSkipped ? FLAG_NO_UNDO : 0);
   new ByteFields(head.subarray(0, RECORD_HEADER_BYTES))
-    .setU32(0, RECORD_MAGIC).setU16(4, VERSION).setU16(6, flags).setU32(8, facts.epoch).setU32(12, part.part)
+    .setU32(0, RECORD_MAGIC).setU16(4, part.entries.hasLost ? VERSION_WITH_LOST : VERSION).setU16(6, flags).setU32(8, facts.epoch).setU32(12, part.part)
     .setU64(16, facts.sequence).setU64(24, facts.firstTime).setU64(32, facts.lastTime)
     .setU32(40, part.entries.count).setU32(44, steps.length).setU32(48, part.data.length).setU64(56, position)
     .setChecksum(64, [head.subarray(RECORD_HEADER_BYTES)]).setChecksum(72, [part.data])
@@ -115,7 +119,7 @@ export interface DecodedRecordHeader {
 export function decodeRecordHeader(bytes: Uint8Array, position: JournalPosition): DecodedRecordHeader | undefined {
   if (bytes.length < RECORD_HEADER_BYTES) return undefined;
   const fields = new ByteFields(bytes.slice(0, RECORD_HEADER_BYTES));
-  if (fields.u32(0) !== RECORD_MAGIC || fields.u16(4) !== VERSION || !fields.isSealed(SEALED_AT)) return undefined;
+  if (fields.u32(0) !== RECORD_MAGIC || ![VERSION, VERSION_WITH_LOST].includes(fields.u16(4)) || !fields.isSealed(SEALED_AT)) return undefined;
   if (fields.u64(56) !== position || fields.u32(40) > ENTRIES_MAX) return undefined;
   const flags = fields.u16(6);
   return {

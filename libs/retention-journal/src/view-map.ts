@@ -33,13 +33,15 @@ export class ViewMap {
     return this.#runs.reduce((sum, run) => sum + run.memoryBytes, this.#live.memoryBytes);
   }
 
-  /** Pieces of [start, end): a journal position, ZEROS, or UNCOVERED for the replica. Read the replica *before* asking (see `ViewReader`). */
+  /** Pieces of [start, end): a journal position, ZEROS, LOST, or UNCOVERED for the replica. Read the replica *before* asking (see `ViewReader`). */
   visit(start: ByteOffset, end: ByteOffset, visitor: PieceVisitor): void {
     this.#visitFrom(0, { start, end, visitor });
   }
 
-  /** What a run does not cover is looked for in the next newer one. */
-  #visitFrom(index: number, { start, end, visitor }: { start: ByteOffset; end: ByteOffset; visitor: PieceVisitor }): void {
+  /** What a run does not cover is looked for in the next newer one; runs that cover nothing of it, most of many, are passed over. */
+  #visitFrom(first: number, { start, end, visitor }: { start: ByteOffset; end: ByteOffset; visitor: PieceVisitor }): void {
+    let index = first;
+    while (this.#runs[index]?.overlaps(start, end) === false) index++;
     const run = this.#runs[index];
     if (!run) return this.#live.visit(start, end, visitor);
     run.visit(start, end, (from, to, value) => {

@@ -14,7 +14,7 @@ export interface OwnedDataPlane extends OnApplicationShutdown {
   notReadyReason(): string | undefined;
 }
 
-export interface ComponentServiceOptions extends Omit<JoinOptions, 'log'> {
+export interface ComponentServiceOptions extends Omit<JoinOptions, 'log' | 'onFatal'> {
   readonly surroundings: ComponentSurroundings;
   /** Controllers and providers; they may ask for ClusterMember, MessageBus and the data plane. */
   readonly module: Type;
@@ -27,8 +27,8 @@ class SurroundingsModule {}
 
 /** Starts a component that receives change sets as a Nest microservice: joins the cluster, makes its modules, obeys the bus; then writes ready.json. */
 export async function startComponentService(options: ComponentServiceOptions): Promise<RunningComponent & { readonly url: string }> {
-  const { log, metricsUrl } = options.surroundings;
-  const member = await ClusterMember.join({ ...options, log });
+  const { log, metricsUrl, onFatal } = options.surroundings;
+  const member = await ClusterMember.join({ ...options, log, onFatal });
   const app = await NestFactory.createMicroservice(rootModule(member, options), {
     strategy: new JetStreamServer({ bus: member.bus, log }), logger: new NestLogger(log), abortOnError: false,
   });

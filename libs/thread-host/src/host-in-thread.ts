@@ -81,6 +81,8 @@ class WorkerHost<Api extends ThreadContract> implements HostedThread<Api> {
     this.worker = new Worker(workerFile, {
       workerData,
       name: this.name,
+      // Of this moment, also where the process object is not the one of Node (a test runner's).
+      env: process.env,
       transferList: [...(options.transfer ?? [])],
       ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     });

@@ -2,7 +2,7 @@
 // The data plane's protocol, agent → process server → master target: HTTP/1.1, one PUT per change set, one POST per question what differs
 // at the replica; all of it repeatable without harm.
 import type { PeerIdentity } from '@secondsite/certificates';
-import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
+import type { ByteCount, ByteOffset, Epoch, SequenceNumber } from '@secondsite/units';
 import type { ChangeSetPlace } from './late-traces';
 
 /** Names one change set. */
@@ -20,7 +20,19 @@ export interface Progress {
   /** 0: hold off, for `retryAfterMillis` when given. */
   readonly creditBytes: ByteCount;
   readonly retryAfterMillis?: number;
+  /**
+   * Ranges of the replica that do not hold what was written to them: its disk changed them. The source puts what it holds there into the stream.
+   * Told with every answer until the replica is right again; at most 64 of them, absent when there are none.
+   */
+  readonly damaged?: readonly DamagedRange[];
 }
+
+export interface DamagedRange {
+  readonly offset: ByteOffset;
+  readonly length: ByteCount;
+}
+
+export const DAMAGED_RANGES_MAX = 64;
 
 /** Where a receiver is: the highest change set below which it misses none, durable; and how far it is applied. */
 export interface PairPosition extends Progress {
@@ -35,8 +47,12 @@ export interface Refusal {
   readonly code: string;
   readonly detail: string;
   readonly hint: string;
+  /** With BLOCKS_MISSING: the references that cannot be resolved, as indexes into those of the set, ascending. */
+  readonly missingBlocks?: readonly number[] | undefined;
 }
 
+/** A referring set (libs/wan-deduplication) names blocks that the target does not have; the set has to come in full. */
+export const BLOCKS_MISSING = 'change-set/blocks-missing';
 /** Refused because a newer epoch has begun. */
 export const OLD_EPOCH = 'change-set/old-epoch';
 /** Refused because the replica does not hold what the epoch builds on: only an epoch that brings the whole volume is taken. */
@@ -64,7 +80,7 @@ export type Stored = { readonly kind: 'stored' } & Progress;
  * can share it (small bodies are copied), and its memory may be given back to the server's pool.
  */
 export interface StoreRequest extends ChangeSetKey {
-  /** The change set as in the change set FORMAT; unchecked. */
+  /** The change set as in the change set FORMAT, or a referring set that stands for it; unchecked. */
   readonly body: Uint8Array;
   /** W3C trace context of the sender's request. */
   readonly traceparent: string | undefined;

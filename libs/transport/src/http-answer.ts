@@ -16,6 +16,7 @@ export interface Problem {
   readonly detail: string;
   readonly hint: string;
   readonly retryAfterMillis?: number;
+  readonly missingBlocks?: readonly number[] | undefined;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -45,14 +46,18 @@ export function answerFromOutcome(outcome: StoreOutcome | PositionOutcome | Comp
       return problemAnswer({ status, hint, code: outcome.code, detail: outcome.detail, retryAfterMillis: outcome.retryAfterMillis });
     }
     case 'refused':
-      return problemAnswer({ status: 409, code: outcome.code, detail: outcome.detail, hint: outcome.hint });
+      return problemAnswer({ status: 409, code: outcome.code, detail: outcome.detail, hint: outcome.hint, missingBlocks: outcome.missingBlocks });
     case 'corrupt':
       return problemAnswer({ status: 422, code: outcome.code, detail: outcome.detail, hint: outcome.hint });
   }
 }
 
-function progressOf({ appliedEpoch, appliedSequence, creditBytes, retryAfterMillis }: Progress): Progress {
-  return { appliedEpoch, appliedSequence, creditBytes, ...(retryAfterMillis === undefined ? {} : { retryAfterMillis }) };
+function progressOf({ appliedEpoch, appliedSequence, creditBytes, retryAfterMillis, damaged = [] }: Progress): Progress {
+  return {
+    appliedEpoch, appliedSequence, creditBytes,
+    ...(retryAfterMillis === undefined ? {} : { retryAfterMillis }),
+    ...(damaged.length === 0 ? {} : { damaged }),
+  };
 }
 
 /** For an OperationError; undefined for anything else, which is a programmer's error. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isOperationError, OperationError } from '@secondsite/units';
-import type { CompareAnswer, HeldOff, PairPosition, PositionAnswer, Progress, PutOutcome, Refusal, Unreachable } from './change-set-protocol';
+import {
+  type CompareAnswer, DAMAGED_RANGES_MAX, type DamagedRange, type HeldOff, type PairPosition, type PositionAnswer, type Progress, type PutOutcome, type Refusal, type Unreachable,
+} from './change-set-protocol';
 
 /** What came back from the receiver, unread. */
 export interface HttpReply {
@@ -59,10 +61,14 @@ function failureFromReply(reply: HttpReply): HeldOff | (Refusal & { status: numb
   const code = textOr(fields.code, `transport/status-${reply.status}`);
   const detail = textOr(fields.detail, `the receiver answered ${reply.status}`);
   if (finalStatuses.includes(reply.status)) {
-    return { kind: 'refused', status: reply.status, code, detail, hint: textOr(fields.hint, 'See the log of the receiver.') };
+    return { kind: 'refused', status: reply.status, code, detail, hint: textOr(fields.hint, 'See the log of the receiver.'), ...missingBlocks(fields) };
   }
   if (reply.status !== 429 && reply.status < 500) return badAnswer(reply);
   return { kind: 'held-off', retryAfterMillis: retryMillis(fields.retryAfterMillis, reply.retryAfter), code, detail };
+}
+
+function missingBlocks({ missingBlocks: indexes }: Fields): Pick<Refusal, 'missingBlocks'> {
+  return Array.isArray(indexes) ? { missingBlocks: indexes.filter(isCount) } : {};
 }
 
 function badAnswer({ status }: HttpReply): Unreachable {
@@ -84,8 +90,19 @@ function parseObject(body: Buffer): Fields | undefined {
 
 function progressFrom(fields: Fields): Progress | undefined {
   const { appliedEpoch, appliedSequence, creditBytes, retryAfterMillis } = fields;
+  const damaged = damagedFrom(fields.damaged);
   if (!isCount(appliedEpoch) || !isCount(appliedSequence) || !isCount(creditBytes)) return undefined;
-  return { appliedEpoch, appliedSequence, creditBytes, ...(isCount(retryAfterMillis) ? { retryAfterMillis } : {}) };
+  return { appliedEpoch, appliedSequence, creditBytes, ...(isCount(retryAfterMillis) ? { retryAfterMillis } : {}), ...(damaged.length === 0 ? {} : { damaged }) };
+}
+
+function damagedFrom(field: unknown): DamagedRange[] {
+  const ranges: unknown[] = Array.isArray(field) ? field : [];
+  return ranges.filter(isRange).slice(0, DAMAGED_RANGES_MAX).map(({ offset, length }) => ({ offset, length }));
+}
+
+function isRange(value: unknown): value is DamagedRange {
+  if (typeof value !== 'object' || value === null || !('offset' in value) || !('length' in value)) return false;
+  return isCount(value.offset) && isCount(value.length) && value.length > 0;
 }
 
 function positionFrom(fields: Fields): PairPosition | undefined {

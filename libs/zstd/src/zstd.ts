@@ -3,10 +3,14 @@
 // one chunk that holds the whole result is three times faster for data that does not shrink and leaves nothing to collect.
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdCompressSync, zstdDecompress } from 'node:zlib';
+import { Turns } from './turns';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+
+/** Each takes a thread of the pool that syncs files as well, and memory for a whole change set: two at a time leave room for both. */
+const atOnce = new Turns(2);
 
 const sampleBytes = 16 * 1024;
 const sampleCount = 3;
@@ -21,12 +25,14 @@ export async function compressZstd(parts: readonly Uint8Array[]): Promise<Uint8A
   const content = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
   if (!isWorthwhile(content)) return undefined;
   const boundBytes = content.byteLength + (content.byteLength >> 7) + chunkBytesMin;
-  return compress(content, { params, chunkSize: boundBytes, pledgedSrcSize: content.byteLength });
+  const result = await atOnce.run(() => compress(content, { params, chunkSize: boundBytes, pledgedSrcSize: content.byteLength }));
+  // It lies in memory of the bound's size, which would be kept with it.
+  return new Uint8Array(result);
 }
 
 /** The reverse; rejects rather than produce more than `bytesMax`. */
 export async function decompressZstd(stored: Uint8Array, { bytesMax }: { readonly bytesMax: number }): Promise<Uint8Array> {
-  return decompress(stored, { maxOutputLength: Math.max(1, bytesMax), chunkSize: Math.max(chunkBytesMin, bytesMax) });
+  return atOnce.run(() => decompress(stored, { maxOutputLength: Math.max(1, bytesMax), chunkSize: Math.max(chunkBytesMin, bytesMax) }));
 }
 
 function isWorthwhile(content: Uint8Array): boolean {

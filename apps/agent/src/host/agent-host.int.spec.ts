@@ -138,6 +138,21 @@ describe('an agent with real disks, threads and clients', () => {
     await client.disconnect();
   });
 
+  it('goes on in its epoch at another process server, and says so', async () => {
+    bench = await HostBench.start();
+    await bench.settled(0);
+    const { epoch } = await bench.telemetryOf(0);
+    const [volume] = bench.desired.volumes as [AgentVolume & { pair: AgentPair }];
+    const client = await bench.connect(0);
+    await client.write(0, Buffer.alloc(4096, 1));
+    await bench.host.reconcile({ ...bench.desired, revision: 2, volumes: [{ ...volume, pair: { ...volume.pair, move: 1, processServerUrl: volume.pair.processServerUrl.replace('127.0.0.1', 'localhost') } }] });
+    await client.write(4096, Buffer.alloc(4096, 2));
+    await client.disconnect();
+    await bench.settled(0);
+    expect(await bench.telemetryOf(0)).toMatchObject({ epoch, move: 1 });
+    expect(replicaIsSource(0)).toBe(true);
+  });
+
   it('follows a source that grows, reading only what is new, and keeps the size of one that shrinks', async () => {
     bench = await HostBench.start({ volumeBytes: 8 * MIB });
     await bench.settled(0);

@@ -263,6 +263,6 @@ export class AgentHost {
 
 function settingsOf({ volumeId, name, tap, sizeBytes, pair }: AgentVolume): VolumeSettings {
   if (!pair) return { volumeId, name, tap, sizeBytes, pair: undefined };
-  const { pairId, processServerUrl, paused, compression, folding, resyncRequest, resyncTurn } = pair;
-  return { volumeId, name, tap, sizeBytes, pair: { pairId, processServerUrl, paused, compression, folding, resyncRequest, resyncTurn } };
+  const { bufferBytes: _, ...wanted } = pair;
+  return { volumeId, name, tap, sizeBytes, pair: wanted };
 }

@@ -17,6 +17,7 @@ export function volumeTelemetry({ volumeId, pair }: VolumeSettings, { status, fa
   return {
     volumeId,
     ...(pair ? { pairId: pair.pairId } : {}),
+    ...(replication?.move === undefined ? {} : { move: replication.move }),
     ...(status ? { sizeBytes: status.sizeBytes } : {}),
     nbdUris: [...(status?.nbdUris ?? [])],
     mode: replication?.mode ?? (pair ? 'resync-required' : 'unprotected'),

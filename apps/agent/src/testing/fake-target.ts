@@ -3,10 +3,11 @@
 // the test lets it. Refuses what a real one refuses. A question about the replica is looked at in one step of the test and answered in
 // a later one, with whatever happened in between.
 import { BlockHasher, BlockLayout, CHECKSUM_BYTES, CHUNK_BYTES, chunkCountOf, decodeQuestion, encodeAnswer } from '@secondsite/block-checksums';
-import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyChangeSet } from '@secondsite/change-set';
+import { decodeMarker, bytesOf, type StreamMarker, type VerifiedChangeSet, verifyContent, verifyStored } from '@secondsite/change-set';
 import { applyToImage } from '@secondsite/change-set/testing';
-import { type CompareAnswer, type CompareOptions, OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
+import { type CompareAnswer, type CompareOptions, type DamagedRange, OLD_EPOCH, type PositionAnswer, type PutOptions, type PutOutcome, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import { OperationError } from '@secondsite/units';
+import { zstdDecompressSync } from 'node:zlib';
 import type { ChangeSetSender } from '../volume/change-set-shipper';
 
 export type TargetBehaviour = 'normal' | 'unreachable' | 'held-off';
@@ -31,6 +32,8 @@ export type AppliedListener = (applied: { readonly set: VerifiedChangeSet; reado
 export class FakeTarget implements ChangeSetSender {
   behaviour: TargetBehaviour = 'normal';
   creditBytes = 64 * 1024 * 1024;
+  /** Told with every answer until it is written. */
+  damaged: readonly DamagedRange[] = [];
   /** Refuses one set like this. */
   refuseNext: { readonly code: string; readonly detail: string } | undefined;
   /** Answers come at once instead of when `answer` is called. */
@@ -67,7 +70,7 @@ export class FakeTarget implements ChangeSetSender {
   }
 
   put(parts: readonly Uint8Array[], { epoch, sequence, signal }: PutOptions): Promise<PutOutcome> {
-    const set = verifyChangeSet(Buffer.concat(parts));
+    const set = verified(Buffer.concat(parts));
     if (!set.ok) throw new Error(`the agent sent bytes that are no change set: ${set.detail}`);
     if (set.header.epoch !== epoch || set.header.sequence !== sequence) throw new Error('header and address differ');
     return new Promise((resolve) => {
@@ -199,6 +202,7 @@ export class FakeTarget implements ChangeSetSender {
     this.#growWith(set);
     applyToImage(this.replica, set);
     for (const entry of set.entries()) {
+      this.damaged = this.damaged.flatMap((range) => without(range, entry));
       if (entry.kind === 'write' && entry.offset === 0 && entry.length === 8) {
         this.#stamps.push({ time: entry.time, stamp: Number(Buffer.from(bytesOf(entry, set.data)).readBigUInt64LE()) });
       }
@@ -218,11 +222,24 @@ export class FakeTarget implements ChangeSetSender {
   }
 
   #progress() {
-    return { appliedEpoch: this.epoch, appliedSequence: this.applied, creditBytes: this.creditBytes };
+    return { appliedEpoch: this.epoch, appliedSequence: this.applied, creditBytes: this.creditBytes, ...(this.damaged.length > 0 && { damaged: this.damaged }) };
   }
+}
+
+function without({ offset, length }: DamagedRange, written: DamagedRange): DamagedRange[] {
+  const [end, writtenEnd] = [offset + length, written.offset + written.length];
+  const before = { offset, length: Math.min(end, written.offset) - offset };
+  const behind = { offset: Math.max(offset, writtenEnd), length: end - Math.max(offset, writtenEnd) };
+  return [before, behind].filter((rest) => rest.length > 0);
 }
 
 function unreachable(): { readonly kind: 'unreachable'; readonly cause: Error } {
   const cause = new OperationError({ code: 'transport/unreachable', operation: 'send', retryable: true, hint: 'This failure is simulated.' });
   return { kind: 'unreachable', cause };
+}
+
+function verified(bytes: Uint8Array): ReturnType<typeof verifyContent> {
+  const stored = verifyStored(bytes);
+  if (!stored.ok) return stored;
+  return verifyContent(stored, stored.header.compression === 'zstd' ? zstdDecompressSync(stored.stored) : stored.stored);
 }

@@ -128,6 +128,7 @@ export class ReplicationBench {
     this.target.behaviour = 'normal';
     this.target.immediate = true;
     this.replication.resumeTap();
+    this.replication.standby = false;
     this.replication.resyncTurn = true;
     while (this.target.pendingPuts > 0) this.target.answer();
     for (let round = 0; round < 4000; round++) {

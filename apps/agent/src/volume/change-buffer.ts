@@ -2,7 +2,7 @@
 // Memory for captured writes of one volume. Segments are reserved whole and filled one after another; a set that fills only a small
 // part of its segment moves to memory of its own size, so that many small sets do not hold many segments. Segments are shared memory, which
 // the garbage collector does not count: ordinary memory would make it run for every few of them.
-import { ChangeSetBuilder, type ChangeSetIdentity, DATA_BYTES_TARGET, ENTRIES_MAX, HEADER_BYTES, type SealedChangeSet } from '@secondsite/change-set';
+import { ChangeSetBuilder, type ChangeSetIdentity, DATA_BYTES_TARGET, ENTRIES_MAX, ENTRY_BYTES, HEADER_BYTES, type SealedChangeSet } from '@secondsite/change-set';
 import { giveBackPages } from '@secondsite/disk-files';
 import type { ByteCount } from '@secondsite/units';
 import type { BufferBudget } from './buffer-budget';
@@ -52,6 +52,12 @@ export class ChangeBuffer {
 
   get isEmpty(): boolean {
     return this.#builder === undefined || this.#builder.entryCount === 0;
+  }
+
+  /** Of the set being gathered. */
+  get openBytes(): ByteCount {
+    const { dataBytes = 0, entryCount = 0 } = this.#builder ?? {};
+    return dataBytes + entryCount * ENTRY_BYTES;
   }
 
   /** Memory that is left, in this buffer or in the budget. */

@@ -135,6 +135,14 @@ export class ChangeSetShipper {
     }
   }
 
+  /** Resolves when the process server has everything, or at `end` on the clock. */
+  async drain({ end, wait }: { readonly end: number; readonly wait: (millis: number) => Promise<void> }): Promise<void> {
+    while (this.#items.length > 0 && this.#options.millis() < end) {
+      this.pump();
+      await wait(10);
+    }
+  }
+
   /** Gives up everything, e.g. for a new epoch. Memory on its way is freed when its request has ended. */
   abandon(): void {
     for (const item of this.#items.splice(0)) if (!item.sending) this.#free(item);

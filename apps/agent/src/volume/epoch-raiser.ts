@@ -27,6 +27,8 @@ const POSITION_MILLIS_MAX = 3000;
 
 /** Takes an interruption to the beginning of its new epoch: everything marked, if that is needed, then an epoch that nobody had before. */
 export class EpochRaiser {
+  /** No epoch begins. */
+  standby = false;
   readonly #options: EpochRaiserOptions;
   readonly #backoff: Backoff;
 
@@ -37,7 +39,7 @@ export class EpochRaiser {
 
   /** Called often while the interruption is the newest. */
   goOn(interruption: NewEpoch): void {
-    if (!this.#backoff.isOver) return;
+    if (this.standby || !this.#backoff.isOver) return;
     if (interruption.step === 'to-mark') this.markAll(interruption).catch(() => undefined); // The pair was told.
     else if (interruption.step === 'to-raise' && !this.#options.whole.waits) void this.#raise(interruption);
   }

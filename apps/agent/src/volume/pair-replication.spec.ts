@@ -280,6 +280,28 @@ describe('replication of a volume', () => {
     expect(bench.target.markers.filter(({ kind }) => kind === 'resync-started')).toHaveLength(1);
   });
 
+  it('holds no memory while it stands by in no plan, and then reads only what changed meanwhile, also after a kill', async () => {
+    const bench = await started();
+    await bench.quiet();
+    const { epoch } = bench.replication.status;
+    bench.replication.standby = true;
+    for (let write = 0; write < 40; write++) {
+      await bench.device.write(MIB + (write % 3) * 1000, [pattern(900_000, write)], plain);
+      await bench.tick(250);
+    }
+    expect(bench.replication.status).toMatchObject({ mode: 'resync-required', heldBytes: 0, epoch });
+    bench.crash(seededRandom(1), { powerLost: false });
+    await bench.start();
+    bench.replication.standby = true;
+    for (let second = 0; second < 5; second++) await bench.tick(1000);
+    expect(bench.target.markers.filter(({ kind }) => kind === 'epoch-started')).toHaveLength(1);
+    bench.replication.standby = false;
+    await bench.drain();
+    const [chosen] = bench.chosen().slice(-1);
+    expect(chosen).toMatchObject({ work: 'regions' });
+    expect(chosen?.resyncBytes).toBeLessThan(bench.volumeBytes / 2);
+  });
+
   it('refuses a bookmark while it is not consistent', async () => {
     const bench = new ReplicationBench();
     await bench.start();
@@ -332,7 +354,7 @@ type Step =
   | { readonly kind: 'answer'; readonly which: number; readonly count: number }
   | { readonly kind: 'target'; readonly behaviour: 'normal' | 'unreachable' | 'held-off' }
   | { readonly kind: 'crash'; readonly powerLost: boolean; readonly seed: number }
-  | { readonly kind: 'flush' | 'bookmark' | 'resync' | 'drain' | 'tap-lost' | 'tap-back' | 'replica-lost' | 'turn-taken' | 'turn-given' };
+  | { readonly kind: 'flush' | 'bookmark' | 'resync' | 'drain' | 'tap-lost' | 'tap-back' | 'replica-lost' | 'turn-taken' | 'turn-given' | 'stands-by' | 'joins' };
 
 type Change = Extract<Step, { readonly fill: number }>;
 
@@ -344,7 +366,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('target' as const), behaviour: fc.constantFrom('normal' as const, 'normal' as const, 'unreachable' as const, 'held-off' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const), powerLost: fc.boolean(), seed: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('flush' as const, 'bookmark' as const, 'resync' as const, 'drain' as const, 'tap-lost' as const, 'tap-back' as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('replica-lost' as const, 'turn-taken' as const, 'turn-given' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('replica-lost' as const, 'turn-taken' as const, 'turn-given' as const, 'stands-by' as const, 'joins' as const) }) },
 );
 
 /** What the history promised about acknowledged writes: kept when the process dies, and when the power goes, if flushed (the disk's own rule). */
@@ -378,6 +400,7 @@ class History {
     if (step.kind === 'tap-back') return bench.replication.resumeTap();
     if (step.kind === 'replica-lost') return bench.target.loseReplica();
     if (step.kind === 'turn-taken' || step.kind === 'turn-given') return void (bench.replication.resyncTurn = step.kind === 'turn-given');
+    if (step.kind === 'stands-by' || step.kind === 'joins') return void (bench.replication.standby = step.kind === 'stands-by');
     if (step.kind === 'resync') return this.#keep(bench.replication.requestResync());
     if (step.kind === 'answer') for (let count = 0; count < step.count; count++) bench.target.answer(step.which % Math.max(1, bench.target.pendingPuts));
     else if (step.kind === 'bookmark') this.#bookmark();

@@ -3,7 +3,7 @@
 // Invariants: a range is marked on stable storage before a write reaches it (I1); while capturing, every change of the disk is in the
 // stream in order; while not, its regions are in `toResync`; marked regions that are not in `toResync` are those whose changes stand in
 // the stream of this epoch. Nothing here has a timer: `tick` is called every few milliseconds.
-import { DATA_BYTES_MAX, ENTRY_BYTES, type StreamMarker } from '@secondsite/change-set';
+import type { StreamMarker } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { type Progress, REPLICA_LACKS_BASE } from '@secondsite/transport';
 import type { ByteCount, ByteOffset, Epoch, SequenceNumber, TimeMicros } from '@secondsite/units';
@@ -11,12 +11,14 @@ import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
 import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
 import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
+import { DamageRepair } from './damage-repair';
 import { EpochRaiser } from './epoch-raiser';
 import { firstEpoch, type Interruption, markerReason, type NewEpoch, type WhyResync } from './interruption';
 import { OverloadPause } from './overload-pause';
 import { PairFacts } from './pair-facts';
 import type { PairReplicationOptions } from './pair-replication-options';
 import { PairTracing } from './pair-tracing';
+import { recapture } from './recapture';
 import { RegionLedger } from './region-ledger';
 import { RegionComparer } from './region-comparer';
 import type { BitmapModeReason } from './replication-fact';
@@ -41,6 +43,7 @@ export class PairReplication {
   readonly #ledger: RegionLedger;
   readonly #comparer: RegionComparer;
   readonly #reader: ResyncReader;
+  readonly #repair: DamageRepair;
   readonly #sweeper: RegionSweeper;
   readonly #epochs: EpochRaiser;
   readonly #overload: OverloadPause;
@@ -55,6 +58,7 @@ export class PairReplication {
   /** The tap does not see every change: nothing starts until `resumeTap`. */
   #tapLost: boolean;
   #stopped = false;
+  readonly #readFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'source/read-failed'));
 
   constructor(options: PairReplicationOptions) {
     this.#options = options;
@@ -79,8 +83,9 @@ export class PairReplication {
     this.#reader = new ResyncReader({
       ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: this.#comparer.canCompare(regionBytes) ? this.#comparer : undefined,
       mayBegin: () => !this.#whole.waits, mayRead: (bytes) => this.#mayReadAhead(bytes),
-      failed: (error) => (this.#fault = faultOf(error, 'source/read-failed')),
+      failed: this.#readFailed,
     });
+    this.#repair = new DamageRepair({ ...options, ledger: this.#ledger, stream: this.#stream, mayRead: (bytes) => this.#mayReadAhead(bytes), failed: this.#readFailed });
     const isNew = options.bitmap.recovery.origin !== 'recovered';
     this.#whole = new WholeResync({ cause: options.wholeCause ?? (isNew ? 'baseline' : undefined), note: options.noteWhole ?? (async () => undefined) });
     this.#epochs = new EpochRaiser({
@@ -97,7 +102,7 @@ export class PairReplication {
     return {
       mode: kind === undefined ? 'data' : kind === 'bitmap-mode' ? 'bitmap' : 'resync-required',
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
-      heldBytes: this.#shipper.heldBytes + this.#openBytes,
+      heldBytes: this.#shipper.heldBytes + this.#buffer.openBytes,
       dirtyBytes: leftBytes, resync: this.#resync?.reading(leftBytes, this.#reader.counts), flowControlled: this.#shipper.flowControlled,
       fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
       shippedBytesPerSecond: this.#shipper.bytesPerSecond,
@@ -111,6 +116,11 @@ export class PairReplication {
   /** False: a resynchronisation of the whole volume waits, before it begins or where it is. */
   set resyncTurn(hasTurn: boolean) {
     this.#whole.hasTurn = hasTurn;
+  }
+
+  /** True: nothing is sent; which regions change is noted, and a new epoch brings them when this ends. */
+  set standby(standby: boolean) {
+    this.#epochs.standby = standby;
   }
 
   /** Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. */
@@ -139,7 +149,7 @@ export class PairReplication {
   /** The disk failed a change that was captured last: what the range holds now is read, at once, or else by a resync. */
   revoke(range: ByteRange, disk: StorageFile): void {
     this.#stream.dropLast();
-    if (range.length <= DATA_BYTES_MAX && this.#recapture(range, disk)) return;
+    if (recapture(range, { disk, stream: this.#stream, ledger: this.#ledger, failed: this.#readFailed })) return;
     this.#ledger.miss(range);
     this.#enterBitmapMode('requested');
   }
@@ -186,10 +196,14 @@ export class PairReplication {
   /** Everything that depends on time. */
   tick(): void {
     if (this.#stopped) return;
+    if (this.#epochs.standby && !this.#interruption) this.#interrupt({ kind: 'new-epoch', cause: 'bitmap-mode', step: 'to-raise' });
     this.#shipper.pump();
     if (this.#interruption) this.#goOn(this.#interruption);
     this.#reader.pump();
-    if (!this.#interruption) this.#sealer.tick();
+    if (!this.#interruption) {
+      this.#repair.pump();
+      this.#sealer.tick();
+    }
     this.#endResync();
     this.#sweeper.tick(() => this.#streamPosition);
     if (!this.#shipper.paused) this.tracing.tick();
@@ -203,11 +217,9 @@ export class PairReplication {
     const { bitmap, millis } = this.#options;
     const end = millis() + drainMillisMax;
     this.#reader.stop();
+    this.#repair.stop();
     this.#stream.seal();
-    while (this.#shipper.pendingSets > 0 && millis() < end) {
-      this.#shipper.pump();
-      await wait(10);
-    }
+    await this.#shipper.drain({ end, wait });
     while (this.#appliedSequence < this.#stream.sealedSequence && this.#shipper.pendingSets === 0 && millis() < end) await this.#askApplied(wait);
     this.#stopped = true;
     this.#shipper.close();
@@ -217,32 +229,14 @@ export class PairReplication {
     await bitmap.close({ clean: bitmap.markedRegions === 0 });
   }
 
-  get #openBytes(): ByteCount {
-    const { dataBytes = 0, entryCount = 0 } = this.#buffer.builder ?? {};
-    return dataBytes + entryCount * ENTRY_BYTES;
-  }
-
   #capture(range: ByteRange, dataBytes: ByteCount): boolean {
     this.#reader.overlap(range);
+    this.#repair.overlap(range);
     if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(whyNoMemory(this.#shipper));
     this.#overload.written(range.length);
     if (this.#interruption) this.#ledger.miss(range);
     else this.#ledger.write(range, this.#stream.openSequence);
     return !this.#interruption;
-  }
-
-  #recapture({ offset, length }: ByteRange, disk: StorageFile): boolean {
-    const bytes = Buffer.alloc(length);
-    try {
-      disk.readNow(bytes, offset);
-    } catch (error) {
-      this.#fault = faultOf(error, 'source/read-failed');
-      return false;
-    }
-    if (!this.#stream.makeRoom(length)) return false;
-    this.#stream.appendBytes({ kind: 'resync-write', offset }, [bytes]);
-    this.#ledger.write({ offset, length }, this.#stream.openSequence);
-    return true;
   }
 
   #enterBitmapMode(reason: BitmapModeReason): void {
@@ -255,6 +249,7 @@ export class PairReplication {
     this.#interruption = interruption;
     if (interruption.kind !== 'tap-lost') this.#resync = undefined;
     this.#reader.stop();
+    this.#repair.stop();
     if (interruption.kind !== 'new-epoch') return this.#stream.seal();
     this.#shipper.abandon();
     this.tracing.gaveUp();
@@ -381,10 +376,11 @@ export class PairReplication {
     else this.#interrupt({ kind: 'new-epoch', cause: 'stream-broken', detail, step: 'to-raise' });
   }
 
-  #progress({ appliedEpoch, appliedSequence }: Progress): void {
+  #progress({ appliedEpoch, appliedSequence, damaged = [] }: Progress): void {
     this.#ledger.learnHeld({ epoch: appliedEpoch, sequence: appliedSequence });
     this.tracing.applied({ epoch: appliedEpoch, sequence: appliedSequence });
     if (appliedEpoch === this.#stream.epoch) this.#appliedSequence = Math.max(this.#appliedSequence, appliedSequence);
+    this.#repair.learn(damaged, this.#appliedSequence);
   }
 
   async #askApplied(wait: (millis: number) => Promise<void>): Promise<void> {

@@ -19,6 +19,7 @@ import { PairFiles } from './pair-files';
 import { PairReplication } from './pair-replication';
 import { prepareChangeSet } from './prepare-change-set';
 import type { ReplicationFact } from './replication-fact';
+import { SenderRoute } from './sender-route';
 import { StreamTimes } from './stream-times';
 import type { VolumeTap } from './volume-tap';
 import type { WholeCause } from './whole-resync';
@@ -34,7 +35,9 @@ export interface VolumeListener {
 
 interface Protection {
   readonly replication: PairReplication;
-  readonly client: ChangeSetClient;
+  readonly route: SenderRoute<ChangeSetClient>;
+  /** Of the process server that change sets are sent to (see AgentPair). */
+  move: number | undefined;
 }
 
 const TICK_MILLIS = 20;
@@ -131,7 +134,7 @@ export class ProtectedVolume {
   useCredentials(credentials: Credentials): void {
     this.#credentials = credentials;
     this.#tap.useCredentials(credentials);
-    this.#protection?.client.setTls(processServerTls(credentials));
+    this.#protection?.route.sender.setTls(processServerTls(credentials));
   }
 
   /** The part of the tap that its keeper speaks to. Throws OperationError `tap/not-a-mirror`. */
@@ -141,10 +144,10 @@ export class ProtectedVolume {
   }
 
   get status(): VolumeStatus {
-    const replication = this.#protection?.replication;
+    const { replication, move } = this.#protection ?? {};
     return {
       sizeBytes: this.#tap.sizeBytes, nbdUris: this.#tap.nbdUris, writes: this.#tap.writes, writtenBytes: this.#tap.writtenBytes,
-      replication: replication && { ...replication.status, pairId: replication.pairId },
+      replication: replication && { ...replication.status, pairId: replication.pairId, move },
     };
   }
 
@@ -167,11 +170,21 @@ export class ProtectedVolume {
 
   async #configure(settings: VolumeSettings): Promise<void> {
     const { pair } = settings;
-    const same = pair?.pairId === this.#pair?.pairId && pair?.processServerUrl === this.#pair?.processServerUrl;
-    if (!same || (pair && !this.#protection)) await this.#changeProtection(pair);
+    if (pair?.pairId !== this.#pair?.pairId || (pair && !this.#protection)) await this.#changeProtection(pair);
+    else if (this.#protection && pair) this.#followProcessServer(this.#protection, pair);
     this.#settings = settings;
     this.#pair = pair;
     if (this.#protection && pair) await this.#alter(this.#protection.replication, pair);
+  }
+
+  /** Another process server, or the same at another address: the stream goes on there, in the same epoch. */
+  #followProcessServer(protection: Protection, { processServerUrl, move }: PairSettings): void {
+    if (processServerUrl !== this.#pair?.processServerUrl) protection.route.changeTo(this.#connect(processServerUrl));
+    protection.move = move;
+  }
+
+  #connect(url: string): ChangeSetClient {
+    return new ChangeSetClient({ url, connectionsMax: 6, ...(this.#credentials ? { tls: processServerTls(this.#credentials) } : {}) });
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -249,8 +262,9 @@ export class ProtectedVolume {
   }
 
   /** A request is obeyed when the pair has its turn; until then it stays in sync. */
-  async #alter(replication: PairReplication, { pairId, paused, resyncRequest, resyncTurn }: PairSettings): Promise<void> {
+  async #alter(replication: PairReplication, { pairId, paused, standby, resyncRequest, resyncTurn }: PairSettings): Promise<void> {
     replication.paused = paused;
+    replication.standby = standby === true;
     replication.resyncTurn = resyncTurn;
     const obeyed = (await this.#files.state(pairId))?.resyncRequest;
     if (obeyed === resyncRequest || (obeyed !== undefined && !resyncTurn)) return;
@@ -258,16 +272,15 @@ export class ProtectedVolume {
     await this.#files.change(pairId, { resyncRequest });
   }
 
-  async #protect({ pairId, processServerUrl, paused, resyncTurn }: PairSettings, missed?: ByteRange): Promise<void> {
+  async #protect({ pairId, processServerUrl, move, paused, standby, resyncTurn }: PairSettings, missed?: ByteRange): Promise<void> {
     const bitmap = await this.#openBitmap(pairId);
     const wholeCause = await this.#wholeCause(pairId, bitmap);
     const volumeBytes = this.#tap.sizeBytes;
     const checksums = await this.#files.openChecksums({ pairId, volumeBytes });
     if (missed) await Promise.all([bitmap.mark(missed), checksums.changing(missed)]);
-    const tls = this.#credentials && processServerTls(this.#credentials);
-    const client = new ChangeSetClient({ url: processServerUrl, connectionsMax: 6, ...(tls ? { tls } : {}) });
+    const route = new SenderRoute(this.#connect(processServerUrl));
     const replication = new PairReplication({
-      pairId, bitmap, checksums, sender: client, millis, volumeBytes, source: this.#tap.source, budget: this.#budget, clock: this.#times,
+      pairId, bitmap, checksums, sender: route, millis, volumeBytes, source: this.#tap.source, budget: this.#budget, clock: this.#times,
       segmentDataBytes: this.#environment.segmentDataBytes,
       ...(this.#tap.watch ? { tap: this.#tap.watch } : {}),
       onFact: (fact) => this.#listener.fact(fact),
@@ -280,8 +293,9 @@ export class ProtectedVolume {
       noteWhole: (wholeResync) => this.#files.change(pairId, { wholeResync }),
     });
     replication.paused = paused;
+    replication.standby = standby === true;
     replication.resyncTurn = resyncTurn;
-    this.#protection = { replication, client };
+    this.#protection = { replication, route, move };
     this.#tap.replication = replication;
   }
 

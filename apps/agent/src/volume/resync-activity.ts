@@ -32,3 +32,20 @@ export class ActiveRead extends ResyncActivity {
     if (this.written.push(range) > WRITTEN_MAX) this.dropped = true;
   }
 }
+
+export function touches(left: ByteRange, right: ByteRange): boolean {
+  return left.offset < right.offset + right.length && right.offset < left.offset + left.length;
+}
+
+/** The parts of a range that none of the written ones covers, ascending. */
+export function withoutWritten({ offset, length }: ByteRange, written: readonly ByteRange[]): ByteRange[] {
+  const gaps: ByteRange[] = [];
+  let position: ByteOffset = offset;
+  for (const range of written.toSorted((left, right) => left.offset - right.offset)) {
+    const start = Math.min(range.offset, offset + length);
+    if (start > position) gaps.push({ offset: position, length: start - position });
+    position = Math.max(position, range.offset + range.length);
+  }
+  if (position < offset + length) gaps.push({ offset: position, length: offset + length - position });
+  return gaps;
+}

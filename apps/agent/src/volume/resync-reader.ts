@@ -5,12 +5,12 @@
 // last of its content enters the stream, or in which it is known that the target lacks nothing of it.
 import { BlockLayout } from '@secondsite/block-checksums';
 import { ENTRY_LENGTH_MAX } from '@secondsite/change-set';
-import type { ByteCount, ByteOffset, SequenceNumber } from '@secondsite/units';
+import type { ByteCount, SequenceNumber } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { ChangeStream } from './change-stream';
 import type { RegionLedger } from './region-ledger';
 import type { RegionComparer, Verdict } from './region-comparer';
-import { ActiveRead, ResyncActivity } from './resync-activity';
+import { ActiveRead, ResyncActivity, touches, withoutWritten } from './resync-activity';
 import type { DataRange, ResyncSource } from './resync-source';
 
 export interface ResyncReaderOptions {
@@ -342,24 +342,7 @@ export class ResyncReader {
   }
 }
 
-function touches(left: ByteRange, right: ByteRange): boolean {
-  return left.offset < right.offset + right.length && right.offset < left.offset + left.length;
-}
-
 function intersection(part: ByteRange, range: ByteRange): ByteRange {
   const offset = Math.max(part.offset, range.offset);
   return { offset, length: Math.min(part.offset + part.length, range.offset + range.length) - offset };
-}
-
-/** The parts of a range that none of the written ones covers, ascending. */
-function withoutWritten({ offset, length }: ByteRange, written: readonly ByteRange[]): ByteRange[] {
-  const gaps: ByteRange[] = [];
-  let position: ByteOffset = offset;
-  for (const range of written.toSorted((left, right) => left.offset - right.offset)) {
-    const start = Math.min(range.offset, offset + length);
-    if (start > position) gaps.push({ offset: position, length: start - position });
-    position = Math.max(position, range.offset + range.length);
-  }
-  if (position < offset + length) gaps.push({ offset: position, length: offset + length - position });
-  return gaps;
 }

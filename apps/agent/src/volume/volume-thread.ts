@@ -15,7 +15,10 @@ export type Credentials = Pick<ComponentIdentity, 'certificatePem' | 'keyPem' | 
 export interface PairSettings {
   readonly pairId: string;
   readonly processServerUrl: string;
+  /** See AgentPair, as what follows. */
+  readonly move?: number | undefined;
   readonly paused: boolean;
+  readonly standby?: boolean | undefined;
   readonly compression: 'none' | 'source';
   readonly folding: boolean;
   /** See AgentPair.resyncRequest. */
@@ -55,7 +58,7 @@ export interface VolumeStatus {
   readonly writes: number;
   readonly writtenBytes: ByteCount;
   /** Undefined: not protected. */
-  readonly replication: (ReplicationStatus & { readonly pairId: string }) | undefined;
+  readonly replication: (ReplicationStatus & { readonly pairId: string; readonly move: number | undefined }) | undefined;
 }
 
 export interface HoldRequest {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ConsistencyLevel, consistencyLevelSchema, type Plan, restRoutes } from '@secondsite/contracts';
+import { type ConsistencyLevel, consistencyLevelSchema, restRoutes } from '@secondsite/contracts';
 import { type Command, Option } from 'commander';
 import { type CliContext, connect, required, show, usageError } from '../cli-context';
 import { humanSeconds, parseSeconds, table } from '../output';
-import { addRetentionOptions, describeRetention, type RetentionOptions, retentionOf } from './retention-options';
-import { pairHeader, pairRows, resyncLines, retentionLines } from './status-view';
+import { describePlan } from './describe-plan';
+import { addPlanVolumeCommands, addTakeOverOption } from './plan-volume-commands';
+import { addRetentionOptions, type RetentionOptions, retentionOf } from './retention-options';
+import { pairHeader, pairRows, resyncLines, retentionLines, savingLines, scrubLines } from './status-view';
 
 interface ResyncOptions {
   readonly autoResync?: string;
@@ -13,13 +15,20 @@ interface ResyncOptions {
   readonly timeZone?: string;
 }
 
+/** Of `plan set`. */
+interface ChangeOptions extends ResyncOptions {
+  readonly deduplication?: string;
+}
+
 interface CreateOptions extends RetentionOptions, ResyncOptions {
   readonly volume: string[];
   readonly consistencyInterval?: string;
   readonly consistencyLevel?: ConsistencyLevel;
   readonly compression?: 'none' | 'source' | 'process-server';
+  readonly deduplication?: string;
   readonly folding?: boolean;
   readonly rpoThreshold?: string;
+  readonly takeOver?: boolean;
 }
 
 /** Undefined when none of them is given. */
@@ -54,25 +63,29 @@ function createBody(name: string, options: CreateOptions) {
     ...(interval === undefined ? {} : { consistencyIntervalSeconds: interval }),
     ...(options.consistencyLevel === undefined ? {} : { consistencyLevel: options.consistencyLevel }),
     ...(options.compression === undefined ? {} : { compression: options.compression }),
+    ...deduplicationOf(options),
     ...(options.folding === undefined ? {} : { folding: options.folding }),
     ...(rpoThreshold === undefined ? {} : { rpoThresholdSeconds: rpoThreshold }),
     ...(resync === undefined ? {} : { automaticResync: resync }),
+    ...(options.takeOver ? { takeOver: true } : {}),
   };
 }
 
-export function describePlan(plan: Plan): string {
-  const pins = plan.pins.length === 0 ? '' : `, pinned: ${plan.pins.map(({ name, points }) => `${name} (${points[0]?.time ?? '–'})`).join(', ')}`;
-  const { enabled, waitSeconds, from, to, timeZone } = plan.automaticResync;
-  const resync = enabled ? `automatic resync ${humanSeconds(waitSeconds)} after it is required, ${from}-${to} ${timeZone}` : 'resync only when asked for';
-  return `plan ${plan.name}: ${plan.state}, ${plan.volumes.length} volume(s), retention ${describeRetention(plan.retention)}${pins}, ${resync}`;
+function deduplicationOf({ deduplication }: { readonly deduplication?: string }) {
+  return deduplication === undefined ? {} : { deduplication: deduplication === 'on' };
+}
+
+function deduplicationOption(): Option {
+  return new Option('--deduplication <onOrOff>', 'send blocks that the master target has in a replica of the tenant as references (default off)').choices(['on', 'off']);
 }
 
 function addCreate(plan: Command, context: CliContext): void {
   const command = plan.command('create <name>').description('protect volumes').requiredOption('--volume <volumes...>', 'volumes by name');
-  addResyncOptions(addRetentionOptions(command))
+  addTakeOverOption(addResyncOptions(addRetentionOptions(command)))
     .option('--consistency-interval <duration>', 'make a bookmark across the volumes this often')
     .addOption(new Option('--consistency-level <level>', 'what shall stand still at those bookmarks (default crash: nothing)').choices(consistencyLevelSchema.options))
     .option('--compression <where>', 'none, source or process-server')
+    .addOption(deduplicationOption())
     .option('--rpo-threshold <duration>', 'raise an alert when the RPO is above this (default 15m)')
     .option('--folding', 'last write wins inside a change set: fewer bytes, coarser points')
     .addHelpText('after', '\nExample:\n  secondsite plan create web --volume web1-disk web1-data --retention 24h --retention-space 50GiB --consistency-interval 15m\n  secondsite plan create web --volume web1-disk --keep "all for 24h" --keep "every 4h until 7d" --keep "user bookmarks until 28d"')
@@ -89,7 +102,10 @@ function addQueries(plan: Command, context: CliContext): void {
     .action(async (name: string, _options: object, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.getPlanStatus, { path: { plan: name } });
       const human = (status: typeof value): string =>
-        [`${describePlan(status)}, RPO ${humanSeconds(status.rpoSeconds)}`, table(pairHeader, pairRows(status.pairs)), retentionLines(status.pairs), ...resyncLines(status.pairs)].join('\n');
+        [
+          `${describePlan(status)}, RPO ${humanSeconds(status.rpoSeconds)}`, table(pairHeader, pairRows(status.pairs)), retentionLines(status.pairs), savingLines(status.pairs),
+          ...scrubLines(status.pairs), ...resyncLines(status.pairs),
+        ].join('\n');
       show(context, command, { value, human });
     });
   plan
@@ -120,11 +136,14 @@ function addChanges(plan: Command, context: CliContext): void {
       });
   }
   addResyncOptions(plan.command('set <name>'))
-    .description('change when volumes that have to be read again as a whole begin by themselves')
-    .addHelpText('after', '\nExample:\n  secondsite plan set web --resync-window 22:00-06:00 --time-zone Europe/Berlin')
-    .action(async (name: string, options: ResyncOptions, command: Command) => {
-      const change = required(automaticResync(options), 'Give at least one of --auto-resync, --resync-wait, --resync-window and --time-zone.');
-      const value = await (await connect(context, command)).call(restRoutes.changePlan, { path: { plan: name }, body: { automaticResync: change } });
+    .description('change when volumes that have to be read again as a whole begin by themselves, and whether known blocks are sent as references')
+    .addOption(deduplicationOption())
+    .addHelpText('after', '\nExample:\n  secondsite plan set web --resync-window 22:00-06:00 --time-zone Europe/Berlin\n  secondsite plan set web --deduplication on')
+    .action(async (name: string, options: ChangeOptions, command: Command) => {
+      const resync = automaticResync(options);
+      const body = { ...(resync && { automaticResync: resync }), ...deduplicationOf(options) };
+      if (Object.keys(body).length === 0) throw usageError('Give at least one of --auto-resync, --resync-wait, --resync-window, --time-zone and --deduplication.');
+      const value = await (await connect(context, command)).call(restRoutes.changePlan, { path: { plan: name }, body });
       show(context, command, { value, human: describePlan });
     });
   plan
@@ -144,4 +163,5 @@ export function addPlanCommands(program: Command, context: CliContext): void {
   addCreate(plan, context);
   addQueries(plan, context);
   addChanges(plan, context);
+  addPlanVolumeCommands(plan, context);
 }

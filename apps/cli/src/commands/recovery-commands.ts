@@ -31,7 +31,8 @@ export function addPointCommands(program: Command, context: CliContext): void {
       const value = await (await connect(context, command)).call(restRoutes.listPoints, { query });
       const ranges = value.common.ranges.map((range) => [range.from, range.to, range.from === range.to ? 'this point' : range.green ? 'any write' : 'none between']);
       const bookmarks = value.common.bookmarks.map((bookmark) => [bookmark.time, bookmark.name, bookmark.level]);
-      const human = (): string => `common to ${value.volumes.length} volume(s), latest ${value.common.latest ?? '–'}\n${table(['FROM', 'TO', 'POINTS'], ranges)}\n\n${table(['BOOKMARK AT', 'NAME', 'LEVEL'], bookmarks)}`;
+      const cold = value.volumes.flatMap(({ volumeName, localFrom }) => (localFrom === undefined ? [] : [`\n${volumeName}: points before ${localFrom} are in the cold store`])).join('');
+      const human = (): string => `common to ${value.volumes.length} volume(s), latest ${value.common.latest ?? '–'}\n${table(['FROM', 'TO', 'POINTS'], ranges)}\n\n${table(['BOOKMARK AT', 'NAME', 'LEVEL'], bookmarks)}${cold}`;
       show(context, command, { value, human });
     });
 }

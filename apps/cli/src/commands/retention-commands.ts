@@ -3,7 +3,7 @@ import { type RetentionPreview, restRoutes } from '@secondsite/contracts';
 import type { Command } from 'commander';
 import { type CliContext, connect, required, show } from '../cli-context';
 import { humanBytes, table } from '../output';
-import { describePlan } from './plan-commands';
+import { describePlan } from './describe-plan';
 import { type PointOptions, pointRequestOf } from './recovery-commands';
 import { addRetentionOptions, changedRetention, type RetentionOptions } from './retention-options';
 

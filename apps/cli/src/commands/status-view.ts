@@ -15,9 +15,10 @@ function progressOf(pair: PairStatus): string {
   return [`${percent.toFixed(0)} %`, ...rate, ...finish, ...compared, ...place].join(', ');
 }
 
-/** A line for each pair that waits, and for each that said what it chose after an interruption. */
+/** A line for each pair that moves or waits, and for each that said what it chose after an interruption. */
 export function resyncLines(pairs: readonly PairStatus[]): string[] {
-  return pairs.flatMap(({ volumeName, resyncWait, lastResync }) => [
+  return pairs.flatMap(({ volumeName, move, resyncWait, lastResync }) => [
+    ...(move ? [`${volumeName}: ${move.words}`] : []),
     ...(resyncWait ? [`${volumeName}: ${resyncWait.words}`] : []),
     ...(lastResync ? [`${volumeName} since ${lastResync.at}: ${lastResync.words}`] : []),
   ]);
@@ -36,11 +37,21 @@ export function retentionLines(pairs: readonly PairStatus[]): string {
   return pairs.flatMap(({ volumeName, retention }) => (retention ? [`${volumeName}: ${retention.words}`] : [])).join('\n');
 }
 
+/** Per volume that is being read again, or of which the disk changed something. */
+export function scrubLines(pairs: readonly PairStatus[]): string[] {
+  return pairs.flatMap(({ volumeName, scrub }) => (scrub && (scrub.running ?? scrub.lastRound) ? [`${volumeName}: ${scrub.words}`] : []));
+}
+
+/** Per volume: what deduplication and compression saved on the way to the master target. */
+export function savingLines(pairs: readonly PairStatus[]): string {
+  return pairs.flatMap(({ volumeName, sent }) => (sent ? [`${volumeName}: ${sent.words}`] : [])).join('\n');
+}
+
 /** The whole cluster on one screen. */
 export function statusScreen(status: ClusterStatus): string {
   const components = table(['COMPONENT', 'ROLE', 'STATE', 'PAIRS'], status.components.map((row) => [row.name, row.role, row.state, row.pairCount]));
   const alarms = status.alarms.length === 0 ? 'no alarms' : status.alarms.map((alarm) => `ALARM since ${alarm.since}: ${alarm.words}`).join('\n');
   const { atOnce, going, waiting } = status.resyncs;
   const resyncs = going + waiting === 0 ? '' : `${going} of at most ${atOnce} at once read their whole volume, ${waiting} wait\n\n`;
-  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n${retentionLines(status.pairs)}\n\n${resyncs}${alarms}`;
+  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n${[retentionLines(status.pairs), ...scrubLines(status.pairs)].join('\n')}\n\n${resyncs}${alarms}`;
 }

@@ -27,6 +27,11 @@ function describe(volume: Volume): string {
   return `volume ${volume.name} added; use this as the disk:\n${uris}`;
 }
 
+function protectionOf({ planId, keptUntil }: Volume): string {
+  if (keptUntil !== undefined) return `none, replica kept until ${keptUntil}`;
+  return planId === undefined ? 'none' : 'plan';
+}
+
 export function addVolumeCommands(program: Command, context: CliContext): void {
   const volume = program.command('volume').description('disks of the hosts');
   volume
@@ -47,8 +52,8 @@ export function addVolumeCommands(program: Command, context: CliContext): void {
     .description('list the volumes')
     .action(async (_options: object, command: Command) => {
       const value = await (await connect(context, command)).call(restRoutes.listVolumes);
-      const rows = value.volumes.map((row) => [row.name, row.hostName, row.tap.kind, row.sizeBytes === undefined ? '–' : humanBytes(row.sizeBytes), row.nbdUris[0]]);
-      show(context, command, { value, human: () => table(['VOLUME', 'HOST', 'TAP', 'SIZE', 'DISK'], rows) });
+      const rows = value.volumes.map((row) => [row.name, row.hostName, row.tap.kind, row.sizeBytes === undefined ? '–' : humanBytes(row.sizeBytes), protectionOf(row), row.nbdUris[0]]);
+      show(context, command, { value, human: () => table(['VOLUME', 'HOST', 'TAP', 'SIZE', 'PROTECTION', 'DISK'], rows) });
     });
   volume
     .command('remove <name>')
@@ -56,6 +61,17 @@ export function addVolumeCommands(program: Command, context: CliContext): void {
     .action(async (name: string, _options: object, command: Command) => {
       await (await connect(context, command)).call(restRoutes.removeVolume, { path: { volume: name } });
       show(context, command, { value: { removed: name }, human: () => `volume ${name} removed` });
+    });
+  volume
+    .command('move <name>')
+    .description('let another process server carry the change sets of a protected volume; no baseline, no gap in its recovery points')
+    .requiredOption('--process-server <name>', 'name or id of a process server that is online')
+    .option('--give-up', 'do not wait until the old process server has forwarded what it has: that is read again from the source')
+    .addHelpText('after', '\nThe old process server goes on until it has nothing left; secondsite plan status says how far it is. One that is dead is given up by itself after 10 min.\n\nExample:\n  secondsite volume move web1-disk --process-server ps-2')
+    .action(async (name: string, options: { processServer: string; giveUp?: boolean }, command: Command) => {
+      const body = { processServer: options.processServer, ...(options.giveUp ? { giveUp: true } : {}) };
+      const value = await (await connect(context, command)).call(restRoutes.moveVolume, { path: { volume: name }, body });
+      show(context, command, { value, human: ({ volumeName, move }) => (move ? `volume ${volumeName}: ${move.words}` : `volume ${volumeName} is with process server ${options.processServer}`) });
     });
   addHookCommands(volume, context);
 }

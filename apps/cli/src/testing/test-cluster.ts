@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ChangeSetTrace, type ClusterStatus, type PairStatus, type PlanStatus, type Problem, restRoutes, type RetentionPolicy, type View, type Volume } from '@secondsite/contracts';
-import { identifyProcess, writeWhole } from '@secondsite/embedded-services';
+import { findService, identifyProcess, type ProcessIdentity, signalProcess, writeWhole } from '@secondsite/embedded-services';
 import { NbdClient } from '@secondsite/nbd';
 import { ApiClient } from '../api-client';
 import { findEndpoint } from '../cluster-file';
@@ -21,6 +21,13 @@ export interface ClusterProcess {
   readonly pid: number;
   readonly url?: string;
   readonly metricsUrl?: string;
+  readonly logFile: string;
+}
+
+/** What a plan says beside its volume; default: a retention of one day, and compression as users get it. */
+export interface PlanOptions {
+  readonly retention?: RetentionPolicy;
+  readonly compression?: 'none' | 'source' | 'process-server';
 }
 
 /** A protected disk: its sparse image, and the NBD URI by which the application writes it. */
@@ -122,6 +129,21 @@ export class TestCluster {
     await waitFor(`${name} to be started again`, 60, async () => (await this.#find(name)).pid !== before.pid);
   }
 
+  /** kill -9, and again of what replaces it, so long after that began to run: perhaps before it is ready. Resolves when it is. */
+  async killWhileItStarts(name: ServiceName, { afterMillis }: { afterMillis: number }): Promise<void> {
+    const before = await this.#find(name);
+    const files = { name: name === 'nats' ? 'nats-server' : name, runDir: serviceFolder(this.#home, name) };
+    process.kill(before.pid, 'SIGKILL');
+    let second: ProcessIdentity | undefined;
+    await waitFor(`${name} to start`, 60, async () => {
+      second = findService(files);
+      return second !== undefined && second.pid !== before.pid;
+    });
+    await delay(afterMillis);
+    if (second) signalProcess(second, 'SIGKILL');
+    await waitFor(`${name} to be started again`, 60, async () => ![before.pid, second?.pid].includes((await this.#find(name)).pid));
+  }
+
   /** kill -9 of a part, which may have ended by itself, that then stays away while `act` runs; resolves when it runs again. */
   async withoutPart<Result>(name: ServiceName, act: () => Promise<Result>): Promise<Result> {
     const before = await this.#find(name);
@@ -163,8 +185,8 @@ export class TestCluster {
   }
 
   /** Protects one volume, without the time that the command line takes to start. */
-  async createPlan(name: string, volume: string, retention: RetentionPolicy = { windowSeconds: 86_400 }): Promise<void> {
-    await (await this.#client()).call(restRoutes.createPlan, { body: { name, volumes: [volume], retention } });
+  async createPlan(name: string, volume: string, options: PlanOptions = {}): Promise<void> {
+    await (await this.#client()).call(restRoutes.createPlan, { body: { name, volumes: [volume], retention: { windowSeconds: 86_400 }, ...options } });
   }
 
   async status(): Promise<ClusterStatus> {
@@ -193,6 +215,18 @@ export class TestCluster {
       }
     } finally {
       for (const { viewId } of views) await this.cli('view', 'close', viewId);
+    }
+  }
+
+  /** The same at a time (ISO 8601), for what is looked at many times. */
+  async withViewAt<Result>({ of, time }: { of: string; time: string }, act: (client: NbdClient) => Promise<Result>): Promise<Result> {
+    const rest = await this.#client();
+    const { views } = await rest.call(restRoutes.openViews, { body: { of, point: { kind: 'at', time } } });
+    try {
+      const client = await NbdClient.connect(views[0]?.nbdUris[0] as string);
+      return await act(client).finally(() => client.disconnect());
+    } finally {
+      for (const { viewId } of views) await rest.call(restRoutes.closeView, { path: { viewId } });
     }
   }
 

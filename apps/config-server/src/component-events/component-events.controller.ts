@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
 import {
-  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, componentRegisteredV1, type CurrentEvent,
+  bitmapModeEnteredV1, bitmapModeLeftV1, bookmarkCreatedV2, bookmarkFailedV1, changeSetAppliedV2, changeSetRefusedV1, coldStoreFailedV1, coldStoreRecoveredV1, componentRegisteredV1, type CurrentEvent,
+  damageFoundV1, damageRepairedV1,
   differentialSyncReachedV1, type EventOf, flowControlEndedV1, flowControlStartedV1, peerRefusedV1, pointRefusedV1, resyncChosenV1, resyncComparedV1, resyncReadV1, resyncRequiredV2,
-  resyncStartedV1, retentionShortenedV1,
+  resyncStartedV1, retentionShortenedV1, scrubCompletedV1,
   viewClosedV1, viewOpenedV1, volumeGrownV1, volumeRestoredV1, volumeShrunkV1,
 } from '@secondsite/contracts';
 import { OnEvent } from '@secondsite/service-kit';
@@ -39,9 +40,9 @@ export class ComponentEventsController {
     return this.events.keepRefusal(event);
   }
 
-  @OnEvent(retentionShortenedV1)
-  retentionShortened(event: EventOf<typeof retentionShortenedV1>): Promise<void> {
-    return this.events.keepRetention(event);
+  @OnEvent(retentionShortenedV1, coldStoreFailedV1, coldStoreRecoveredV1, damageFoundV1, damageRepairedV1, scrubCompletedV1)
+  told(event: CurrentEvent): Promise<void> {
+    return this.events.keepForHistory(event);
   }
 
   @OnEvent(bookmarkCreatedV2, bookmarkFailedV1, viewOpenedV1, viewClosedV1, pointRefusedV1)

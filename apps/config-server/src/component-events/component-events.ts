@@ -48,8 +48,8 @@ export class ComponentEvents {
     });
   }
 
-  /** An alarm for people and the history of the plan; nothing is decided by it. */
-  keepRetention(event: CurrentEvent): Promise<void> {
+  /** For people and the history of the plan; nothing is decided by it. */
+  keepForHistory(event: CurrentEvent): Promise<void> {
     return this.#once(event, (unit) => unit.keep(streams.recovery, event));
   }
 

@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import type { LiveStatus } from '../live/live-status';
 import type { Directory } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
-import { livePairs } from '../read-models/find';
+import { keptPairs, livePairs } from '../read-models/find';
 import type { ResyncQueue } from '../resync/resync-queue';
 
 export interface DesiredStatePublisherParts {
@@ -91,7 +91,7 @@ export function desiredStateSources(directory: Directory, { live, queue }: { rea
   return {
     volumes: directory.volumes,
     plans: new Map(directory.plans.filter((plan) => plan.state !== 'removed').map((plan) => [plan.planId, { ...plan, paused: plan.state === 'paused' }])),
-    pairs: livePairs(directory),
+    pairs: [...livePairs(directory), ...keptPairs(directory)],
     removedPairs: directory.pairs.filter((pair) => pair.state === 'removed'),
     turns: queue.turns(directory),
     urls: new Map(addresses),

@@ -2,14 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Bandwidth, Component, FreezeHook, Host, Priority, Tap, Volume } from '@secondsite/contracts';
 import { inventoryDecider, silentAfterMicros } from '@secondsite/protection';
+import { RefusedRequest } from '@secondsite/service-kit';
 import { isoFromMicros } from '@secondsite/units';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandOrigin, CommandRunner } from '../commands/command-runner';
 import { streams } from '../commands/streams';
 import type { LiveStatus } from '../live/live-status';
-import type { ComponentRow, Directory, HostRow, VolumeRow } from '../read-models/directory';
+import type { ComponentRow, Directory, HostRow, PairRow, VolumeRow } from '../read-models/directory';
 import type { DirectoryCache } from '../read-models/directory-cache';
-import { findComponent, findVolume, livePairs } from '../read-models/find';
+import { findComponent, findVolume, keptPairs, livePairs } from '../read-models/find';
 import type { ServerClock } from '../server-clock';
 
 export interface VolumeWish {
@@ -94,6 +95,8 @@ export class InventoryService {
     const directory = await this.directories.load();
     const { volumeId } = findVolume(directory, reference);
     const pair = livePairs(directory).find((one) => one.volumeId === volumeId);
+    const kept = keptPairs(directory).find((one) => one.volumeId === volumeId);
+    if (kept) throw stillKept(kept, directory);
     const protectedByPlan = pair && directory.plans.find((plan) => plan.planId === pair.planId)?.name;
     await this.commands.run(origin, (unit) => unit.decide(inventory, { kind: 'remove-volume', volumeId, protectedByPlan }));
   }
@@ -124,11 +127,13 @@ export class InventoryService {
   #volume(volume: VolumeRow, directory: Directory): Volume {
     const { volumeId, name, hostId, tap, addedAt, hooks } = volume;
     const pair = livePairs(directory).find((one) => one.volumeId === volumeId);
+    const keptUntil = keptPairs(directory).find((one) => one.volumeId === volumeId)?.keptUntil;
     const told = this.live.volume(volume);
     const sizeBytes = volume.sizeBytes ?? pair?.sizeBytes ?? told?.sizeBytes;
     return {
       volumeId, name, hostId, tap, addedAt, hooks: [...hooks], hostName: directory.hosts.find((host) => host.hostId === hostId)?.name ?? hostId, nbdUris: told?.nbdUris ?? [],
       ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(pair ? { pairId: pair.pairId, planId: pair.planId } : {}),
+      ...(keptUntil === undefined ? {} : { keptUntil }),
     };
   }
 
@@ -139,4 +144,11 @@ export class InventoryService {
   #isHeard(hostId: string): boolean {
     return this.#state(hostId) === 'online';
   }
+}
+
+function stillKept({ volumeName, planId, keptUntil = '' }: PairRow, { plans }: Directory): RefusedRequest {
+  const plan = plans.find((one) => one.planId === planId)?.name ?? planId;
+  const detail = `the replica of volume ${volumeName}, which left plan ${plan}, is kept until ${keptUntil}`;
+  const hint = `Wait until then, or delete it now: secondsite plan remove-volume ${plan} ${volumeName} --keep 0 --confirm ${plan}`;
+  return new RefusedRequest({ status: 409, code: 'volume/kept', detail, hint });
 }

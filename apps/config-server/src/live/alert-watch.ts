@@ -27,8 +27,8 @@ const holdSecondsDefault = 2;
 const holdSeconds: { readonly [Kind in AlertKind]?: number } = { 'flow-control': 10 };
 
 export class AlertWatch {
-  /** Since when a judgement differs from what is raised. */
-  readonly #differsSince = new Map<string, TimeMicros>();
+  /** By the steady clock: since when a judgement differs from what is raised. */
+  readonly #differsSince = new Map<string, number>();
 
   constructor(private readonly parts: AlertWatchParts) {}
 
@@ -44,7 +44,7 @@ export class AlertWatch {
 
   async #change(judgement: AlertJudgement): Promise<void> {
     const key = keyOf(judgement);
-    const now = this.parts.clock.now();
+    const now = this.parts.clock.steadyMicros();
     const since = this.#differsSince.get(key) ?? now;
     this.#differsSince.set(key, since);
     if (now - since < (holdSeconds[judgement.kind] ?? holdSecondsDefault) * 1e6) return;

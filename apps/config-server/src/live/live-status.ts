@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the components said last, in memory only: it is whole again one second after a restart. Bounded by the number of components and
- * pairs. `now` is this server's clock; times in telemetry are the components' own.
+ * pairs. When something was heard is kept by the steady clock and told by this server's wall clock as it is set when asked, so that setting it makes
+ * nobody silent or stalled, and hides nobody who is; times in telemetry are the components' own.
  */
 import type { AgentVolumeTelemetry, CurrentEvent, MasterTargetPairTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
 import type { AgentReading, MasterTargetReading, PairReadings, ProcessServerReading } from '@secondsite/protection';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
+import type { ServerClock } from '../server-clock';
 
 interface Heard<Message> {
   readonly message: Message;
-  readonly seenAt: TimeMicros;
+  readonly steadySeenAt: number;
 }
 
 type ChangeSetApplied = Extract<CurrentEvent, { type: 'secondsite.replication.change-set-applied.v2' }>['data'];
 
 interface Progress {
   readonly mark: string;
-  readonly at: TimeMicros;
+  readonly steadyAt: number;
 }
 
 /** Names of what the readings of a pair are taken from. */
@@ -26,6 +28,8 @@ export interface PairWay {
   readonly hostId: string;
   readonly processServerId: string;
   readonly masterTargetId: string;
+  /** The process server that it moves away from. */
+  readonly leaving?: { readonly fromId: string } | undefined;
 }
 
 export class LiveStatus {
@@ -33,16 +37,20 @@ export class LiveStatus {
   readonly #progress = new Map<string, Progress>();
   /** By pair: newer than telemetry while its epoch goes on. */
   readonly #applied = new Map<string, ChangeSetApplied>();
-  readonly startedAt: TimeMicros;
+  readonly #steadyStart: number;
 
-  constructor(private readonly now: () => TimeMicros) {
-    this.startedAt = now();
+  constructor(private readonly clock: Pick<ServerClock, 'steadyMicros' | 'timeOf'>) {
+    this.#steadyStart = clock.steadyMicros();
+  }
+
+  get startedAt(): TimeMicros {
+    return this.clock.timeOf(this.#steadyStart);
   }
 
   /** Returns whether the component said an address that is new. */
   observe(telemetry: Telemetry): boolean {
     const before = this.#heard.get(telemetry.componentId)?.message.url;
-    this.#heard.set(telemetry.componentId, { message: telemetry, seenAt: this.now() });
+    this.#heard.set(telemetry.componentId, { message: telemetry, steadySeenAt: this.clock.steadyMicros() });
     if (telemetry.role === 'master-target') for (const pair of telemetry.pairs) this.#noteProgress(pair);
     return telemetry.url !== undefined && telemetry.url !== before;
   }
@@ -55,7 +63,8 @@ export class LiveStatus {
 
   /** A component that was not heard since the start of this server was never seen. */
   seenAt(componentId: string): TimeMicros | undefined {
-    return this.#heard.get(componentId)?.seenAt;
+    const heard = this.#heard.get(componentId);
+    return heard && this.#seenAt(heard);
   }
 
   url(componentId: string): string | undefined {
@@ -83,34 +92,46 @@ export class LiveStatus {
     return { ...(agent ? { agent } : {}), ...(processServer ? { processServer } : {}), ...(masterTarget ? { masterTarget } : {}) };
   }
 
+  /** What the process server that a pair moves away from said of it last. */
+  leftBehind({ pairId, leaving }: Pick<PairWay, 'pairId' | 'leaving'>): ProcessServerPairTelemetry | undefined {
+    const message = this.#heard.get(leaving?.fromId ?? '')?.message;
+    return message?.role === 'process-server' ? message.pairs.find((pair) => pair.pairId === pairId) : undefined;
+  }
+
   /** When the pair last moved on at the target; when watching began if it did not since. */
   progressAt(pairId: string, watchedSince: TimeMicros): TimeMicros {
-    return this.#progress.get(pairId)?.at ?? Math.max(this.startedAt, watchedSince);
+    const progress = this.#progress.get(pairId);
+    return progress ? this.clock.timeOf(progress.steadyAt) : Math.max(this.startedAt, watchedSince);
+  }
+
+  #seenAt({ steadySeenAt }: Heard<Telemetry>): TimeMicros {
+    return this.clock.timeOf(steadySeenAt);
   }
 
   #noteProgress(pair: MasterTargetPairTelemetry): void {
     const mark = `${pair.epoch}/${pair.appliedSequence}/${pair.coveredTime ?? ''}`;
-    if (this.#progress.get(pair.pairId)?.mark !== mark) this.#progress.set(pair.pairId, { mark, at: this.now() });
+    if (this.#progress.get(pair.pairId)?.mark !== mark) this.#progress.set(pair.pairId, { mark, steadyAt: this.clock.steadyMicros() });
   }
 
   #agentReading(way: PairWay): AgentReading | undefined {
     const heard = this.#heard.get(way.hostId);
     const volume = this.volume(way);
-    return heard && volume && volume.pairId === way.pairId ? agentReading(volume, heard.seenAt) : undefined;
+    return heard && volume && volume.pairId === way.pairId ? agentReading(volume, this.#seenAt(heard)) : undefined;
   }
 
   #processServerReading(way: PairWay): ProcessServerReading | undefined {
     const heard = this.#heard.get(way.processServerId);
     if (heard?.message.role !== 'process-server') return undefined;
     const pair = heard.message.pairs.find((one) => one.pairId === way.pairId);
-    return pair && processServerReading(pair, heard.seenAt);
+    if (!pair) return undefined;
+    return processServerReading({ ...pair, spoolBytes: pair.spoolBytes + (this.leftBehind(way)?.spoolBytes ?? 0) }, this.#seenAt(heard));
   }
 
   #masterTargetReading(way: PairWay): MasterTargetReading | undefined {
     const heard = this.#heard.get(way.masterTargetId);
     if (heard?.message.role !== 'master-target') return undefined;
     const pair = heard.message.pairs.find((one) => one.pairId === way.pairId);
-    return pair && masterTargetReading({ ...pair, ...this.#newestCovered(pair) }, heard.seenAt);
+    return pair && masterTargetReading({ ...pair, ...this.#newestCovered(pair) }, this.#seenAt(heard));
   }
 
   #newestCovered({ pairId, epoch, coveredTime }: MasterTargetPairTelemetry): { coveredTime?: string } {
@@ -142,7 +163,7 @@ function masterTargetReading(pair: MasterTargetPairTelemetry, seenAt: TimeMicros
   const { epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views, bytesPerSecond, stays, fault } = pair;
   return {
     seenAt, epoch, receivedSequence, appliedSequence, cacheBytes, stage, green, journalBytes, views, ...known({ bytesPerSecond, stays, fault }),
-    ...(pair.retention && { retention: pair.retention }), ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
+    ...(pair.retention && { retention: pair.retention }), ...(pair.scrub && { scrub: pair.scrub }), ...time('coveredTime', pair.coveredTime), ...time('earliestPoint', pair.earliestPoint), ...time('latestPoint', pair.latestPoint),
   };
 }
 

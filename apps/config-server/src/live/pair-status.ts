@@ -2,6 +2,7 @@
 import type { PairStatus } from '@secondsite/contracts';
 import {
   dataInTransit, explainRpo, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, retentionWords, rpoSeconds,
+  savingWords, scrubWords,
 } from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { PairRow } from '../read-models/directory';
@@ -33,7 +34,7 @@ export function pairStatus(scene: PairScene): PairStatus {
       agent: agent?.sequence ?? 0, forwarded: processServer?.forwardedSequence ?? 0,
       received: masterTarget?.receivedSequence ?? 0, applied: masterTarget?.appliedSequence ?? 0,
     },
-    ...sent(processServer), journalBytes: masterTarget?.journalBytes ?? 0, ...retention(masterTarget), views: masterTarget?.views ?? 0,
+    ...sent(processServer), journalBytes: masterTarget?.journalBytes ?? 0, ...retention(masterTarget), ...scrub(masterTarget), views: masterTarget?.views ?? 0,
     ...isoField('coveredTime', masterTarget?.coveredTime), ...isoField('earliestPoint', masterTarget?.earliestPoint),
     ...isoField('latestPoint', masterTarget?.latestPoint), ...isoField('measuredAt', oldestSeenAt(readings)),
   };
@@ -41,6 +42,10 @@ export function pairStatus(scene: PairScene): PairStatus {
 
 function retention(target: MasterTargetReading | undefined): Pick<PairStatus, 'retention'> {
   return target?.retention ? { retention: { ...target.retention, words: retentionWords(target.retention, target.journalBytes) } } : {};
+}
+
+function scrub(target: MasterTargetReading | undefined): Pick<PairStatus, 'scrub'> {
+  return target?.scrub ? { scrub: { ...target.scrub, words: scrubWords(target.scrub) } } : {};
 }
 
 /** The target knows first; a pair that has not sent anything is queued, whatever stage the target would begin with, and so is one that has to begin anew. */
@@ -80,8 +85,9 @@ function lastResync({ pair: { lastResync: chosen } }: PairScene): Pick<PairStatu
 
 function sent(processServer: ProcessServerReading | undefined): Pick<PairStatus, 'sent'> {
   if (!processServer?.sent) return {};
-  const { contentBytes, wireBytes } = processServer.sent;
-  return { sent: { contentBytes, wireBytes, savedPercent: contentBytes === 0 ? 0 : Math.round((1 - wireBytes / contentBytes) * 1000) / 10 } };
+  const { contentBytes, referencedBytes = 0, wireBytes } = processServer.sent;
+  const savedPercent = contentBytes === 0 ? 0 : Math.round((1 - wireBytes / contentBytes) * 1000) / 10;
+  return { sent: { contentBytes, referencedBytes, wireBytes, savedPercent, words: savingWords({ contentBytes, referencedBytes, wireBytes }) } };
 }
 
 function oldestSeenAt({ agent, processServer, masterTarget }: PairReadings): TimeMicros | undefined {

@@ -4,21 +4,34 @@ import type { Directory, PairRow } from '../read-models/directory';
 import type { ResyncQueue } from '../resync/resync-queue';
 import type { ServerClock } from '../server-clock';
 import type { LiveStatus } from './live-status';
+import { moveStatus } from './move-status';
 import { pairStatus } from './pair-status';
+
+export interface PairStatusesParts {
+  readonly live: LiveStatus;
+  readonly clock: ServerClock;
+  readonly queue: ResyncQueue;
+  /** See MoveWatch. */
+  readonly moveGiveUpSeconds: number;
+}
 
 /** Live status of pairs, computed when asked. */
 export class PairStatuses {
-  constructor(private readonly live: LiveStatus, private readonly clock: ServerClock, private readonly queue: ResyncQueue) {}
+  constructor(private readonly parts: PairStatusesParts) {}
 
   of(pairs: readonly PairRow[], directory: Directory): PairStatus[] {
+    const { live, clock, queue, moveGiveUpSeconds: giveUpSeconds } = this.parts;
     const plans = new Map(directory.plans.map((plan) => [plan.planId, plan]));
     const hostNames = new Map(directory.hosts.map((host) => [host.hostId, host.name]));
-    const turns = this.queue.turns(directory);
-    const now = this.clock.now();
+    const nameOf = (componentId: string): string => directory.components.find((component) => component.componentId === componentId)?.name ?? componentId;
+    const turns = queue.turns(directory);
+    const now = clock.now();
     return pairs.map((pair) => {
       const plan = plans.get(pair.planId);
+      const paused = plan?.state === 'paused';
       const hostName = hostNames.get(pair.hostId) ?? pair.hostId;
-      return pairStatus({ pair, planName: plan?.name ?? pair.planId, paused: plan?.state === 'paused', hostName, readings: this.live.readings(pair), turn: turns.get(pair.pairId), now });
+      const status = pairStatus({ pair, planName: plan?.name ?? pair.planId, paused, hostName, readings: live.readings(pair), turn: turns.get(pair.pairId), now });
+      return { ...status, ...moveStatus(pair, { live, nameOf, paused, giveUpSeconds, now }) };
     });
   }
 }

@@ -29,9 +29,10 @@ const differenceMicrosMin = 2_000_000;
 const watch = { actor: { kind: 'system', id: 'pair-watch' } } as const;
 
 export class PairWatch {
-  readonly #differsSince = new Map<string, TimeMicros>();
+  /** Both by the steady clock. */
+  readonly #differsSince = new Map<string, number>();
   /** Since when pairs that have to read their whole volume may do so, as far as was seen here. */
-  readonly #goingSince = new Map<string, TimeMicros>();
+  readonly #goingSince = new Map<string, number>();
 
   constructor(private readonly parts: PairWatchParts) {}
 
@@ -58,7 +59,7 @@ export class PairWatch {
     const stage = pair.state === 'absent' || pair.state === 'removed' ? 'queued' : pair.state;
     const now = clock.now();
     const waits = plan?.state === 'paused' || (turn !== undefined && turn.kind !== 'go');
-    const progressAt = Math.max(live.progressAt(pair.pairId, microsFromIso(pair.createdAt) ?? 0), turn?.kind === 'go' ? this.#turnAt(pair.pairId, now) : 0);
+    const progressAt = Math.max(live.progressAt(pair.pairId, microsFromIso(pair.createdAt) ?? 0), turn?.kind === 'go' ? this.#turnAt(pair.pairId) : 0);
     const answer = detectStall({ stage, paused: waits, readings, progressAt, now, thresholdSeconds: stallSeconds });
     if (answer.stalled === (pair.stalledSince !== undefined)) return;
     const coveredTime = readings.masterTarget?.coveredTime;
@@ -67,10 +68,11 @@ export class PairWatch {
     await commands.run(watch, (unit) => unit.decide({ decider: pairDecider, streamId: streams.pair(pair.pairId) }, judge));
   }
 
-  #turnAt(pairId: string, now: TimeMicros): TimeMicros {
-    const since = this.#goingSince.get(pairId) ?? now;
+  #turnAt(pairId: string): TimeMicros {
+    const { clock } = this.parts;
+    const since = this.#goingSince.get(pairId) ?? clock.steadyMicros();
     this.#goingSince.set(pairId, since);
-    return since;
+    return clock.timeOf(since);
   }
 
   async #correctStage(pair: PairRow): Promise<void> {
@@ -81,9 +83,10 @@ export class PairWatch {
       this.#differsSince.delete(pair.pairId);
       return;
     }
-    const since = this.#differsSince.get(pair.pairId) ?? now;
+    const steadyNow = clock.steadyMicros();
+    const since = this.#differsSince.get(pair.pairId) ?? steadyNow;
     this.#differsSince.set(pair.pairId, since);
-    if (now - since < differenceMicrosMin) return;
+    if (steadyNow - since < differenceMicrosMin) return;
     const { epoch, stage, appliedSequence, coveredTime } = target;
     const dirtyBytes = agent?.resync?.totalBytes ?? pair.sizeBytes;
     const observed = { epoch, stage, appliedSequence, coveredTime, dirtyBytes, totalBytes: pair.sizeBytes };

@@ -6,15 +6,17 @@ import { Call, Handles, type RouteCall } from '@secondsite/service-kit';
 import { adminOrigin } from '../admin-origin';
 import { History } from '../status/history';
 import { PlanService } from './plans';
+import { ProcessServerMoves } from './process-server-moves';
 
 @Controller()
 export class PlansController {
-  constructor(private readonly plans: PlanService, private readonly history: History) {}
+  constructor(private readonly plans: PlanService, private readonly moves: ProcessServerMoves, private readonly history: History) {}
 
   @Handles(restRoutes.createPlan)
   create(@Call() call: RouteCall<typeof restRoutes.createPlan>): Promise<unknown> {
-    const { name, volumes, rpoThresholdSeconds, consistencyLevel, automaticResync, retention, ...options } = call.body;
-    return this.plans.create({ name, volumes, options: { ...options, retention: withWindowOfRules(retention) }, rpoThresholdSeconds, consistencyLevel, automaticResync }, adminOrigin(call));
+    const { retention, takeOver, name, volumes, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication, ...options } = call.body;
+    const wish = { name, volumes, options: { ...options, retention: withWindowOfRules(retention) }, rpoThresholdSeconds, consistencyLevel, automaticResync, deduplication, takeOver };
+    return this.plans.create(wish, adminOrigin(call));
   }
 
   @Handles(restRoutes.listPlans)
@@ -34,20 +36,32 @@ export class PlansController {
 
   @Handles(restRoutes.changePlan)
   change(@Call() call: RouteCall<typeof restRoutes.changePlan>): Promise<unknown> {
-    const { retention, consistencyIntervalSeconds: seconds, consistencyLevel, automaticResync, bandwidth, rpoThresholdSeconds } = call.body;
+    const { retention, consistencyIntervalSeconds: seconds, consistencyLevel, automaticResync, bandwidth, rpoThresholdSeconds, deduplication } = call.body;
     const commands: PlanCommand[] = [];
     if (retention) commands.push({ kind: 'change-retention', retention: withWindowOfRules(retention) });
     if (seconds !== undefined) commands.push({ kind: 'change-consistency-interval', consistencyIntervalSeconds: seconds ?? undefined });
     if (bandwidth !== undefined) commands.push({ kind: 'change-bandwidth', bandwidth: bandwidth ?? undefined });
     if (rpoThresholdSeconds !== undefined) commands.push({ kind: 'change-rpo-threshold', rpoThresholdSeconds });
     if (consistencyLevel) commands.push({ kind: 'change-consistency-level', consistencyLevel });
+    if (deduplication !== undefined) commands.push({ kind: 'change-deduplication', deduplication });
     if (automaticResync) commands.push({ kind: 'change-automatic-resync', automaticResync });
     return this.plans.change(call.params.plan ?? '', { commands, origin: adminOrigin(call) });
   }
 
   @Handles(restRoutes.addPlanVolumes)
   addVolumes(@Call() call: RouteCall<typeof restRoutes.addPlanVolumes>): Promise<unknown> {
-    return this.plans.addVolumes(call.params.plan ?? '', { volumes: call.body.volumes, origin: adminOrigin(call) });
+    return this.plans.addVolumes(call.params.plan ?? '', { ...call.body, origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.removePlanVolumes)
+  removeVolumes(@Call() call: RouteCall<typeof restRoutes.removePlanVolumes>): Promise<unknown> {
+    const { volumes, keepSeconds, confirm } = call.body;
+    return this.plans.removeVolumes(call.params.plan ?? '', { volumes, keepSeconds, confirm, origin: adminOrigin(call) });
+  }
+
+  @Handles(restRoutes.moveVolume)
+  moveVolume(@Call() call: RouteCall<typeof restRoutes.moveVolume>): Promise<unknown> {
+    return this.moves.move(call.params.volume ?? '', { ...call.body, origin: adminOrigin(call) });
   }
 
   @Handles(restRoutes.pausePlan)

@@ -5,6 +5,7 @@ import { nextState, pairGraph, type PairState, type PairStep } from '@secondsite
 import type { EntityManager } from 'typeorm';
 import { chooseResync, endRequirement, endWholeResync, requestResync, requireResync } from './apply-resync-event';
 import { applyAlertEvent } from './alerts';
+import { applyMoveEvent } from './apply-move-event';
 
 /** The read models, in the order in which they are built again. Each is brought forward inside the transaction that appends an event. */
 export const readModels: readonly Projection[] = [
@@ -122,6 +123,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
     case 'secondsite.protection.consistency-level-changed.v1':
       await manager.query('update rm_plans set consistency_level = $2 where plan_id = $1', [event.data.planId, event.data.consistencyLevel]);
       break;
+    case 'secondsite.protection.deduplication-changed.v1':
+      await manager.query('update rm_plans set deduplication = $2 where plan_id = $1', [event.data.planId, event.data.deduplication]);
+      break;
     case 'secondsite.protection.automatic-resync-changed.v1':
       await manager.query('update rm_plans set automatic_resync = $2 where plan_id = $1', [event.data.planId, JSON.stringify(event.data.automaticResync)]);
       break;
@@ -134,6 +138,9 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
     case 'secondsite.protection.pair-removed.v1':
       await stepPair({ pairId: event.data.pairId, step: 'removed' }, manager);
       await manager.query('update rm_pairs set delete_data = $2 where pair_id = $1', [event.data.pairId, event.data.deleteData]);
+      break;
+    default:
+      await applyMoveEvent(event, manager);
   }
 }
 

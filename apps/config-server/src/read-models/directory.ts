@@ -39,6 +39,7 @@ export interface PlanRow {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly consistencyLevel: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
+  readonly deduplication: boolean;
   readonly folding: boolean;
   readonly bandwidth: Bandwidth | undefined;
   readonly rpoThresholdSeconds: number | undefined;
@@ -81,6 +82,14 @@ export interface PairRow {
   readonly stalledSince: string | undefined;
   readonly stallReason: string | undefined;
   readonly deleteData: boolean;
+  /** How often it was moved to another process server. */
+  readonly moves: number;
+  /** The process server that it leaves now, and since when. */
+  readonly leaving: { readonly fromId: string; readonly switched: boolean; readonly since: string } | undefined;
+  readonly leftProcessServers: readonly string[];
+  /** While it is in no plan: until when its replica is kept, and what of its points. `planId` is the plan that it was in last. */
+  readonly keptUntil: string | undefined;
+  readonly leftRetention: RetentionLadder | undefined;
 }
 
 export interface TokenRow {

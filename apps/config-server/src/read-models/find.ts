@@ -24,8 +24,14 @@ export function findComponent({ components }: Directory, reference: string): Com
   return components.find((component) => component.componentId === reference) ?? components.find((component) => component.name === reference) ?? unknown('component', reference);
 }
 
+/** Pairs that replicate for a plan. */
 export function livePairs(directory: Directory): PairRow[] {
-  return directory.pairs.filter((pair) => pair.state !== 'removed');
+  return directory.pairs.filter((pair) => pair.state !== 'removed' && pair.leftRetention === undefined);
+}
+
+/** Pairs in no plan whose replica and points are kept for a while. */
+export function keptPairs(directory: Directory): PairRow[] {
+  return directory.pairs.filter((pair) => pair.state !== 'removed' && pair.leftRetention !== undefined);
 }
 
 export function pairsOfPlan(directory: Directory, planId: string): PairRow[] {
@@ -34,19 +40,25 @@ export function pairsOfPlan(directory: Directory, planId: string): PairRow[] {
 
 /** Pair of a volume. Throws RefusedRequest `volume/not-protected`. */
 export function pairOfVolume(directory: Directory, volume: VolumeRow): PairRow {
-  const pair = livePairs(directory).find((one) => one.volumeId === volume.volumeId);
+  return pairIn(livePairs(directory), volume);
+}
+
+function pairIn(pairs: readonly PairRow[], volume: VolumeRow): PairRow {
+  const pair = pairs.find((one) => one.volumeId === volume.volumeId);
   if (pair) return pair;
   const detail = `volume ${volume.name} is not protected`;
   throw new RefusedRequest({ status: 409, code: 'volume/not-protected', detail, hint: 'Create a plan with it first.' });
 }
 
-/** A plan or volume by name or id; a plan wins when both have the name. Throws RefusedRequest `subject/unknown` or `volume/not-protected`. */
+/**
+ * A plan or volume by name or id; a plan wins when both have the name. A volume that left its plan is found as long as its points are kept. Throws RefusedRequest `subject/unknown` or `volume/not-protected`.
+ */
 export function findSubject(directory: Directory, reference: string): Subject {
   const plan = directory.plans.find((one) => one.state !== 'removed' && (one.planId === reference || one.name === reference));
   if (plan) return { kind: 'plan', id: plan.planId, name: plan.name, pairs: pairsOfPlan(directory, plan.planId) };
   const volume = directory.volumes.find((one) => one.volumeId === reference || one.name === reference);
   if (!volume) return unknown('subject', reference, 'there is no plan or volume');
-  return { kind: 'volume', id: volume.volumeId, name: volume.name, pairs: [pairOfVolume(directory, volume)] };
+  return { kind: 'volume', id: volume.volumeId, name: volume.name, pairs: [pairIn([...livePairs(directory), ...keptPairs(directory)], volume)] };
 }
 
 function unknown(what: string, reference: string, words = `there is no ${what}`): never {

@@ -5,6 +5,15 @@ export const readModelTables = ['rm_hosts', 'rm_components', 'rm_volumes', 'rm_p
 /** Idempotent. */
 export const addPinsToPlans = `alter table rm_plans add column if not exists pins jsonb not null default '[]'`;
 
+/** Idempotent. `leaving`: `{ fromId, switched, since }` while the pair moves to another process server; the last two while it is in no plan. */
+export const addMovesToPairs = `
+alter table rm_pairs add column if not exists moves integer not null default 0;
+alter table rm_pairs add column if not exists leaving jsonb;
+alter table rm_pairs add column if not exists left_process_servers jsonb not null default '[]';
+alter table rm_pairs add column if not exists kept_until text;
+alter table rm_pairs add column if not exists left_retention jsonb;
+`;
+
 /** Idempotent. Run before the first event is appended. */
 export const createReadModelTables = `
 create table if not exists rm_hosts (

@@ -59,6 +59,7 @@ export class BookmarkService {
     const plan = findPlan(directory, wish.plan);
     if (plan.state === 'paused') throw paused(plan);
     const pairs = pairsOfPlan(directory, plan.planId);
+    if (pairs.length === 0) throw noVolume(plan);
     const hosts = hostsOf(pairs, directory);
     if (isFrozenLevel(wish.level) && !wish.orLower && !hasHooks(hosts, wish.level)) throw noHooks(plan, wish.level);
     const bookmark: HostBookmark = { bookmarkId: `bookmark-${randomBytes(5).toString('hex')}`, name: wish.name, level: wish.level, planId: plan.planId };
@@ -133,6 +134,10 @@ function hasHooks(hosts: readonly HostToFreeze[], level: FrozenLevel): boolean {
 
 function paused({ name }: PlanRow): RefusedRequest {
   return new RefusedRequest({ status: 409, code: 'plan/paused', detail: `plan ${name} is paused`, hint: 'Resume it first; a bookmark needs data mode.' });
+}
+
+function noVolume({ name }: PlanRow): RefusedRequest {
+  return new RefusedRequest({ status: 409, code: 'plan/no-volume', detail: `plan ${name} has no volume`, hint: 'Add one: secondsite plan add-volume.' });
 }
 
 function noHooks({ name }: PlanRow, level: FrozenLevel): RefusedRequest {

@@ -19,12 +19,13 @@ function directoryOf(plans: readonly Plan[]): Directory {
   } as unknown as Directory;
 }
 
-async function madeWhile(plans: (second: number) => readonly Plan[], seconds: number): Promise<string[]> {
+/** `wallSecond`: what the wall clock shows at that second. */
+async function madeWhile(plans: (second: number) => readonly Plan[], seconds: number, wallSecond: (second: number) => number = (second) => second): Promise<string[]> {
   const made: string[] = [];
   let second = 0;
   const periodic = new PeriodicBookmarks({
     bookmarks: { create: async ({ plan, name, level }) => Promise.reject(new Error(String(made.push(`${plan} ${name} ${level}`)))) },
-    directories: { load: async () => directoryOf(plans(second)) }, now: () => second * 1e6, logger: { warn: () => undefined },
+    directories: { load: async () => directoryOf(plans(second)) }, clock: { now: () => wallSecond(second) * 1e6, steadyMicros: () => second * 1e6 }, logger: { warn: () => undefined },
   }, 1e6);
   for (; second <= seconds; second++) await periodic.look();
   await periodic.close();
@@ -41,6 +42,11 @@ describe('periodic bookmarks that need a coordinator', () => {
 
   it('are those of a higher level too, also of one host', async () => {
     expect(await madeWhile(() => [{ planId: 'p', hosts: ['a'], interval: 10, level: 'application' }], 15)).toEqual([at('p', 10, 'application')]);
+  });
+
+  it.each([3600, -3600])('keep to their interval when the wall clock is set by %d s', async (by) => {
+    const wallSecond = (second: number): number => 7200 + second + (second >= 15 ? by : 0);
+    expect(await madeWhile(() => [{ planId: 'p', hosts: ['a', 'b'], interval: 10 }], 35, wallSecond)).toEqual([10, 20, 30].map((second) => at('p', wallSecond(second))));
   });
 
   it('begin anew when the interval changes and after a pause', async () => {

@@ -49,6 +49,16 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.name}, level ${data.level}${data.wantedLevel === undefined ? '' : `, not ${data.wantedLevel} as wanted`}`;
     case 'secondsite.recovery.view-opened.v1':
       return `${data.viewId} as of ${data.pointTime}`;
+    case 'secondsite.protection.process-server-changed.v1':
+      return `from ${data.fromId} to ${data.toId}`;
+    case 'secondsite.protection.process-server-switched.v1':
+      return `${data.toId}, from about set ${data.sequence} of epoch ${data.epoch} on`;
+    case 'secondsite.protection.process-server-left.v1':
+      return data.outcome === 'drained' ? `${data.fromId} has forwarded everything` : `${data.fromId} is given up, because ${data.reason ?? 'nobody waits for it'}`;
+    case 'secondsite.protection.pair-joined-plan.v1':
+      return `${data.planId}, after ${data.fromPlanId}`;
+    case 'secondsite.protection.pair-left-plan.v1':
+      return `until ${data.keptUntil}`;
     case 'secondsite.protection.automatic-resync-changed.v1': {
       const { enabled, waitSeconds, from, to, timeZone } = data.automaticResync;
       return enabled ? `${waitSeconds} s after it is required, between ${from} and ${to} ${timeZone}` : 'never by itself';
@@ -57,6 +67,14 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
       return `${data.retention.windowSeconds} s${data.retention.rules ? `, a ladder of ${data.retention.rules.length} rules` : ''}`;
     case 'secondsite.replication.retention-shortened.v1':
       return `${Math.round(data.availableSeconds)} s of ${Math.round(data.promisedSeconds)} s are left, ${data.cause}`;
+    case 'secondsite.replication.damage-found.v1':
+      return `${data.place} at ${data.componentId}, ${formatBytes(data.bytes)}${data.before === undefined ? '' : `; instants before ${data.before} may lack them`}`;
+    case 'secondsite.replication.damage-repaired.v1':
+      return `${formatBytes(data.bytes)} at ${data.offset}, ${data.lostBefore === undefined ? 'no instant lacks anything' : `instants before ${data.lostBefore} lack them`}`;
+    case 'secondsite.replication.scrub-completed.v1':
+      return `${formatBytes(data.readBytes)} read, ${formatBytes(data.damagedBytes)} damaged`;
+    case 'secondsite.replication.cold-store-failed.v1':
+      return `${data.affects}: ${data.code}, ${data.reason}`;
     default:
       return 'name' in data && typeof data.name === 'string' ? data.name : undefined;
   }

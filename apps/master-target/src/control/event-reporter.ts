@@ -2,8 +2,8 @@
 import type { ResyncReason } from '@secondsite/change-set';
 import type { EventOutlet } from '@secondsite/component';
 import {
-  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, differentialSyncReachedV1, replicationRecoveredV1,
-  replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1,
+  changeSetAppliedV2, changeSetRefusedV1, type CloudEvent, coldStoreFailedV1, coldStoreRecoveredV1, damageFoundV1, damageRepairedV1, differentialSyncReachedV1,
+  replicationRecoveredV1, replicationStalledV1, resyncReadV1, resyncRequiredV2, resyncStartedV1, retentionShortenedV1, scrubCompletedV1,
 } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
 import type { PairEvent } from '../pair/pair-types';
@@ -21,16 +21,18 @@ const reasonOnBus: Readonly<Record<ResyncReason, 'baseline' | 'bitmap-mode' | 'r
 /** Turns facts into events. */
 export class EventReporter implements TargetReporter {
   readonly #outlet: EventOutlet;
+  readonly #nowMillis: () => number;
   readonly #lastApplied = new Map<string, number>();
 
-  constructor(outlet: EventOutlet) {
+  constructor(outlet: EventOutlet, nowMillis: () => number = () => performance.now()) {
     this.#outlet = outlet;
+    this.#nowMillis = nowMillis;
   }
 
   pairEvent(pairId: string, event: PairEvent): void {
     if (event.kind === 'applied' && !this.#isDue(pairId)) return;
     const made = this.#eventOf(pairId, event);
-    if (made) this.#outlet.publish(made, event.kind);
+    if (made) this.#outlet.publish(made, event.kind, { replacesOlder: event.kind === 'applied' });
   }
 
   overAllocated(pairId: string, { neededBytes, availableBytes }: OverAllocation): void {
@@ -39,7 +41,7 @@ export class EventReporter implements TargetReporter {
   }
 
   #isDue(pairId: string): boolean {
-    const now = performance.now();
+    const now = this.#nowMillis();
     if (now - (this.#lastApplied.get(pairId) ?? -Infinity) < APPLIED_MILLIS) return false;
     this.#lastApplied.set(pairId, now);
     return true;
@@ -72,6 +74,23 @@ export class EventReporter implements TargetReporter {
         const data = { pairId, cause, promisedSeconds: promisedMicros / 1e6, availableSeconds: availableMicros / 1e6, journalBytes };
         return events.make(retentionShortenedV1, { ...data, ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }) });
       }
+      case 'damage-found': {
+        const { kind: _, ...found } = event;
+        if (found.place === 'replica') return events.make(damageFoundV1, { pairId, componentId, ...found });
+        return events.make(damageFoundV1, { pairId, componentId, ...found, before: isoFromMicros(found.before) });
+      }
+      case 'damage-repaired': {
+        const { offset, bytes, isLost, at } = event;
+        return events.make(damageRepairedV1, { pairId, offset, bytes, ...(isLost && { lostBefore: isoFromMicros(at) }) });
+      }
+      case 'scrub-ended': {
+        const { startedAt, endedAt, readBytes, damagedBytes } = event;
+        return events.make(scrubCompletedV1, { pairId, readBytes, damagedBytes, startedAt: isoFromMicros(startedAt), endedAt: isoFromMicros(endedAt) });
+      }
+      case 'cold-store-failed':
+        return events.make(coldStoreFailedV1, { pairId, affects: event.affects, code: event.code, reason: short(event.hint), waitingBytes: event.waitingBytes });
+      case 'cold-store-recovered':
+        return events.make(coldStoreRecoveredV1, { pairId, affects: event.affects, failedSeconds: event.seconds });
       case 'bookmark-applied':
         // The bookmark itself is announced by who made it; here it only becomes recoverable.
         return undefined;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Controller } from '@nestjs/common';
 import {
-  type ChangeSetHops, type MasterTargetDesiredState, quarantineAtMasterTargetOperation, quarantinedSet, type QuarantinedSet, type RequestOf, traceAtMasterTargetOperation,
+  type ChangeSetHops, type MasterTargetDesiredState, quarantineAtMasterTargetOperation, quarantinedSet, type QuarantinedSet, type RequestOf, scrubOperation, traceAtMasterTargetOperation,
 } from '@secondsite/contracts';
 import { Answers, OnDesiredState } from '@secondsite/service-kit';
 import { isoFromMicros } from '@secondsite/units';
@@ -22,6 +22,12 @@ export class PairsController {
   async trace({ pairId, epoch, sequence }: RequestOf<typeof traceAtMasterTargetOperation>): Promise<{ changeSet?: ChangeSetHops }> {
     const hops = await this.dataPlane.server.hops(pairId, epoch !== undefined && sequence !== undefined ? { epoch, sequence } : undefined);
     return hops ? { changeSet: hopsOf(pairId, hops) } : {};
+  }
+
+  @Answers(scrubOperation)
+  async scrub({ pairId }: RequestOf<typeof scrubOperation>): Promise<Record<string, never>> {
+    await this.dataPlane.server.scrub(pairId);
+    return {};
   }
 
   @Answers(quarantineAtMasterTargetOperation)

@@ -47,6 +47,7 @@ export class PointsController {
       ranges: points.ranges.map(({ from, to, green }) => ({ from: isoFromMicros(from), to: isoFromMicros(to), green })),
       bookmarks: points.bookmarks.filter((bookmark) => bookmark.recoverable).map(bookmarkOf),
       ...(points.latest !== undefined && { latest: isoFromMicros(points.latest) }),
+      ...(points.localFrom > 0 && { localFrom: isoFromMicros(points.localFrom) }),
     };
   }
 }

@@ -4,6 +4,7 @@ import { type ClusterMember, refusedPeerReporter } from '@secondsite/component';
 import type { OwnedDataPlane } from '@secondsite/service-kit';
 import { allowEveryone, allowRoles } from '@secondsite/transport';
 import type { MasterTargetConfig } from '../config';
+import { coldStoreConfig } from '../cold/cold-config';
 import { EventReporter } from '../control/event-reporter';
 import { TargetServer } from '../target/target-server';
 
@@ -42,12 +43,15 @@ export class DataPlane implements OwnedDataPlane {
 }
 
 function openServer({ config, member, onFatal }: DataPlaneOptions): Promise<TargetServer> {
-  const { dataDir, listen, advertiseHost, overAllocate, freeBytesMin, cacheBytesMax, memoryBytesMax, dataTls } = config;
+  const { dataDir, listen, advertiseHost, overAllocate, freeBytesMin, cacheBytesMax, memoryBytesMax, scrubBytesPerSecond, scrubRoundMicros, dataTls } = config;
   const { identity } = member;
+  const { tenantId, componentId } = member.bus.identity;
   return TargetServer.open({
     dataDir, listen, advertiseHost, overAllocate, dataTls, onFatal,
     reporter: new EventReporter(member),
-    limits: { freeBytesMin, cacheBytesMax, memoryBytesMax },
+    limits: { freeBytesMin, cacheBytesMax, memoryBytesMax, scrubBytesPerSecond, scrubRoundMicros },
+    cold: config.cold && coldStoreConfig(config.cold, { tenantId, componentId }),
+    deduplication: { tenantId, bytesMax: config.deduplicationBytesMax },
     authorize: identity && dataTls ? allowRoles({ tenantId: identity.tenantId, roles: ['process-server', 'agent'] }) : allowEveryone,
     tls: identity && { options: tlsOptions(identity), tenantId: identity.tenantId },
     onRefusedPeer: refusedPeerReporter({ role: 'master-target', outlet: member }),

@@ -8,10 +8,11 @@ import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type RetentionJournal, type RetentionLimits, type SetFacts } from '@secondsite/retention-journal';
 import { type ByteCount, isOperationError, OperationError, type TimeMicros } from '@secondsite/units';
-import type { BackgroundMerge } from './background-merge';
+import type { BackgroundWork } from './background-work';
 import type { CheckpointFile } from './checkpoint-file';
 import type { PairLimits } from './pair-limits';
 import type { PairEvent, StreamPlace } from './pair-types';
+import type { ReplicaDamage } from './replica-damage';
 import type { RecentHops } from './recent-hops';
 import type { CachedSet, SetCache } from './set-cache';
 import type { LoadedSet, SetApplier } from './set-applier';
@@ -20,6 +21,7 @@ import type { StreamWatch } from './stream-watch';
 export interface ApplyLoopParts {
   readonly replica: StorageFile;
   readonly checksums: KeptChecksums;
+  readonly damage: ReplicaDamage;
   readonly journal: RetentionJournal;
   readonly checkpoint: CheckpointFile;
   readonly cache: SetCache;
@@ -29,10 +31,13 @@ export interface ApplyLoopParts {
   readonly limits: PairLimits;
   /** What the journal may keep now. */
   readonly retention: () => RetentionLimits;
-  readonly merge: BackgroundMerge;
+  /** What goes on beside applying. */
+  readonly background: readonly BackgroundWork[];
   readonly clock: () => TimeMicros;
   readonly delay: (millis: number) => Promise<void>;
   readonly load: (set: CachedSet) => Promise<VerifiedChangeSet>;
+  /** The replica holds this set now. */
+  readonly learn: (set: VerifiedChangeSet) => void;
   readonly emit: (event: PairEvent) => void;
   /** Sets that had been durable in the cache are lost. */
   readonly cacheIsDamaged: boolean;
@@ -136,7 +141,7 @@ export class ApplyLoop {
     this.wake();
     await this.#running;
     await this.#checkpointing;
-    await this.#parts.merge.stop();
+    await Promise.all(this.#parts.background.map((work) => work.stop()));
     this.#parts.cache.rejectPassing(stopped());
   }
 
@@ -155,10 +160,10 @@ export class ApplyLoop {
   }
 
   async #turn(): Promise<void> {
-    const { cache, limits, journal, retention, merge } = this.#parts;
+    const { cache, limits, journal, retention, background } = this.#parts;
     if (this.#failureBeside !== undefined) throw this.#failureBeside;
     await journal.maintain(retention());
-    merge.nudge();
+    for (const work of background) work.nudge();
     const group = cache.takeReady(journal.openViews > 0 ? limits.groupBytes / 4 : limits.groupBytes);
     if (group.length === 0) return this.#rest();
     if (!group[0]?.passing) await this.#coverPassing();
@@ -221,6 +226,7 @@ export class ApplyLoop {
 
   #applied(set: Loaded, facts: SetFacts): void {
     this.#parts.watch.applied(set.content, facts, this.#parts.replica.size());
+    this.#parts.learn(set.content);
     this.appliedBytes += set.content.data.length;
     this.#covered(set.cached);
   }
@@ -250,7 +256,7 @@ export class ApplyLoop {
    * @writePath 8 A checkpoint names the sets that are durable in the replica, and change-set-applied goes on the bus with the covered time, from which the RPO is told. A crash before it only repeats step 7.
    */
   async #checkpoint(): Promise<void> {
-    const { replica, journal, checkpoint, checksums, cache, clock, hops } = this.#parts;
+    const { replica, journal, checkpoint, checksums, cache, clock, hops, damage, emit } = this.#parts;
     if (!this.#isRecordedReached) return;
     const sets = this.#uncovered;
     const applied = journal.applied;
@@ -258,6 +264,7 @@ export class ApplyLoop {
     try {
       await Promise.all([replica.sync(), journal.sync()]);
       await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
+      for (const { offset, length, isLost } of await damage.settle()) emit({ kind: 'damage-repaired', offset, bytes: length, isLost, at: applied.lastTime });
     } catch (cause) {
       throw checkpointFailure(cause);
     }
@@ -265,7 +272,7 @@ export class ApplyLoop {
     for (const set of sets) cache.release(set);
     hops.covered(sets);
     const { epoch, sequence, lastTime } = applied;
-    this.#parts.emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
+    emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
     await checksums.flush(() => replica.sync()).catch((cause: unknown) => Promise.reject(checkpointFailure(cause)));
   }
 

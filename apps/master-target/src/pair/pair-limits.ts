@@ -20,9 +20,14 @@ export interface PairLimits {
   readonly checkpointMicros: TimeMicros;
   /** How often undo to merge is looked for; default 10 s. */
   readonly mergeLookMicros: TimeMicros;
+  /** How fast replica and journal are read again by the scrubber, at most; default 8 MiB/s. */
+  readonly scrubBytesPerSecond: number;
+  /** From the beginning of one round to that of the next; default 7 days. */
+  readonly scrubRoundMicros: TimeMicros;
 }
 
 export const defaultLimits: PairLimits = {
   cacheBytesMax: 2 * GIB, memoryBytesMax: 48 * MIB, windowSets: 32, freeBytesMin: 256 * MIB, segmentBytes: 64 * MIB,
   groupBytes: 32 * MIB, checkpointBytes: 128 * MIB, checkpointMicros: 1e6, mergeLookMicros: 10e6,
+  scrubBytesPerSecond: 8 * MIB, scrubRoundMicros: 7 * 86_400e6,
 };

@@ -5,6 +5,7 @@ import type { CompareOutcome, StoreOutcome } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { OfferedBookmark, PointRange, Span, Stretch } from '@secondsite/retention-journal';
 import type { TlsOptions } from 'node:tls';
+import type { ColdStoreConfig } from '../cold/cold-config';
 import type { OpenView } from '../views/view-registry';
 import type { PairLimits } from './pair-limits';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
@@ -16,9 +17,14 @@ export interface PairThreadData {
   readonly sizeBytes: ByteCount;
   readonly retention: RetentionLimits;
   readonly limits: Partial<PairLimits>;
+  readonly cold?: ColdStoreConfig | undefined;
   readonly socketFolder: string;
   readonly listenHost: string;
   readonly advertiseHost: string;
+  /** Whether change sets may refer to what is written here. */
+  readonly deduplication: boolean;
+  /** What the pairs of the target share for it; undefined: nothing. */
+  readonly sharedBlocks?: { readonly tenantId: string; readonly memory: SharedArrayBuffer; readonly pairsFolder: string } | undefined;
   readonly tls?: { readonly options: Pick<TlsOptions, 'key' | 'cert' | 'ca' | 'minVersion' | 'ciphers' | 'secureOptions'>; readonly tenantId: string } | undefined;
 }
 
@@ -28,6 +34,8 @@ export interface PairPoints {
   readonly ranges: readonly PointRange[];
   readonly coveredTime: TimeMicros;
   readonly latest: TimeMicros | undefined;
+  /** Views of older points read from the cold store; 0: none does. */
+  readonly localFrom: TimeMicros;
 }
 
 /** What other limits would drop of the points that are offered now. */
@@ -57,6 +65,8 @@ export interface PairThread {
     listViews(): OpenView[];
     hops(place: StreamPlace | null): SetHops | undefined;
     quarantined(): KeptSet[];
+    /** Begins to read everything again, unless it is being read. */
+    scrub(): void;
   };
   events: {
     pairEvent: PairEvent;
@@ -68,5 +78,6 @@ export interface PairThread {
   notices: {
     retention: RetentionLimits;
     certificate: TlsOptions;
+    deduplication: boolean;
   };
 }

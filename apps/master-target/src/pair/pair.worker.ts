@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thread of one pair: cache, journal, replica, views and their NBD servers. Blocking reads and writes happen here and nowhere else.
 import { clockMicros, openDirectory } from '@secondsite/disk-files';
+import { sha256 } from '@secondsite/sha256';
 import { serveThread, type ThreadSide } from '@secondsite/thread-host';
+import { blockBytesOf, BlockTable } from '@secondsite/wan-deduplication';
 import { decompressZstd } from '@secondsite/zstd';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pairColdOptions } from '../cold/open-cold-store';
+import { otherReplicas } from '../deduplication/other-replicas';
+import type { SharedBlocks } from '../deduplication/set-rebuilder';
 import { ViewExporter } from '../views/view-exporter';
 import { ViewRegistry } from '../views/view-registry';
 import type { PairThread, PairThreadData } from './pair-thread';
@@ -14,6 +19,8 @@ const FREE_SPACE_MILLIS = 1000;
 async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Promise<TargetPair> {
   return TargetPair.open({
     ...data,
+    cold: data.cold && (await pairColdOptions(data.cold, data.pairId)),
+    sharedBlocks: data.sharedBlocks && sharedBlocks(data.sharedBlocks),
     directory: await openDirectory(data.path),
     decompress: decompressZstd,
     clock: clockMicros,
@@ -26,14 +33,24 @@ async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Pro
   });
 }
 
+function sharedBlocks({ tenantId, memory, pairsFolder }: NonNullable<PairThreadData['sharedBlocks']>): SharedBlocks {
+  const scope = { tenantId };
+  return { scope, table: new BlockTable(memory), sha256, readOther: otherReplicas({ pairsFolder, blockBytes: blockBytesOf(scope) }) };
+}
+
 serveThread<PairThread, PairThreadData>(async (side, data) => {
   const pair = await openPair(side, data);
   const exporter = new ViewExporter(data);
   const views = await ViewRegistry.open({ pair, exporter, directory: await (await openDirectory(data.path)).directory('views') });
   for (const { viewId, reason } of views.lost) side.emit('pairEvent', { kind: 'fault', code: 'view/lost', hint: `View ${viewId}: ${reason}. Close it.` });
+  const deduplicate = (isWanted: boolean): void => {
+    if (pair.rebuilder) pair.rebuilder.learns = isWanted;
+  };
+  deduplicate(data.deduplication);
   pair.start();
   let failed = false;
   const timer = setInterval(() => {
+    pair.scrubber.tick();
     pair.refreshFreeBytes().catch((error: unknown) => queueMicrotask(() => { throw error; }));
     if (pair.failed && !failed) side.emit('failed', { code: pair.status().fault?.code ?? 'unknown' });
     failed = pair.failed;
@@ -50,7 +67,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
       points: (range) => {
         const points = pair.points();
         const { spans, coveredTime, latest } = points;
-        return { spans, coveredTime, latest, bookmarks: points.offeredBookmarks(range), ranges: points.ranges(range) };
+        return { spans, coveredTime, latest, localFrom: pair.journal.localFrom, bookmarks: points.offeredBookmarks(range), ranges: points.ranges(range) };
       },
       resolve: (request) => pair.points().resolve(request),
       hold: ({ time, micros }) => pair.retention.hold(time, micros),
@@ -66,9 +83,11 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
       listViews: () => views.list(),
       hops: (place) => pair.hops(place ?? undefined),
       quarantined: () => pair.quarantined(),
+      scrub: () => pair.scrubber.request(),
     },
     notices: {
       retention: (limits) => pair.retention.setLimits(limits),
+      deduplication: deduplicate,
       certificate: (options) => exporter.useCertificate(options),
     },
     close: async () => {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Step 7 of the write path. Strictly in order, in groups: read the old content → undo record → one sync → open views learn of it → write the
 // replica. After a crash, sets whose undo is recorded are only rewritten. Invariants I3, I4, I5; kept checksums are forgotten in the turn in
-// which a block is written, and on stable storage before it.
+// which a block is written, and on stable storage before it; what the disk changed never enters the undo (ADR 23).
 import type { KeptChecksums } from '@secondsite/block-checksums';
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type JournalSet, type OldContent, type RetentionJournal, type SetFacts } from '@secondsite/retention-journal';
 import { OperationError } from '@secondsite/units';
+import type { ReplicaDamage } from './replica-damage';
 import type { StreamPlace } from './pair-types';
 import { writeReplica } from './write-replica';
 
@@ -15,19 +16,29 @@ export interface LoadedSet extends StreamPlace {
   readonly content: VerifiedChangeSet;
 }
 
+export interface SetApplierParts {
+  readonly journal: RetentionJournal;
+  readonly replica: StorageFile;
+  readonly checksums: KeptChecksums;
+  readonly damage: ReplicaDamage;
+}
+
 export class SetApplier {
   readonly #journal: RetentionJournal;
   readonly #replica: StorageFile;
   readonly #checksums: KeptChecksums;
+  readonly #damage: ReplicaDamage;
   readonly #old: OldContent;
 
-  constructor({ journal, replica, checksums }: { readonly journal: RetentionJournal; readonly replica: StorageFile; readonly checksums: KeptChecksums }) {
+  constructor({ journal, replica, checksums, damage }: SetApplierParts) {
     this.#journal = journal;
     this.#replica = replica;
     this.#checksums = checksums;
+    this.#damage = damage;
     this.#old = {
       read: (into, offset) => void into.fill(0, replica.readNow(into, offset)),
       nextData: (offset) => replica.nextData(offset),
+      lostIn: damage.lostIn,
     };
   }
 
@@ -38,6 +49,7 @@ export class SetApplier {
 
   /** Writes recorded sets to the replica again. */
   async rewrite(sets: readonly LoadedSet[]): Promise<void> {
+    await this.#heal(sets);
     await this.#write(sets);
   }
 
@@ -47,6 +59,7 @@ export class SetApplier {
    * @writePath 7 The old blocks are read, appended to the retention journal as undo records and made durable, then the new blocks are written to the replica. A crash loses nothing: the cached sets are written again.
    */
   async apply(sets: readonly LoadedSet[], undoDurable: () => void = () => undefined): Promise<SetFacts[]> {
+    await this.#heal(sets);
     const group = this.#journal.beginGroup(this.#old);
     let facts: SetFacts[];
     try {
@@ -68,7 +81,18 @@ export class SetApplier {
 
   async #write(sets: readonly LoadedSet[]): Promise<void> {
     for (let stale = this.#changing(sets); stale; stale = this.#changing(sets)) await stale;
-    for (const set of sets) writeReplica(this.#replica, set.content);
+    for (const set of sets) {
+      writeReplica(this.#replica, set.content);
+      this.#damage.written(set.content);
+    }
+  }
+
+  /** Damaged blocks that the sets prove the content of are put back, so that their undo is what was there. */
+  async #heal(sets: readonly LoadedSet[]): Promise<void> {
+    const contents = sets.map(({ content }) => content);
+    if (!this.#damage.mayHeal(contents)) return;
+    for (let stale = this.#changing(sets); stale; stale = this.#changing(sets)) await stale;
+    this.#damage.heal(contents);
   }
 
   /** Undefined: the sets may be written in this turn. */

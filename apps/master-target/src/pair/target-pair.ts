@@ -2,62 +2,31 @@
 // One replication pair at the target: cache → retention journal → replica, and its recovery points and views. Runs in a thread of its own;
 // a plain class, so that it runs anywhere. Invariants: I2 (cached sets are released only after their replica writes are durable), I3, I4,
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
-import type { BlockLayout } from '@secondsite/block-checksums';
-import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
-import type { StorageDirectory } from '@secondsite/durable-storage';
-import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
-import { SegmentLog } from '@secondsite/segment-log';
-import { type CompareOutcome, OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
+import { decompressChangeSet, type KeptSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
+import { type RecoveryPoints, type RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
+import { type CompareOutcome, DAMAGED_RANGES_MAX, OLD_EPOCH, type Progress, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
+import { isReferringSet } from '@secondsite/wan-deduplication';
+import type { SetRebuilder } from '../deduplication/set-rebuilder';
 import { ApplyLoop } from './apply-loop';
-import { BackgroundMerge } from './background-merge';
-import { CachedSetReader } from './cached-set-reader';
-import { CheckpointFile } from './checkpoint-file';
+import { BackgroundWork } from './background-work';
 import { epochStartOf, missingBase } from './epoch-start';
-import { defaultLimits, type PairLimits } from './pair-limits';
+import { openPairParts, type PairParts, type TargetPairOptions } from './pair-parts';
 import type { PairEvent, PairStatus, SetHops, StreamPlace } from './pair-types';
 import { PairRetention } from './pair-retention';
+import type { PairScrubber } from './pair-scrubber';
 import { RecentHops } from './recent-hops';
-import { ReadMemory } from './read-memory';
 import { ReplicaComparer } from './replica-comparer';
-import { growReplica, openReplica, type ReplicaFiles } from './replica-files';
-import { type Admission, type ReceivedSet, SetCache } from './set-cache';
+import { growReplica } from './replica-files';
+import type { Admission, ReceivedSet } from './set-cache';
 import { SetApplier } from './set-applier';
 import { corrupt, noSpace, pairFailed, tooEarly } from './store-answers';
 import { StreamWatch } from './stream-watch';
 import { faultOfRange } from './write-replica';
 
-export interface TargetPairOptions {
-  readonly directory: StorageDirectory;
-  readonly pairId: string;
-  readonly sizeBytes: ByteCount;
-  readonly retention: RetentionLimits;
-  readonly decompress: Decompress;
-  readonly clock: () => TimeMicros;
-  /** Resolves after about so many milliseconds. */
-  readonly delay: (millis: number) => Promise<void>;
-  readonly onEvent?: (event: PairEvent) => void;
-  /** Called once for each traced set, with its times, when it is durable in the replica. */
-  readonly onTraced?: (hops: SetHops) => void;
-  readonly limits?: Partial<PairLimits>;
-  /** How blocks are compared with the source; the agent's must be the same. */
-  readonly layout?: BlockLayout | undefined;
-  /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
-  readonly recycle?: (memory: ArrayBufferLike) => void;
-}
-
-interface PairParts extends ReplicaFiles {
-  readonly log: SegmentLog;
-  readonly journal: RetentionJournal;
-  readonly checkpoint: CheckpointFile;
-  readonly quarantine: Quarantine;
-  readonly cache: SetCache;
-  readonly cachedSets: CachedSetReader;
-  readonly limits: PairLimits;
-}
-
 export class TargetPair {
   readonly retention: PairRetention;
+  readonly rebuilder: SetRebuilder | undefined;
   readonly #options: TargetPairOptions;
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
@@ -72,6 +41,7 @@ export class TargetPair {
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
     this.#parts = parts;
+    this.rebuilder = parts.rebuilder;
     this.#hops = new RecentHops(options.clock, options.onTraced);
     this.#openedAt = options.clock();
     this.retention = new PairRetention({
@@ -84,10 +54,11 @@ export class TargetPair {
       watch: this.#watch,
       hops: this.#hops,
       retention: () => this.retention.effective,
-      merge: this.#makeMerge(),
+      background: this.#background(),
       clock: options.clock,
       delay: options.delay,
       load: (set) => parts.cachedSets.load(set),
+      learn: (set) => parts.rebuilder?.learn(set),
       emit: (event) => this.#emit(event),
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
@@ -101,31 +72,16 @@ export class TargetPair {
    * with `start`.
    */
   static async open(options: TargetPairOptions): Promise<TargetPair> {
-    const { directory } = options;
-    const limits = { ...defaultLimits, ...options.limits };
-    const files = await openReplica(options);
-    const checkpoint = await CheckpointFile.open(directory);
-    const applied = checkpoint.current?.applied;
-    const journal = await RetentionJournal.open(await directory.directory('journal'), {
-      segmentBytes: limits.segmentBytes,
-      ...(applied && { replicaState: applied }),
-    });
-    const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });
-    const readMemory = new ReadMemory(limits.groupBytes);
-    const cache = new SetCache({
-      ...limits, log,
-      applied: applied ?? { epoch: 0, sequence: 0 },
-      endedEpochs: checkpoint.current?.endedEpochs ?? [],
-      recycle: (memory) => {
-        if (!readMemory.giveBack(memory)) options.recycle?.(memory);
-      },
-    });
-    const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
+    const pair = new TargetPair(options, await openPairParts(options));
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
     return pair;
+  }
+
+  /** Reads everything again; needs `tick` about once a second. */
+  get scrubber(): PairScrubber {
+    return this.#parts.scrubber;
   }
 
   get journal(): RetentionJournal {
@@ -154,6 +110,7 @@ export class TargetPair {
    */
   async store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
+    if (this.rebuilder && isReferringSet(bytes)) return this.#storeReferring(bytes, { place, receivedAt, rebuilder: this.rebuilder });
     let isTaken = false;
     try {
       const set = await this.#check(bytes, place, receivedAt);
@@ -162,8 +119,17 @@ export class TargetPair {
       isTaken = true;
       return await this.#take(answer, place);
     } finally {
-      if (!isTaken) this.#options.recycle?.(bytes.buffer);
+      if (!isTaken) this.#parts.recycle(bytes.buffer);
     }
+  }
+
+  /** A set that cannot be taken now is not made again for nothing. One of an old epoch is: it is kept aside as it was. */
+  async #storeReferring(bytes: Uint8Array, { place, receivedAt, rebuilder }: { readonly place: StreamPlace; readonly receivedAt: TimeMicros; readonly rebuilder: SetRebuilder }): Promise<StoreOutcome> {
+    const admission = this.#parts.cache.admission(place);
+    const mayBeTaken = admission.kind !== 'too-early' && admission.kind !== 'full';
+    const rebuilding = mayBeTaken ? await rebuilder.rebuild(bytes) : ({ kind: 'answer', answer: await this.#answerWithoutTaking(admission, place, bytes) } as const);
+    this.#parts.recycle(bytes.buffer);
+    return rebuilding.kind === 'answer' ? rebuilding.answer : this.store(rebuilding.bytes, place, receivedAt);
   }
 
   async #check(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros): Promise<ReceivedSet | StoreOutcome> {
@@ -269,8 +235,7 @@ export class TargetPair {
   }
 
   #stored(): StoreOutcome {
-    const applied = this.#parts.checkpoint.current?.applied;
-    return { kind: 'stored', appliedEpoch: applied?.epoch ?? 0, appliedSequence: applied?.sequence ?? 0, creditBytes: this.#parts.cache.creditBytes };
+    return { kind: 'stored', ...this.#progress() };
   }
 
   #refuse(place: StreamPlace, { code, detail }: { code: string; detail: string }): StoreOutcome {
@@ -281,10 +246,16 @@ export class TargetPair {
   }
 
   /** Where the pair is, for a sender that starts. */
-  position(): StreamPlace & { readonly appliedEpoch: number; readonly appliedSequence: number; readonly creditBytes: ByteCount } {
+  position(): StreamPlace & Progress {
     const { epoch, sequence } = this.#parts.cache.received;
-    const applied = this.#parts.checkpoint.current?.applied;
-    return { epoch, sequence, appliedEpoch: applied?.epoch ?? 0, appliedSequence: applied?.sequence ?? 0, creditBytes: this.#parts.cache.creditBytes };
+    return { epoch, sequence, ...this.#progress() };
+  }
+
+  #progress(): Progress {
+    const { cache, checkpoint, damage } = this.#parts;
+    const { epoch: appliedEpoch, sequence: appliedSequence } = checkpoint.current?.applied ?? { epoch: 0, sequence: 0 };
+    const damaged = damage.ranges.slice(0, DAMAGED_RANGES_MAX);
+    return { appliedEpoch, appliedSequence, creditBytes: cache.creditBytes, ...(damaged.length > 0 && { damaged }) };
   }
 
   /** See ReplicaComparer. */
@@ -301,7 +272,8 @@ export class TargetPair {
   async openReader(pointTime: TimeMicros): Promise<ViewReader> {
     const map = await this.#parts.journal.openView(pointTime);
     this.#views++;
-    return new ViewReader({ journal: this.#parts.journal, replica: this.#parts.replica, map });
+    const { journal, replica, damage } = this.#parts;
+    return new ViewReader({ journal, replica, lostIn: damage.lostIn, map });
   }
 
   closeReader(reader: ViewReader): void {
@@ -344,9 +316,11 @@ export class TargetPair {
       cachedSets: cache.cachedSets,
       journalBytes: journal.storedBytes,
       retention: this.retention.standing,
+      cold: this.#parts.cold?.standing,
       earliestPoint: points.earliest,
       latestPoint: points.latest,
       views: this.#views,
+      scrub: this.#parts.scrubber.status,
       appliedBytesTotal: this.#loop.appliedBytes,
       refusedSets: this.#refusedSets,
       stays: this.#hops.stays(oldest && (oldest.receivedAt ?? this.#openedAt)),
@@ -361,7 +335,9 @@ export class TargetPair {
 
   /** Finishes the group and checkpoint under way and closes the files. */
   async close(): Promise<void> {
-    const { log, journal, checkpoint, checksums, replica } = this.#parts;
+    const { log, journal, checkpoint, checksums, replica, cold, scrubber } = this.#parts;
+    cold?.close();
+    await scrubber.stop();
     await this.#loop.stop();
     await log.close();
     await journal.close();
@@ -371,15 +347,18 @@ export class TargetPair {
     await replica.close();
   }
 
-  #makeMerge(): BackgroundMerge {
-    const { journal, limits } = this.#parts;
+  #background(): BackgroundWork[] {
+    const { journal, limits, cold } = this.#parts;
     const { clock, delay } = this.#options;
-    return new BackgroundMerge({
-      journal, clock, delay,
-      retention: () => this.retention.effective,
+    const retention = (): RetentionLimits => this.retention.effective;
+    const merge = new BackgroundWork({
+      clock, delay,
       lookMicros: limits.mergeLookMicros,
+      restMicros: 60 * limits.mergeLookMicros,
+      next: (pause) => journal.mergeNext(retention(), pause),
       onFailure: (failure) => this.#emit({ kind: 'fault', ...failure }),
     });
+    return cold ? [merge, cold.serve({ journal, retention })] : [merge];
   }
 
   #reportDamage(): void {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { RetentionReport } from '@secondsite/contracts';
+import type { ColdReport, RetentionReport } from '@secondsite/contracts';
 import { isoFromMicros } from '@secondsite/units';
-import type { RetentionStanding } from '../pair/retention-watch';
+import type { ColdStanding, PairStatus } from '../pair/pair-types';
 
 /** How a journal stands, as telemetry says it. */
-export function retentionReport(standing: RetentionStanding): RetentionReport {
-  const { promisedMicros, availableMicros, limitBytes, growthBytesPerSecond, fullSeconds, shortenedBy, shortenedAt } = standing;
+export function retentionReport({ retention, cold }: Pick<PairStatus, 'retention' | 'cold'>): RetentionReport {
+  const { promisedMicros, availableMicros, limitBytes, growthBytesPerSecond, fullSeconds, shortenedBy, shortenedAt } = retention;
   return {
     promisedSeconds: promisedMicros / 1e6,
     availableSeconds: availableMicros / 1e6,
@@ -14,5 +14,14 @@ export function retentionReport(standing: RetentionStanding): RetentionReport {
     ...(fullSeconds !== undefined && { fullSeconds }),
     ...(shortenedBy !== undefined && { shortenedBy }),
     ...(shortenedAt !== undefined && { shortenedAt: isoFromMicros(shortenedAt) }),
+    ...(cold && { cold: coldReport(cold) }),
+  };
+}
+
+function coldReport({ bytes, waitingBytes, localFrom, trouble }: ColdStanding): ColdReport {
+  return {
+    bytes, waitingBytes,
+    ...(localFrom > 0 && { localFrom: isoFromMicros(localFrom) }),
+    ...(trouble && { trouble: { ...trouble, since: isoFromMicros(trouble.since) } }),
   };
 }

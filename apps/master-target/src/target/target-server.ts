@@ -7,18 +7,21 @@ import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirec
 import { type PointRequest, RecoveryPoints, type ResolvedPoint, type RetentionLimits } from '@secondsite/retention-journal';
 import { type Authorize, BodyPool, ChangeSetServer, type CompareOutcome, type CompareRequest, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
-import { rm } from 'node:fs/promises';
+import { BlockTable } from '@secondsite/wan-deduplication';
 import { join } from 'node:path';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import type { TargetReporter } from '../control/control-plane';
 import { recordHopSpans } from '../control/hop-spans';
-import type { OpenViewAnswer, PairPoints, RetentionPreview } from '../pair/pair-thread';
+import type { OpenViewAnswer, PairPoints, PairThreadData, RetentionPreview } from '../pair/pair-thread';
 import type { PairStatus, SetHops, StreamPlace } from '../pair/pair-types';
 import type { PairLimits } from '../pair/pair-limits';
+import type { ColdStoreConfig } from '../cold/cold-config';
 import type { OpenView } from '../views/view-registry';
 import { allocatedBytes, overAllocation } from './allocation';
 import { PairHost } from './pair-host';
+import { RemovedPairs } from './removed-pairs';
 import { retentionReport } from './retention-report';
+import { scrubReport } from './scrub-report';
 
 export interface TargetServerOptions {
   readonly dataDir: string;
@@ -33,6 +36,10 @@ export interface TargetServerOptions {
   readonly reporter: TargetReporter;
   readonly overAllocate: boolean;
   readonly limits?: Partial<PairLimits>;
+  /** Where old undo goes; absent: it stays here. */
+  readonly cold?: ColdStoreConfig | undefined;
+  /** Memory for what is remembered of the blocks of the tenant's replicas. Undefined: change sets bring everything. */
+  readonly deduplication?: { readonly tenantId: string; readonly bytesMax: ByteCount } | undefined;
   /** The process cannot go on and has to be started anew. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -52,8 +59,10 @@ export class TargetServer {
   readonly #hosts = new Map<string, PairHost>();
   readonly #server: ChangeSetServer;
   readonly #pool = new BodyPool({ idleBytesMax: RECEIVE_BYTES_MAX });
+  readonly #sharedBlocks: PairThreadData['sharedBlocks'];
   readonly #rates = new Map<string, { bytes: number; at: number }>();
   #tls: TargetServerOptions['tls'];
+  readonly #removed: RemovedPairs;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: TargetServerOptions, parts: { readonly lock: FolderLock; readonly pairsFolder: DiskDirectory }) {
@@ -61,6 +70,9 @@ export class TargetServer {
     this.#lock = parts.lock;
     this.#pairsFolder = parts.pairsFolder;
     this.#tls = options.tls;
+    this.#removed = new RemovedPairs({ folder: parts.pairsFolder.path, cold: options.cold, reporter: options.reporter });
+    const { deduplication: shared } = options;
+    this.#sharedBlocks = shared && { tenantId: shared.tenantId, memory: BlockTable.ofBytes(shared.bytesMax).memory, pairsFolder: parts.pairsFolder.path };
     this.#server = new ChangeSetServer({
       authorize: options.authorize,
       handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId), compare: (request) => this.compare(request) },
@@ -117,7 +129,7 @@ export class TargetServer {
       this.#hosts.delete(pairId);
       await host.close();
     }
-    for (const pairId of document.removedPairs) if (!wanted.has(pairId)) await rm(join(this.#pairsFolder.path, pairId), { recursive: true, force: true });
+    await this.#removed.remove(document.removedPairs.filter((pairId) => !wanted.has(pairId)));
     for (const pair of wanted.values()) await this.#applyPair(pair);
   }
 
@@ -140,13 +152,14 @@ export class TargetServer {
   }
 
   #openPair(pair: MasterTargetPair): PairHost {
-    const { dataDir, listen, advertiseHost, limits = {}, reporter } = this.#options;
+    const { dataDir, listen, advertiseHost, limits = {}, cold, reporter } = this.#options;
     return new PairHost({
       pair,
       reporter,
       threadData: () => ({
         path: join(this.#pairsFolder.path, pair.pairId),
-        limits, advertiseHost, listenHost: listen.host,
+        limits, advertiseHost, cold, listenHost: listen.host,
+        sharedBlocks: this.#sharedBlocks,
         socketFolder: join(dataDir, 'views'),
         tls: this.#tls && { options: threadTls(this.#tls.options), tenantId: this.#tls.tenantId },
       }),
@@ -226,6 +239,11 @@ export class TargetServer {
     return lists.flat();
   }
 
+  /** Begins to read replica and journal again, unless they are being read. */
+  scrub(pairId: string): Promise<void> {
+    return this.#host(pairId).thread.call('scrub', undefined);
+  }
+
   status(pairId: string): Promise<PairStatus> {
     return this.#host(pairId).thread.call('status', undefined);
   }
@@ -243,7 +261,8 @@ export class TargetServer {
     const { epoch, receivedSequence, sequence, coveredTime, stage, green, cacheBytes, journalBytes, earliestPoint, latestPoint, views, stays, fault } = status;
     return {
       pairId, epoch, receivedSequence, appliedSequence: sequence, stage, green, cacheBytes, journalBytes, views, stays,
-      retention: retentionReport(status.retention),
+      retention: retentionReport(status),
+      scrub: scrubReport(status.scrub),
       bytesPerSecond: this.#rateOf(pairId, status.appliedBytesTotal),
       ...(coveredTime > 0 && { coveredTime: isoFromMicros(coveredTime) }),
       ...(earliestPoint !== undefined && { earliestPoint: isoFromMicros(earliestPoint) }),
@@ -267,6 +286,7 @@ export class TargetServer {
     await this.#server.close();
     await this.#turn;
     await Promise.all([...this.#hosts.values()].map((host) => host.close()));
+    await this.#removed.close();
     this.#lock.release();
   }
 

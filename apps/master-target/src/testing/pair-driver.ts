@@ -11,7 +11,8 @@ import { setImmediate } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
 import type { PairEvent } from '../pair/pair-types';
 import type { PairLimits } from '../pair/pair-limits';
-import { TargetPair, type TargetPairOptions } from '../pair/target-pair';
+import type { TargetPairOptions } from '../pair/pair-parts';
+import { TargetPair } from '../pair/target-pair';
 
 /** What memory holds that the pair gave back. */
 export const GIVEN_BACK = 0xdd;

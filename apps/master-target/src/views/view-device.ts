@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { UNCOVERED, type ViewReader, ZEROS } from '@secondsite/retention-journal';
+import { allEnded, UNCOVERED, type ViewReader, ZEROS } from '@secondsite/retention-journal';
 import type { BlockDevice, Completion, Extent, WriteFlags } from '@secondsite/nbd';
 import { type ByteCount, type ByteOffset, KIB, OperationError } from '@secondsite/units';
 import type { WriteOverlay } from './write-overlay';
@@ -31,18 +31,19 @@ export class ViewDevice implements BlockDevice {
 
   read(into: Uint8Array, offset: ByteOffset): Completion {
     if (this.#overlay) return this.#readOverlaid(into, offset);
-    if (into.length > BLOCKING_READ_BYTES) return this.#reader.read(into, offset);
-    this.#reader.readNow(into, offset);
+    if (into.length > BLOCKING_READ_BYTES || !this.#reader.readNow(into, offset)) return this.#reader.read(into, offset);
     return undefined;
   }
 
-  #readOverlaid(into: Uint8Array, offset: ByteOffset): undefined {
+  #readOverlaid(into: Uint8Array, offset: ByteOffset): Completion {
+    const later: Promise<void>[] = [];
     this.#overlay?.visit(offset, offset + into.length, (start, end, value) => {
       const target = into.subarray(start - offset, end - offset);
       if (value === ZEROS) target.fill(0);
-      else if (value === UNCOVERED) this.#reader.readNow(target, start);
-      else this.#overlay?.readNow(target, start);
+      else if (value !== UNCOVERED) this.#overlay?.readNow(target, start);
+      else if (!this.#reader.readNow(target, start)) later.push(this.#reader.read(target, start));
     });
+    return later.length > 0 ? allEnded(later) : undefined;
   }
 
   write(offset: ByteOffset, parts: readonly Uint8Array[], { fua }: WriteFlags): Completion {

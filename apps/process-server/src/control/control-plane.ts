@@ -6,6 +6,7 @@ export type ProcessServerFact =
   | { readonly kind: 'flow-control-started'; readonly pairId: string; readonly heldBytes: number }
   | { readonly kind: 'flow-control-ended'; readonly pairId: string; readonly seconds: number }
   | { readonly kind: 'resync-required'; readonly pairId: string; readonly reason: string }
+  | { readonly kind: 'damage-found'; readonly pairId: string; readonly bytes: number }
   | {
       readonly kind: 'change-set-refused';
       readonly pairId: string;

@@ -42,12 +42,13 @@ export class DataPlane implements OwnedDataPlane {
 }
 
 function openServer({ config, member, onFatal }: DataPlaneOptions): Promise<ProcessServer> {
-  const { dataDir, listen, freeBytesMin, memoryBytesMax } = config;
+  const { dataDir, listen, freeBytesMin, memoryBytesMax, deduplicationBytesMax, scrub } = config;
   const { identity } = member;
   const secured = config.dataTls ? identity : undefined;
   return ProcessServer.open({
-    dataDir, listen, freeBytesMin, memoryBytesMax, onFatal,
+    dataDir, listen, freeBytesMin, memoryBytesMax, scrub, onFatal,
     reporter: new EventReporter(member),
+    deduplication: { tenantId: member.bus.identity.tenantId, bytesMax: deduplicationBytesMax },
     authorize: secured ? allowRoles({ tenantId: secured.tenantId, roles: ['agent'] }) : allowEveryone,
     serverTls: secured && tlsOptions(secured),
     clientTls: identity && targetTls(identity),

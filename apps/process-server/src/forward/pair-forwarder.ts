@@ -3,24 +3,22 @@
 // Invariants: a set leaves the spool only after the target's 200; a set of epoch e+1 is not sent before everything of epoch e that can be
 // sent is confirmed; whatever fails is tried again, slower and slower up to five seconds.
 import type { Compress } from '@secondsite/change-set';
-import { type CompareAnswer, endsEpoch, type LateTraceQueue, type PairPosition, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
+import type { Handover } from '@secondsite/contracts';
+import { type CompareAnswer, endsEpoch, type LateTraceQueue, type PositionAnswer, type Progress, type PutOutcome, type Refusal } from '@secondsite/transport';
 import { type Epoch, isOperationError, type SequenceNumber } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
+import type { PairDeduplicator } from '../deduplication/pair-deduplicator';
 import { Signal } from '../signal';
 import type { EpochQueue, SpooledSet } from '../spool/epoch-queue';
 import type { PairSpool } from '../spool/pair-spool';
 import { isAfter, type StreamPlace } from '../spool/pair-state';
 import type { Timers } from '../timers';
+import { type ForwardFailure, type ForwardFault, faultOf, lostAtTarget } from './forward-fault';
+import { HandoverWait } from './handover-wait';
 import type { BodyTurn } from './traffic-shaper';
 import { type ForwardClient, type PairCompression, type PassingSet, sendContent, sendSet, type SendSetOptions, type SentSet } from './send-set';
 
-/** Why a pair does not advance, in words for an operator. */
-export interface ForwardFault {
-  readonly code: string;
-  readonly hint: string;
-}
-
-export interface SendResult extends Pick<SentSet, 'wireBytes' | 'contentBytes' | 'transferMicros'> {
+export interface SendResult extends Omit<SentSet, 'outcome'> {
   readonly kind: PutOutcome['kind'] | 'unreadable' | 'not-needed';
 }
 
@@ -43,8 +41,11 @@ export interface PairForwarderOptions {
   readonly compression: PairCompression;
   readonly turn?: BodyTurn;
   readonly compress: Compress;
+  readonly deduplicator?: PairDeduplicator | undefined;
   readonly timers: Timers;
   readonly paused: boolean;
+  /** The pair moves to or from another process server. */
+  readonly handover?: Handover | undefined;
   readonly observer: ForwardObserver;
   /** Goes along with the sets until the master target was told. */
   readonly lateTraces: LateTraceQueue;
@@ -53,8 +54,7 @@ export interface PairForwarderOptions {
   readonly windowSets?: number;
 }
 
-type Failure = Exclude<PutOutcome, { readonly kind: 'stored' }> | ({ readonly kind: 'unreadable' } & ForwardFault);
-
+const nothingSent = { wireBytes: 0, contentBytes: 0, referencedBytes: 0, transferMicros: 0 };
 const unknownPair = 'change-set/unknown-pair';
 const notReady = new Set([unknownPair, 'pair/not-open']);
 const holdOffMillis = 250;
@@ -70,6 +70,7 @@ export class PairForwarder {
   readonly #spool: PairSpool;
   readonly #signal: Signal;
   readonly #stop = new AbortController();
+  readonly #handover: HandoverWait;
   readonly #inFlight = new Map<SequenceNumber, Promise<void>>();
   /** Sets that wait to be passed on. */
   readonly #toPass = new Map<SequenceNumber, { readonly set: PassingSet; readonly resolve: (passed: boolean) => void }>();
@@ -89,11 +90,17 @@ export class PairForwarder {
     this.#options = options;
     this.#spool = options.spool;
     this.#signal = new Signal(options.timers);
+    this.#handover = new HandoverWait(options);
   }
 
   /** What holds the pair up now; undefined when all is well. */
   get fault(): ForwardFault | undefined {
     return this.#fault;
+  }
+
+  /** Nothing is left here that the target would take from this process server. */
+  get isDrained(): boolean {
+    return this.#inFlight.size === 0 && this.#handover.isDrained;
   }
 
   start(): void {
@@ -135,6 +142,11 @@ export class PairForwarder {
     this.#signal.raise();
   }
 
+  /** Asks the target where it is, for whoever has to know without this forwarder. */
+  position(): Promise<PositionAnswer> {
+    return this.#options.client.position(this.#options.pairId, this.#stop.signal);
+  }
+
   /** Asks the target what differs at the replica; it knows itself how far it is. */
   compare(question: Uint8Array, place: StreamPlace): Promise<CompareAnswer> {
     return this.#options.client.compare(question, { ...place, pairId: this.#options.pairId, signal: this.#stop.signal });
@@ -173,6 +185,7 @@ export class PairForwarder {
   async #step(): Promise<boolean> {
     const queue = this.#spool.oldestQueue();
     if (!queue) return true;
+    if (this.#inFlight.size === 0 && this.#handover.comesFirst(queue)) return this.#awaitOther(queue);
     if (this.#inFlight.size === 0 && queue.epoch < this.#spool.epoch && (queue.damaged || queue.forwarded === queue.received)) {
       if (!queue.damaged && queue.setCount > 0 && !this.#hasAskedAt(queue)) return this.#askTarget(queue);
       this.#spool.giveUp(queue.epoch);
@@ -185,6 +198,13 @@ export class PairForwarder {
     for (let set = this.#next(queue); set; set = this.#next(queue)) this.#send(set);
     this.#passWhatMay();
     return true;
+  }
+
+  /** What the other process server has comes first: the target is asked until it is there. */
+  async #awaitOther(queue: EpochQueue): Promise<boolean> {
+    await this.#askTarget(queue);
+    if (this.#handover.comesFirst(queue)) this.#pause(askAppliedMillis);
+    return false;
   }
 
   /** The first set in the window that is neither confirmed nor on its way. */
@@ -201,7 +221,8 @@ export class PairForwarder {
 
   /** Where the target is may be further than what is noted here (a crash) or, after it lost data, behind. */
   async #askTarget(queue: EpochQueue): Promise<boolean> {
-    const answer = await this.#options.client.position(this.#options.pairId, this.#stop.signal);
+    const answer = await this.position();
+    this.#handover.answered(answer.kind === 'known' ? answer : undefined);
     if (answer.kind === 'known') {
       this.#knowsTarget = true;
       const lost = lostAtTarget(queue, answer);
@@ -218,6 +239,7 @@ export class PairForwarder {
   /** A target that does not know the pair yet, or opens it, will take it in a moment. */
   #couldPass({ epoch, sequence }: StreamPlace): boolean {
     const queue = this.#spool.oldestQueue();
+    if (this.#handover.isOn) return false;
     const up = !this.#stop.signal.aborted && !this.#options.paused && (!this.#fault || notReady.has(this.#fault.code));
     return up && queue !== undefined && !queue.damaged && queue.epoch === epoch && !queue.has(sequence);
   }
@@ -262,7 +284,7 @@ export class PairForwarder {
   /** Everything before the first missing set is with the target, and the agent has no set up to there any more. */
   #hasGap(queue: EpochQueue): boolean {
     const { epoch, sequence } = this.#senderOldest;
-    return this.#knowsTarget && epoch === queue.epoch && queue.received + 1 < sequence && queue.forwarded === queue.received;
+    return !this.#handover.isOn && this.#knowsTarget && epoch === queue.epoch && queue.received + 1 < sequence && queue.forwarded === queue.received;
   }
 
   /** What is missing here may have been passed on to the target, which took it out of line: only now it can say that it has it. */
@@ -273,7 +295,7 @@ export class PairForwarder {
   /** Nobody fills the gap: a newer epoch has to. */
   #endAtGap(queue: EpochQueue): boolean {
     const { epoch, sequence } = this.#senderOldest;
-    this.#break(queue, `sets ${queue.received + 1} to ${sequence - 1} of epoch ${epoch} were passed on to the master target, which has lost them`);
+    this.#break(queue, `sets ${queue.received + 1} to ${sequence - 1} of epoch ${epoch} are missing: the master target has lost them, or the process server that had them was given up`);
     return true;
   }
 
@@ -298,10 +320,10 @@ export class PairForwarder {
   async #sendOnce(set: SpooledSet, options: SendSetOptions, settle: ReturnType<ForwardObserver['sending']>): Promise<void> {
     try {
       const sent = await sendSet(set, options);
-      settle({ wireBytes: 0, contentBytes: 0, transferMicros: 0, ...sent, kind: sent?.outcome.kind ?? 'not-needed' });
+      settle({ ...nothingSent, ...sent, kind: sent?.outcome.kind ?? 'not-needed' });
       if (sent) this.#settled(set, sent.outcome);
     } catch (error) {
-      settle({ kind: 'unreadable', wireBytes: 0, contentBytes: 0, transferMicros: 0 });
+      settle({ kind: 'unreadable', ...nothingSent });
       if (!isOperationError(error)) throw error;
       this.#unreadable(set, error);
     }
@@ -325,7 +347,7 @@ export class PairForwarder {
   }
 
   #progress(progress: Progress): void {
-    this.#spool.learnApplied({ epoch: progress.appliedEpoch, sequence: progress.appliedSequence });
+    this.#spool.learnProgress(progress);
     this.#failures = 0;
     this.#fault = undefined;
     if (progress.creditBytes === 0) this.#pause(progress.retryAfterMillis ?? holdOffMillis);
@@ -358,7 +380,7 @@ export class PairForwarder {
     this.#options.observer.broken(queue.epoch, reason);
   }
 
-  #fail(outcome: Failure): void {
+  #fail(outcome: ForwardFailure): void {
     if (this.#stop.signal.aborted) return;
     this.#fault = faultOf(outcome);
     if (outcome.kind === 'held-off') return this.#pause(outcome.retryAfterMillis);
@@ -373,20 +395,4 @@ export class PairForwarder {
     this.#pausedUntil = Math.max(this.#pausedUntil, this.#options.timers.millis() + millis);
     this.#signal.raise();
   }
-}
-
-/** In words, when the target does not have what it confirmed. */
-function lostAtTarget({ epoch, forwarded }: EpochQueue, target: PairPosition): string | undefined {
-  if (forwarded === 0 || target.epoch > epoch) return undefined;
-  const has = target.epoch === epoch ? target.sequence : 0;
-  return has < forwarded ? `the master target has ${has} sets of epoch ${epoch}, ${forwarded} were confirmed` : undefined;
-}
-
-function faultOf(outcome: Failure): ForwardFault {
-  if (outcome.kind === 'unreachable') {
-    const { cause } = outcome;
-    return isOperationError(cause) ? { code: cause.code, hint: cause.hint } : { code: 'transport/unreachable', hint: cause.message };
-  }
-  if (outcome.kind === 'held-off') return { code: outcome.code, hint: `The master target holds this process server off: ${outcome.detail}.` };
-  return { code: outcome.code, hint: outcome.hint };
 }

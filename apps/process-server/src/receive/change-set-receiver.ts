@@ -53,7 +53,7 @@ export class ChangeSetReceiver implements ChangeSetHandler {
 
   async position({ pairId }: { readonly pairId: string }): Promise<PositionOutcome> {
     const pair = this.#options.pairs.get(pairId);
-    return pair ? { kind: 'known', ...pair.position() } : this.#unknownPair(pairId);
+    return pair ? { kind: 'known', ...(await pair.position()) } : this.#unknownPair(pairId);
   }
 
   async compare({ pairId, epoch, sequence, question }: CompareRequest): Promise<CompareOutcome> {

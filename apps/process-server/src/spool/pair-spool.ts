@@ -6,7 +6,7 @@ import { Quarantine } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type RecordPosition, SegmentLog, type SegmentLogOptions } from '@secondsite/segment-log';
 import { type ByteCount, type Epoch, isOperationError, MIB, type SequenceNumber, type TimeMicros } from '@secondsite/units';
-import type { BodyPool } from '@secondsite/transport';
+import type { BodyPool, DamagedRange, Progress } from '@secondsite/transport';
 import type { ByteBudget } from '../byte-budget';
 import { EpochQueue, type SpooledSet } from './epoch-queue';
 import { isAfter, type PairState, readPairState, type StreamPlace, writePairState } from './pair-state';
@@ -45,6 +45,7 @@ export class PairSpool {
   readonly #appending = new Map<string, Promise<void>>();
   #state: PairState;
   #stateIsDurable = true;
+  #damagedAtTarget: readonly DamagedRange[] = [];
   #toRelease: RecordPosition[] = [];
   #spoolBytes = 0;
   #appendingBytes = 0;
@@ -151,6 +152,15 @@ export class PairSpool {
     return { content, done: () => pool.giveBack(content.buffer) };
   }
 
+  /** How many bytes of the set the disk gives back as they were written; undefined: it is not kept any more. Throws like `read`. */
+  async verify(set: SpooledSet): Promise<ByteCount | undefined> {
+    const { pool } = this.#options;
+    if (this.#queues.get(set.epoch)?.get(set.sequence) !== set) return undefined;
+    const content = await this.#log.read(set.position, (bytes) => pool.take(bytes));
+    pool.giveBack(content.buffer);
+    return content.length;
+  }
+
   /** The epoch to forward from: the oldest that has anything left to do. */
   oldestQueue(): EpochQueue | undefined {
     return this.#queues.get(Math.min(...this.#queues.keys()));
@@ -185,8 +195,16 @@ export class PairSpool {
     return givenUp;
   }
 
-  learnApplied(place: StreamPlace): void {
+  /** What the master target says of its replica with each answer. */
+  learnProgress({ appliedEpoch, appliedSequence, damaged = [] }: Progress): void {
+    const place = { epoch: appliedEpoch, sequence: appliedSequence };
     if (isAfter(place, this.#state.applied)) this.#change({ applied: place });
+    this.#damagedAtTarget = damaged;
+  }
+
+  /** As the master target said last; it says so until the agent has sent them again. */
+  get damagedAtTarget(): readonly DamagedRange[] {
+    return this.#damagedAtTarget;
   }
 
   setStage(stage: PairState['stage']): void {

@@ -4,6 +4,7 @@ import {
   allowEveryone, type ChangeSetHandler, ChangeSetServer, type CompareOutcome, type CompareRequest, type PositionOutcome, type StoreOutcome, type StoreRequest,
 } from '@secondsite/transport';
 import { zstdDecompressSync } from 'node:zlib';
+import type { FakeReplicas } from './fake-replicas';
 
 interface Stream {
   epoch: number;
@@ -11,6 +12,8 @@ interface Stream {
   readonly sets: Map<number, Uint8Array>;
   /** `epoch/sequence` in the order of arrival, repeats left out. */
   readonly arrivals: string[];
+  /** Bodies that wait for sets before them. */
+  readonly unapplied: Map<number, Uint8Array>;
 }
 
 /** A master target that keeps change sets in memory, over real HTTP: accepts out of order in a window, refuses older epochs and gaps. */
@@ -18,6 +21,10 @@ export class FakeMasterTarget implements ChangeSetHandler {
   readonly streams = new Map<string, Stream>();
   readonly windowSets = 8;
   compressedSets = 0;
+  /** Undefined: it does not know referring sets. */
+  replicas: FakeReplicas | undefined;
+  /** Bytes of all bodies that arrived. */
+  bodyBytes = 0;
   requests = 0;
   /** `epoch/sequence` of every set that arrived damaged, or repeated with other bytes than before. */
   readonly damaged: string[] = [];
@@ -44,10 +51,13 @@ export class FakeMasterTarget implements ChangeSetHandler {
 
   async store(request: StoreRequest): Promise<StoreOutcome> {
     this.requests += 1;
+    this.bodyBytes += request.body.length;
     await this.gate;
     const answer = this.answer?.(request);
     if (answer) return answer;
-    const content = await this.#contentOf(request);
+    const body = this.replicas ? await this.replicas.resolve(request.body) : request.body;
+    if (!(body instanceof Uint8Array)) return body;
+    const content = await this.#contentOf(body);
     const place = `${request.epoch}/${request.sequence}`;
     if (typeof content === 'string') {
       this.damaged.push(place);
@@ -65,6 +75,7 @@ export class FakeMasterTarget implements ChangeSetHandler {
     if (!known) stream.arrivals.push(place);
     else if (!Buffer.from(known).equals(content)) this.damaged.push(place);
     stream.sets.set(request.sequence, content);
+    if (!known) await this.#apply(request, { stream, body });
     return { kind: 'stored', ...this.#progress(stream) };
   }
 
@@ -96,18 +107,29 @@ export class FakeMasterTarget implements ChangeSetHandler {
     this.streams.clear();
   }
 
+  /** In the order of the stream: what is out of line waits. */
+  async #apply({ pairId, sequence }: StoreRequest, { stream, body }: { readonly stream: Stream; readonly body: Uint8Array }): Promise<void> {
+    if (!this.replicas) return;
+    stream.unapplied.set(sequence, Uint8Array.from(body));
+    for (const [next, waiting] of [...stream.unapplied].sort(([one], [other]) => one - other)) {
+      if (next > contiguous(stream)) return;
+      stream.unapplied.delete(next);
+      await this.replicas.apply(pairId, waiting);
+    }
+  }
+
   #progress(stream: Stream) {
     return { appliedEpoch: stream.epoch, appliedSequence: contiguous(stream), creditBytes: this.creditBytes };
   }
 
   #streamOf(pairId: string): Stream {
     let stream = this.streams.get(pairId);
-    if (!stream) this.streams.set(pairId, (stream = { epoch: 0, sets: new Map(), arrivals: [] }));
+    if (!stream) this.streams.set(pairId, (stream = { epoch: 0, sets: new Map(), arrivals: [], unapplied: new Map() }));
     return stream;
   }
 
-  async #contentOf(request: StoreRequest): Promise<Uint8Array | string> {
-    const stored = verifyStored(request.body);
+  async #contentOf(body: Uint8Array): Promise<Uint8Array | string> {
+    const stored = verifyStored(body);
     if (!stored.ok) return stored.detail;
     if (stored.header.compression === 'zstd') this.compressedSets += 1;
     const verified = await decompressChangeSet(stored, async (bytes) => zstdDecompressSync(bytes));

@@ -7,7 +7,9 @@ import { tapSchema } from '../tap';
 export const agentPairSchema = z.object({
   pairId: pairIdSchema,
   processServerUrl: z.url(),
+  move: countSchema.optional().describe('how often the pair was moved to another process server; said in telemetry once it sends to that one'),
   paused: z.boolean().default(false),
+  standby: z.boolean().optional().describe('in no plan: only which regions change is noted, until a new epoch brings them'),
   compression: z.enum(['none', 'source']).default('none'),
   folding: z.boolean().default(false),
   bufferBytes: byteCountSchema.describe('memory the change buffer may use'),

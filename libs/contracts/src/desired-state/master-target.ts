@@ -10,6 +10,7 @@ export const masterTargetPairSchema = z.object({
   sizeBytes: byteCountSchema,
   retention: retentionLadderSchema,
   pins: z.array(pinnedPointSchema).optional(),
+  deduplication: z.boolean().optional().describe('its blocks may be referred to by change sets of the tenant; absent: they are not'),
 });
 export type MasterTargetPair = z.infer<typeof masterTargetPairSchema>;
 

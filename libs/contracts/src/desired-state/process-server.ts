@@ -3,12 +3,22 @@ import { z } from 'zod';
 import { bandwidthSchema, prioritySchema } from '../bandwidth';
 import { byteCountSchema, countSchema, idSchema, pairIdSchema } from '../scalars';
 
+/**
+ * The pair moves from one process server to another, and both have change sets of it: `from` drains its spool, `to` waits with what comes after
+ * that. Neither takes for lost what is missing at the master target (ADR 20).
+ */
+export const handoverSchema = z.enum(['from', 'to']);
+export type Handover = z.infer<typeof handoverSchema>;
+
 export const processServerPairSchema = z.object({
   pairId: pairIdSchema,
   masterTargetUrl: z.url(),
   compression: z.enum(['none', 'process-server']).default('none'),
+  deduplication: z.boolean().optional().describe('blocks that the master target has are sent as references; absent: they are not'),
   spoolBytesMax: z.object({ resync: byteCountSchema, differential: byteCountSchema }),
   paused: z.boolean().default(false).describe('keep what arrives, forward nothing'),
+  handover: handoverSchema.optional().describe('absent: the pair does not move'),
+  move: countSchema.optional().describe('how often the pair was moved to another process server'),
   priority: prioritySchema.default('normal'),
   linkIds: z.array(idSchema).default([]).describe('limited links that its change sets go through, the narrowest first'),
 });

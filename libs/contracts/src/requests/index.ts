@@ -6,6 +6,7 @@ import type { Operation } from './define-operation';
 import { listPointsOperation, resolvePointOperation } from './points';
 import { quarantineAtMasterTargetOperation, quarantineAtProcessServerOperation } from './quarantine';
 import { previewRetentionOperation } from './retention';
+import { scrubOperation } from './scrub';
 import { traceAtAgentOperation, traceAtMasterTargetOperation, traceAtProcessServerOperation } from './traces';
 import { closeViewOperation, listViewsOperation, openViewOperation } from './views';
 
@@ -14,6 +15,7 @@ export * from './define-operation';
 export * from './points';
 export * from './quarantine';
 export * from './retention';
+export * from './scrub';
 export * from './traces';
 export * from './views';
 
@@ -22,5 +24,5 @@ export const operations: readonly Operation[] = Object.freeze([
   createBookmarkOperation, holdWritesOperation, cutHeldOperation, releaseWritesOperation, freezeVolumesOperation, thawVolumesOperation,
   listPointsOperation, resolvePointOperation, previewRetentionOperation, openViewOperation, closeViewOperation, listViewsOperation,
   traceAtAgentOperation, traceAtProcessServerOperation, traceAtMasterTargetOperation,
-  quarantineAtProcessServerOperation, quarantineAtMasterTargetOperation,
+  quarantineAtProcessServerOperation, quarantineAtMasterTargetOperation, scrubOperation,
 ]);

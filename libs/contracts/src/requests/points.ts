@@ -14,6 +14,7 @@ export const pairPointsSchema = z.object({
   ranges: z.array(recoveryPointRangeSchema),
   bookmarks: z.array(recoveryBookmarkSchema),
   latest: isoTimeSchema.optional(),
+  localFrom: isoTimeSchema.optional().describe('views of older points read from the cold store; absent: none does'),
 });
 export type PairPoints = z.infer<typeof pairPointsSchema>;
 

@@ -6,7 +6,7 @@ import { defineRoute } from './route';
 /** Something that needs attention now. */
 export const alertSchema = z
   .object({
-    kind: z.string().describe('stalled, resync-required, volume-shrunk, bitmap-mode, flow-control, rpo-exceeded, retention-window-low, component-silent, disk-space-low, bookmark-failed'),
+    kind: z.string().describe('stalled, resync-required, volume-shrunk, bitmap-mode, flow-control, rpo-exceeded, retention-window-low, cold-store-failed, component-silent, disk-space-low, bookmark-failed'),
     severity: z.enum(['warning', 'critical']),
     subjectKind: z.enum(['pair', 'component', 'plan']),
     subjectId: z.string(),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { resyncCauseSchema, resyncWorkSchema } from '../resync-choice';
 import { retentionReportSchema } from '../retention';
+import { scrubReportSchema } from '../scrub';
 import { bytesSchema, timeSchema } from './fields';
 
 export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
@@ -53,6 +54,16 @@ export const pairStatusSchema = z
       })
       .optional()
       .describe('what the pair chose to do after its last interruption, and why'),
+    move: z
+      .object({
+        fromId: z.string(), toId: z.string(), since: timeSchema,
+        step: z.enum(['switching', 'draining']).describe('switching: the agent still sends to the old process server; draining: that one forwards what it has left'),
+        leftBytes: bytesSchema.optional().describe('in the spool of the old process server; absent: it is not heard'),
+        giveUpAt: timeSchema.optional().describe('when it is not waited for any more, because it is not heard'),
+        words: z.string(),
+      })
+      .optional()
+      .describe('the pair moves to another process server'),
     rpoSeconds: z.number().nullable().describe('now minus the time covered at the target; null before the first recovery point'),
     rpoExplained: rpoExplainedSchema,
     coveredTime: timeSchema.optional(),
@@ -70,11 +81,15 @@ export const pairStatusSchema = z
     epoch: z.number().int(),
     sequences: z.object({ agent: z.number().int(), forwarded: z.number().int(), received: z.number().int(), applied: z.number().int() }),
     sent: z
-      .object({ contentBytes: bytesSchema, wireBytes: bytesSchema, savedPercent: z.number() })
+      .object({
+        contentBytes: bytesSchema, referencedBytes: bytesSchema.describe('of contentBytes: blocks that the master target had, by deduplication'), wireBytes: bytesSchema,
+        savedPercent: z.number(), words: z.string().describe('the same in a sentence'),
+      })
       .optional()
-      .describe('since the process server started: what change sets hold, what of it crossed the link to the master target, and what compression saved'),
+      .describe('since the process server started: what change sets hold, what crossed the link to the master target, and what deduplication and compression saved'),
     journalBytes: bytesSchema,
     retention: retentionReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('window promised and available, and when the journal is full'),
+    scrub: scrubReportSchema.extend({ words: z.string().describe('the same in a sentence') }).optional().describe('reading replica and journal again, to find what their disk changed'),
     earliestPoint: timeSchema.optional(),
     latestPoint: timeSchema.optional(),
     views: z.number().int(),

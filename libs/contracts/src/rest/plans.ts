@@ -38,6 +38,7 @@ export const planSchema = z
     rpoThresholdSeconds: z.number().int().describe('an alert is raised above it'),
     consistencyLevel: consistencyLevelSchema,
     compression: z.enum(['none', 'source', 'process-server']),
+    deduplication: z.boolean().describe('blocks that the master target has in a replica of the tenant are sent as references'),
     folding: z.boolean(),
     bandwidth: bandwidthSchema.optional().describe('limit from the process servers to the master targets; absent: none'),
     automaticResync: automaticResyncSchema,
@@ -66,6 +67,8 @@ export const historyEntrySchema = z
   .meta({ id: 'HistoryEntry' });
 export type HistoryEntry = z.infer<typeof historyEntrySchema>;
 
+const takeOverSchema = z.boolean().default(false).describe('volumes that another plan protects come from there, with replica and recovery points; else they are refused');
+
 export const createPlan = defineRoute({
   operationId: 'createPlan', method: 'POST', path: '/v1/plans', tag: 'protection', access: 'admin', status: 201,
   summary: 'Protect volumes: one replication pair each, placed on the least loaded process server and master target.',
@@ -77,8 +80,10 @@ export const createPlan = defineRoute({
     rpoThresholdSeconds: rpoThresholdSchema.optional().describe('default 900'),
     consistencyLevel: consistencyLevelSchema.default('crash').describe('of the periodic bookmarks; they are made at the level that holds when a hook fails'),
     compression: z.enum(['none', 'source', 'process-server']).default('process-server'),
+    deduplication: z.boolean().default(false).describe('not with compression at the source'),
     folding: z.boolean().default(false),
     automaticResync: automaticResyncPolicySchema.optional(),
+    takeOver: takeOverSchema,
   }),
   response: planSchema,
 });
@@ -103,7 +108,7 @@ export const getPlanHistory = defineRoute({
 
 export const changePlan = defineRoute({
   operationId: 'changePlan', method: 'PATCH', path: '/v1/plans/{plan}', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Change retention, consistency interval (null: no periodic bookmarks), consistency level, automatic resync, bandwidth (null: no limit) or RPO threshold.',
+  summary: 'Change retention, consistency interval (null: no periodic bookmarks), consistency level, automatic resync, bandwidth (null: no limit), RPO threshold or deduplication.',
   body: z.object({
     retention: retentionPolicySchema.optional(),
     consistencyIntervalSeconds: z.number().int().min(5).max(86_400).nullable().optional(),
@@ -111,15 +116,27 @@ export const changePlan = defineRoute({
     rpoThresholdSeconds: rpoThresholdSchema.optional(),
     consistencyLevel: consistencyLevelSchema.optional(),
     automaticResync: automaticResyncPolicySchema.optional(),
+    deduplication: z.boolean().optional(),
   }),
   response: planSchema,
 });
 
 export const addPlanVolumes = defineRoute({
   operationId: 'addPlanVolumes', method: 'POST', path: '/v1/plans/{plan}/volumes', tag: 'protection', access: 'admin', status: 200,
-  summary: 'Add volumes to a plan; the others go on as they are.',
-  body: z.object({ volumes: z.array(referenceSchema).min(1).max(256) }),
+  summary: 'Add volumes to a plan; the others go on as they are. A volume that left a plan not long ago is there again with its replica and recovery points.',
+  body: z.object({ volumes: z.array(referenceSchema).min(1).max(256), takeOver: takeOverSchema }),
   response: planSchema,
+});
+
+export const removePlanVolumes = defineRoute({
+  operationId: 'removePlanVolumes', method: 'POST', path: '/v1/plans/{plan}/volumes/remove', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Take volumes out of a plan; the others go on as they are. Their replicas and recovery points are kept for keepSeconds, for the case that they join a plan again, and then deleted; 0: at once.',
+  body: z.object({
+    volumes: z.array(referenceSchema).min(1).max(256),
+    keepSeconds: z.number().int().min(0).max(366 * 86_400).default(7 * 86_400),
+    confirm: z.string().optional().describe('repeats the name of the plan; needed for keepSeconds 0'),
+  }),
+  response: z.object({ plan: planSchema, left: z.array(z.object({ volumeName: z.string(), pairId: z.string(), keptUntil: timeSchema.optional().describe('absent: deleted') })) }),
 });
 
 export const pausePlan = defineRoute({

@@ -19,7 +19,7 @@ export const pointsSchema = z
   .object({
     of: z.object({ kind: z.enum(['plan', 'volume']), id: z.string(), name: z.string() }),
     common: recoveryPointsSchema,
-    volumes: z.array(recoveryPointsSchema.extend({ volumeId: z.string(), volumeName: z.string(), pairId: z.string() })),
+    volumes: z.array(recoveryPointsSchema.extend({ volumeId: z.string(), volumeName: z.string(), pairId: z.string(), localFrom: timeSchema.optional().describe('views of older points read from the cold store; absent: none does') })),
   })
   .meta({ id: 'RecoveryPoints' });
 export type RecoveryPoints = z.infer<typeof pointsSchema>;

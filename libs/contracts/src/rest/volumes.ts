@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { freezeHooksSchema } from '../freeze-hooks';
 import { tapSchema } from '../tap';
 import { bytesSchema, nameSchema, referenceSchema, timeSchema } from './fields';
+import { pairStatusSchema } from './pairs';
 import { defineRoute } from './route';
 
 export const volumeSchema = z
@@ -17,6 +18,7 @@ export const volumeSchema = z
     nbdUris: z.array(z.string()).describe('what the server uses as its disk (tap nbd); empty until the agent exports it'),
     planId: z.string().optional(),
     pairId: z.string().optional(),
+    keptUntil: timeSchema.optional().describe('it left its plan, and its replica and recovery points are kept until then'),
     hooks: freezeHooksSchema.describe('what stands still while the volume is cut for a bookmark of level file-system or application'),
   })
   .meta({ id: 'Volume' });
@@ -52,4 +54,11 @@ export const setVolumeHooks = defineRoute({
 export const removeVolume = defineRoute({
   operationId: 'removeVolume', method: 'DELETE', path: '/v1/volumes/{volume}', tag: 'inventory', access: 'admin', status: 204,
   summary: 'Remove a volume that no plan protects; its source is left as it is.',
+});
+
+export const moveVolume = defineRoute({
+  operationId: 'moveVolume', method: 'POST', path: '/v1/volumes/{volume}/process-server', tag: 'protection', access: 'admin', status: 200,
+  summary: 'Move a protected volume to another process server, in the same epoch and without a baseline; the old one forwards what it has. giveUp: do not wait for that; what only the old one holds is read again from the source.',
+  body: z.object({ processServer: referenceSchema, giveUp: z.boolean().default(false) }),
+  response: pairStatusSchema,
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
-import { byteCountSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
+import { byteCountSchema, countSchema, epochSchema, idSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
 import { componentTelemetryShape, staySchema } from './component';
 
 /** What a comparison with the replica found so far, in blocks of 64 KiB. */
@@ -9,6 +9,7 @@ export const resyncBlocksSchema = z.object({ compared: z.int().nonnegative(), se
 export const agentVolumeTelemetrySchema = z.object({
   volumeId: idSchema,
   pairId: pairIdSchema.optional(),
+  move: countSchema.optional().describe('see AgentPair; of the process server that change sets are sent to now'),
   sizeBytes: byteCountSchema.optional(),
   nbdUris: z.array(z.string()).default([]).describe('what the server uses as its disk; unix socket first'),
   mode: z.enum(['data', 'bitmap', 'resync-required', 'unprotected']),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod';
 import { retentionReportSchema } from '../retention';
+import { scrubReportSchema } from '../scrub';
 import { byteCountSchema, countSchema, epochSchema, isoTimeSchema, pairIdSchema, sequenceSchema } from '../scalars';
 import { componentTelemetryShape, staySchema } from './component';
 
@@ -17,6 +18,7 @@ export const masterTargetPairTelemetrySchema = z.object({
   earliestPoint: isoTimeSchema.optional(),
   latestPoint: isoTimeSchema.optional(),
   retention: retentionReportSchema.optional(),
+  scrub: scrubReportSchema.optional(),
   views: countSchema,
   bytesPerSecond: z.number().nonnegative().optional(),
   stays: z

@@ -18,7 +18,11 @@ export const processServerPairTelemetrySchema = z.object({
     .optional()
     .describe('of change sets: received until answered; received until sent; sent until answered by the master target'),
   flowControlled: z.boolean().optional().describe('the spool is full and the agent is held off'),
-  sent: z.object({ contentBytes: byteCountSchema, wireBytes: byteCountSchema }).optional().describe('since it started: what change sets hold, and what of it crossed the link'),
+  sent: z
+    .object({ contentBytes: byteCountSchema, referencedBytes: byteCountSchema.optional(), wireBytes: byteCountSchema })
+    .optional()
+    .describe('since it started: what change sets hold, what of it the master target took from its own replicas, and what crossed the link'),
+  drained: countSchema.optional().describe('the move (see ProcessServerPair) with which the pair leaves this process server, once nothing is left here that the master target would take'),
   fault: z.object({ code: z.string(), hint: z.string() }).optional(),
 });
 export type ProcessServerPairTelemetry = z.infer<typeof processServerPairTelemetrySchema>;

@@ -79,6 +79,18 @@ describe('a pair', () => {
   });
 });
 
+describe('a cold store', () => {
+  it('that fails is an alert with what waits and what to do, until it works again; without one there is none', () => {
+    const judged = (cold: RetentionReport['cold']) => {
+      const retention: RetentionReport = { promisedSeconds: 86_400, availableSeconds: 3600, ...(cold && { cold }) };
+      return judgePair({ ...pair, readings: { masterTarget: masterTargetReading({ seenAt: now, retention }) } }, now).find(({ kind }) => kind === 'cold-store-failed');
+    };
+    const trouble = { code: 'cold-store/unreachable', hint: 'Check the way there.', since: '2026-01-01T00:00:00Z' };
+    expect(judged({ bytes: GIB, waitingBytes: GIB, trouble })).toMatchObject({ on: true, words: expect.stringContaining('1 GiB wait'), hint: trouble.hint });
+    expect([judged({ bytes: GIB, waitingBytes: GIB }), judged(undefined)]).toMatchObject([{ on: false }, { on: false }]);
+  });
+});
+
 describe('a component', () => {
   const ofComponent = (change: Partial<JudgedComponent>) => states(judgeComponent({ ...component, ...change }, limits, now));
 

@@ -75,6 +75,8 @@ export function judgePair(pair: JudgedPair, now: TimeMicros): AlertJudgement[] {
     'resync-required': resyncRequired(pair),
     'volume-shrunk': shrunk(pair),
     'retention-window-low': windowLow(pair),
+    'replica-damaged': replicaDamaged(pair),
+    'cold-store-failed': coldStoreFailed(pair),
   });
 }
 
@@ -133,6 +135,17 @@ function flowControl({ readings: { agent }, recorded, volumeName }: JudgedPair, 
   };
 }
 
+/** Until the source has sent it again. */
+function replicaDamaged({ readings: { masterTarget }, volumeName }: JudgedPair): Finding {
+  if (!masterTarget?.scrub) return 'unknown';
+  const { damagedBytes } = masterTarget.scrub;
+  if (damagedBytes === 0) return undefined;
+  return {
+    words: `a disk of the master target changed ${formatBytes(damagedBytes)} of the replica of ${volumeName}`,
+    hint: 'The source sends them again by itself when agent and process server are reached; until then views refuse these bytes. Check that disk (SMART, cables, memory).',
+  };
+}
+
 function resyncRequired({ recorded: { resyncReason }, volumeName }: JudgedPair): Finding {
   if (resyncReason === undefined) return undefined;
   return { words: `${volumeName} has to be resynchronised: ${resyncReason}`, hint: 'It begins by itself when agent, process server and master target are reached; older recovery points stay.' };
@@ -153,6 +166,16 @@ function windowLow({ readings: { masterTarget }, volumeName }: JudgedPair): Find
   return {
     words: `${volumeName}: ${retentionWords(masterTarget.retention, masterTarget.journalBytes)}`,
     hint: 'Give the plan more retention space or the master target a larger disk, or promise a shorter window.',
+  };
+}
+
+function coldStoreFailed({ readings: { masterTarget }, volumeName }: JudgedPair): Finding {
+  if (!masterTarget) return 'unknown';
+  const { trouble, waitingBytes = 0 } = masterTarget.retention?.cold ?? {};
+  if (!trouble) return undefined;
+  return {
+    words: `the cold store of ${volumeName} fails since ${trouble.since} (${trouble.code}): ${formatBytes(waitingBytes)} wait on the disk of the master target, and views of old points may not be readable`,
+    hint: trouble.hint,
   };
 }
 

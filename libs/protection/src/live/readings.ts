@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentVolumeTelemetry, MasterTargetPairTelemetry, ProcessServerPairTelemetry, RetentionReport } from '@secondsite/contracts';
+import type { AgentVolumeTelemetry, MasterTargetPairTelemetry, ProcessServerPairTelemetry, RetentionReport, ScrubReport } from '@secondsite/contracts';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 
 /** Something that goes wrong at a component now. */
@@ -38,8 +38,8 @@ export interface ProcessServerReading {
   readonly seenAt: TimeMicros;
   readonly spoolBytes: ByteCount;
   readonly forwardedSequence: number;
-  /** Since the process server started: what change sets hold, and what of it crossed the link. */
-  readonly sent?: { readonly contentBytes: ByteCount; readonly wireBytes: ByteCount };
+  /** Since the process server started. */
+  readonly sent?: NonNullable<ProcessServerPairTelemetry['sent']>;
   readonly flowControlled?: boolean;
   /** Of sets that the master target took, uncompressed. */
   readonly bytesPerSecond?: number;
@@ -66,6 +66,7 @@ export interface MasterTargetReading {
   readonly stays?: NonNullable<MasterTargetPairTelemetry['stays']>;
   readonly fault?: Fault;
   readonly retention?: RetentionReport;
+  readonly scrub?: ScrubReport;
 }
 
 /** The newest readings of one pair from the three components on its way; any may be missing. */

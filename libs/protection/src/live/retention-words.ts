@@ -16,11 +16,17 @@ export function formatSeconds(seconds: number): string {
   return rest > 0 ? `${Math.floor(whole / length)} ${name} ${rest} ${smaller}` : `${Math.floor(whole / length)} ${name}`;
 }
 
-/** Window promised and available, the journal's size, and when it is full, in a sentence. */
+/** What is in the cold store, and what should be. */
+function coldWords({ cold }: RetentionReport): string {
+  if (!cold) return '';
+  return ` here and ${formatBytes(cold.bytes)} in the cold store${cold.trouble ? ` (${cold.trouble.code}, ${formatBytes(cold.waitingBytes)} waiting)` : ''}`;
+}
+
+/** Window promised and available, the journal's size, here and in the cold store, and when it is full, in a sentence. */
 export function retentionWords(report: RetentionReport, journalBytes: ByteCount): string {
   const { promisedSeconds, availableSeconds, limitBytes, fullSeconds, shortenedBy } = report;
   const window = `${formatSeconds(Math.min(availableSeconds, promisedSeconds))} of ${formatSeconds(promisedSeconds)} available`;
-  const size = `journal ${formatBytes(journalBytes)}${limitBytes === undefined ? '' : ` of ${formatBytes(limitBytes)}`}`;
+  const size = `journal ${formatBytes(journalBytes)}${limitBytes === undefined ? '' : ` of ${formatBytes(limitBytes)}`}${coldWords(report)}`;
   const causes = { 'space-limit': 'its space limit was reached', 'disk-full': 'the disk of the master target is full' };
   if (shortenedBy) return `${window}: the oldest points were dropped because ${causes[shortenedBy]}; ${size}`;
   return `${window}, ${size}${fullSeconds === undefined ? '' : `, full in ${formatSeconds(fullSeconds)}`}`;

@@ -37,6 +37,27 @@ describe('a replication pair', () => {
     expect(given(pairDecider, [created, started(1), reached(1)]).when({ kind: 'record', fact: again })).toEqual({ accepted: true, facts: [again] });
   });
 
+  it('goes from plan to plan with everything it has, and out of them for a while', () => {
+    const joined = fact('protection.pair-joined-plan.v1', { pairId, planId: 'q', fromPlanId: 'p' });
+    const left = fact('protection.pair-left-plan.v1', { pairId, planId: 'p', keptUntil: '2026-01-08T00:00:00.000000Z', retention: { windowSeconds: 60 } });
+    const leave = { kind: 'leave-plan', keptUntil: left.data.keptUntil, retention: left.data.retention } as const;
+    expect(given(pairDecider, [created]).when({ kind: 'join-plan', planId: 'q' })).toEqual({ accepted: true, facts: [joined] });
+    expect(given(pairDecider, [created, started(1), reached(1), joined]).state).toMatchObject({ planId: 'q', state: 'differential-sync', epoch: 1, left: false });
+    expect(given(pairDecider, [created]).when({ kind: 'join-plan', planId: 'p' })).toEqual({ accepted: true, facts: [] });
+    expect(given(pairDecider, [created]).when(leave)).toEqual({ accepted: true, facts: [left] });
+    expect(given(pairDecider, [created, left]).when(leave)).toEqual({ accepted: true, facts: [] });
+    expect(given(pairDecider, [created, left]).when({ kind: 'join-plan', planId: 'p' })).toMatchObject({ facts: [{ data: { planId: 'p', fromPlanId: 'p' } }] });
+  });
+
+  it('is removed when its time is over, unless it has joined a plan again', () => {
+    const left = fact('protection.pair-left-plan.v1', { pairId, planId: 'p', keptUntil: '2026-01-08T00:00:00.000000Z', retention: { windowSeconds: 60 } });
+    const joined = fact('protection.pair-joined-plan.v1', { pairId, planId: 'p', fromPlanId: 'p' });
+    const removed = fact('protection.pair-removed.v1', { pairId, planId: 'p', deleteData: true });
+    expect(given(pairDecider, [created, left]).when({ kind: 'remove-kept' })).toEqual({ accepted: true, facts: [removed] });
+    expect(given(pairDecider, [created, left, joined]).when({ kind: 'remove-kept' })).toEqual({ accepted: true, facts: [] });
+    expect(given(pairDecider, [created, left, removed]).when({ kind: 'join-plan', planId: 'p' })).toMatchObject({ rejection: { code: 'pair/removed' } });
+  });
+
   it('ignores reports of an older epoch (I6)', () => {
     expect(given(pairDecider, [created, started(2)]).when({ kind: 'record', fact: reached(1) })).toEqual({ accepted: true, facts: [] });
   });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { RetentionLadder } from '@secondsite/contracts';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { isoFromMicros } from '@secondsite/units';
 import { accept, type Decider, type Decision, refuse } from '../decider';
@@ -6,6 +7,7 @@ import { type Fact, fact } from '../fact';
 import type { StallAnswer } from '../live/stall';
 import { nextState } from '../state-graph';
 import { pairGraph, type PairState, type PairStep } from './pair-graph';
+import { decideMove, evolveRoute, type PairRoute, type ProcessServerMoveCommand, type ProcessServerMoveFact } from './process-server-move';
 
 /** Facts that components report about a pair. */
 export type ReportedPairFact = Fact<
@@ -26,6 +28,8 @@ export type ReportedPairFact = Fact<
 >;
 export type PairFact =
   | ReportedPairFact
+  | ProcessServerMoveFact
+  | Fact<'protection.pair-joined-plan.v1' | 'protection.pair-left-plan.v1'>
   | Fact<'protection.pair-created.v1' | 'protection.pair-removed.v1' | 'protection.resync-requested.v1' | 'replication.replication-stalled.v1' | 'replication.replication-recovered.v1'>;
 
 /** What telemetry shows at the target; corrects the aggregate when a report was lost. */
@@ -42,16 +46,23 @@ export type PairCommand =
   | { readonly kind: 'create'; readonly pair: Fact<'protection.pair-created.v1'>['data'] }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'request-resync' }
+  /** Its volume was added to this plan. */
+  | { readonly kind: 'join-plan'; readonly planId: string }
+  /** It is in no plan, and its time is over. */
+  | { readonly kind: 'remove-kept' }
+  /** Its volume is in no plan any more; `keptUntil`: ISO 8601. */
+  | { readonly kind: 'leave-plan'; readonly keptUntil: string; readonly retention: RetentionLadder }
+  | ProcessServerMoveCommand
   | { readonly kind: 'record'; readonly fact: ReportedPairFact }
   | { readonly kind: 'observe'; readonly observed: ObservedStage }
   | { readonly kind: 'judge-stall'; readonly answer: StallAnswer; readonly waitsAt: StallPlace; readonly coveredTime: TimeMicros | undefined };
 
 export type StallPlace = Fact<'replication.replication-stalled.v1'>['data']['waitsAt'];
 
-export interface PairAggregate {
+export interface PairAggregate extends PairRoute {
   readonly state: PairState;
-  readonly pairId: string;
-  readonly planId: string;
+  /** It is in no plan; `planId` is the one that it was in last. */
+  readonly left: boolean;
   readonly epoch: number;
   readonly bitmapMode: boolean;
   readonly flowControlled: boolean;
@@ -67,7 +78,7 @@ export interface PairAggregate {
 
 const initial: PairAggregate = {
   state: pairGraph.initial, pairId: '', planId: '', epoch: 0, bitmapMode: false, flowControlled: false, required: undefined, requests: 0, stalled: false,
-  sizeBytes: 0, shrunkTo: undefined,
+  sizeBytes: 0, shrunkTo: undefined, left: false, processServerId: '', moves: 0, leaving: undefined,
 };
 
 /**
@@ -83,20 +94,38 @@ function decide(command: PairCommand, pair: PairAggregate): Decision<PairFact> {
   if (pair.state === 'absent') {
     return refuse({ kind: 'not-found', code: 'pair/unknown', detail: 'there is no such pair', hint: 'The component holds an old desired state.' });
   }
-  if (pair.state === 'removed') return accept();
+  if (pair.state === 'removed') return command.kind === 'join-plan' ? refuse(removed) : accept();
   switch (command.kind) {
     case 'remove':
       return accept(fact('protection.pair-removed.v1', { pairId: pair.pairId, planId: pair.planId, deleteData: command.deleteData }));
+    case 'remove-kept': {
+      const { pairId, planId, left } = pair;
+      return left ? accept(fact('protection.pair-removed.v1', { pairId, planId, deleteData: true })) : accept();
+    }
     case 'request-resync':
       return accept(fact('protection.resync-requested.v1', { pairId: pair.pairId, request: pair.requests + 1 }));
+    case 'join-plan':
+      return joinPlan(command.planId, pair);
+    case 'leave-plan': {
+      const { pairId, planId } = pair;
+      return pair.left ? accept() : accept(fact('protection.pair-left-plan.v1', { pairId, planId, keptUntil: command.keptUntil, retention: command.retention }));
+    }
     case 'record':
       return isNews(command.fact, pair) ? accept(command.fact) : accept();
     case 'observe':
       return observe(command.observed, pair);
     case 'judge-stall':
       return judgeStall(command, pair);
+    default:
+      return decideMove(command, pair);
   }
 }
+
+function joinPlan(planId: string, { pairId, planId: fromPlanId, left }: PairAggregate): Decision<PairFact> {
+  return planId === fromPlanId && !left ? accept() : accept(fact('protection.pair-joined-plan.v1', { pairId, planId, fromPlanId }));
+}
+
+const removed = { kind: 'conflict', code: 'pair/removed', detail: 'the pair was removed a moment ago', hint: 'Repeat the command: the volume then gets a new pair.' } as const;
 
 const stepOf: Partial<Record<PairFact['type'], PairStep>> = {
   'secondsite.protection.pair-created.v1': 'created',
@@ -178,7 +207,15 @@ function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
   const moved = step === undefined ? pair : { ...pair, state: nextState(pairGraph, pair.state, step) };
   switch (happened.type) {
     case 'secondsite.protection.pair-created.v1':
-      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId, sizeBytes: happened.data.sizeBytes };
+      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId, sizeBytes: happened.data.sizeBytes, processServerId: happened.data.processServerId };
+    case 'secondsite.protection.pair-joined-plan.v1':
+      return { ...moved, planId: happened.data.planId, left: false };
+    case 'secondsite.protection.pair-left-plan.v1':
+      return { ...moved, left: true };
+    case 'secondsite.protection.process-server-changed.v1':
+    case 'secondsite.protection.process-server-switched.v1':
+    case 'secondsite.protection.process-server-left.v1':
+      return evolveRoute(moved, happened);
     case 'secondsite.replication.resync-started.v1':
       return { ...moved, epoch: happened.data.epoch, required: undefined };
     case 'secondsite.replication.resync-read.v1':

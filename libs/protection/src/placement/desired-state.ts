@@ -27,6 +27,14 @@ export interface DesiredPair {
   readonly sizeBytes: number;
   /** How often an operator asked for a resync. */
   readonly resyncRequests: number;
+  /** How often the pair was moved to another process server. */
+  readonly moves: number;
+  /** The process server that it leaves now; `switched`: its agent sends there no more. */
+  readonly leaving: { readonly fromId: string; readonly switched: boolean } | undefined;
+  /** Process servers that it has left. */
+  readonly leftProcessServers: readonly string[];
+  /** It is in no plan now; what is kept of its points until it joins one again or is removed. */
+  readonly leftRetention: RetentionLadder | undefined;
 }
 
 export interface RemovedPair extends DesiredPair {
@@ -41,6 +49,7 @@ export interface DesiredPlan {
   readonly consistencyIntervalSeconds: number | undefined;
   readonly consistencyLevel?: ConsistencyLevel;
   readonly compression: 'none' | 'source' | 'process-server';
+  readonly deduplication?: boolean;
   readonly folding: boolean;
   readonly bandwidth: Bandwidth | undefined;
 }
@@ -81,13 +90,13 @@ function desiredVolume(volume: DesiredVolume, sources: DesiredStateSources): Age
 
 function desiredAgentPair(volumeId: string, sources: DesiredStateSources): AgentDesiredState['volumes'][number]['pair'] {
   const pair = sources.pairs.find((one) => one.volumeId === volumeId);
-  const plan = pair && sources.plans.get(pair.planId);
+  const plan = pair && planOf(pair, sources);
   const processServerUrl = pair && sources.urls.get(pair.processServerId);
   if (!plan || processServerUrl === undefined) return undefined;
   const compression = plan.compression === 'source' ? 'source' : 'none';
   const resyncTurn = (sources.turns.get(pair.pairId)?.kind ?? 'go') === 'go';
   return {
-    pairId: pair.pairId, processServerUrl, paused: plan.paused, compression, folding: plan.folding, bufferBytes: bufferBytesDefault,
+    pairId: pair.pairId, processServerUrl, move: pair.moves, paused: plan.paused, ...(pair.leftRetention ? { standby: true } : {}), compression, folding: plan.folding, bufferBytes: bufferBytesDefault,
     resyncRequest: pair.resyncRequests, resyncTurn,
   };
 }
@@ -97,7 +106,7 @@ function desiredAgentPair(volumeId: string, sources: DesiredStateSources): Agent
  */
 function consistencyGroups(hostId: string, sources: DesiredStateSources): AgentDesiredState['consistencyGroups'] {
   const groups = new Map<string, string[]>();
-  for (const pair of sources.pairs) if (pair.hostId === hostId) groups.set(pair.planId, [...(groups.get(pair.planId) ?? []), pair.volumeId]);
+  for (const pair of sources.pairs) if (pair.hostId === hostId && pair.leftRetention === undefined) groups.set(pair.planId, [...(groups.get(pair.planId) ?? []), pair.volumeId]);
   return sortedBy([...groups], ([planId]) => planId).map(([planId, volumeIds]) => {
     const plan = sources.plans.get(planId);
     const isOwn = plan && !plan.paused && areCutByAgent(plan, sources.pairs.filter((pair) => pair.planId === planId));
@@ -107,24 +116,47 @@ function consistencyGroups(hostId: string, sources: DesiredStateSources): AgentD
 }
 
 export function desiredProcessServerState(processServerId: string, sources: DesiredStateSources): Unnumbered<ProcessServerDesiredState> {
-  const pairs = sources.pairs.filter((pair) => pair.processServerId === processServerId).flatMap((pair) => {
-    const plan = sources.plans.get(pair.planId);
+  const pairs = sources.pairs.filter((pair) => processServersOf(pair).includes(processServerId)).flatMap((pair) => {
+    const plan = planOf(pair, sources);
     const masterTargetUrl = sources.urls.get(pair.masterTargetId);
     if (!plan || masterTargetUrl === undefined) return [];
     const compression = plan.compression === 'process-server' ? 'process-server' as const : 'none' as const;
     const links = linksOf(pair, sources);
     return [{
-      pairId: pair.pairId, masterTargetUrl, compression, spoolBytesMax: spoolBytesMaxDefault, paused: plan.paused,
+      pairId: pair.pairId, masterTargetUrl, compression, ...deduplicationOf(plan), spoolBytesMax: spoolBytesMaxDefault, paused: plan.paused,
+      ...handoverOf(pair, processServerId), move: pair.moves,
       priority: sources.priorities.get(pair.hostId) ?? 'normal', linkIds: links.map(({ linkId }) => linkId), links,
     }];
   });
-  const removed = sources.removedPairs.filter((pair) => pair.processServerId === processServerId);
   const links = new Map(pairs.flatMap((pair) => pair.links).map((link) => [link.linkId, link]));
   return {
     pairs: sortedBy(pairs, (pair) => pair.pairId).map(({ links: _links, ...pair }) => pair),
-    removedPairs: removed.map((pair) => pair.pairId).sort(),
+    removedPairs: pairsLeftBehind(processServerId, sources).sort(),
     links: sortedBy([...links.values()], ({ linkId }) => linkId),
   };
+}
+
+/** Those that have change sets of the pair, or may get some. */
+function processServersOf({ processServerId, leaving }: DesiredPair): string[] {
+  return leaving ? [processServerId, leaving.fromId] : [processServerId];
+}
+
+/** Until the agent has switched, the old process server goes on as it was. */
+function handoverOf({ processServerId, leaving }: DesiredPair, ofProcessServer: string): Pick<ProcessServerDesiredState['pairs'][number], 'handover'> {
+  if (!leaving || (ofProcessServer === leaving.fromId && !leaving.switched)) return {};
+  return { handover: ofProcessServer === processServerId ? 'to' : 'from' };
+}
+
+/** Pairs whose change sets this process server need not keep any more. */
+function pairsLeftBehind(processServerId: string, { pairs, removedPairs }: DesiredStateSources): string[] {
+  const was = (pair: DesiredPair): boolean => [...processServersOf(pair), ...pair.leftProcessServers].includes(processServerId);
+  return [...removedPairs.filter(was), ...pairs.filter((pair) => was(pair) && !processServersOf(pair).includes(processServerId))].map(({ pairId }) => pairId);
+}
+
+/** How the pair is treated. One that is in no plan is not sent and keeps its points as it was said when it left. */
+function planOf(pair: DesiredPair, { plans }: DesiredStateSources): Pick<DesiredPlan, 'paused' | 'retention' | 'compression' | 'folding' | 'deduplication'> | undefined {
+  const { leftRetention: retention, planId } = pair;
+  return retention ? { paused: false, retention, compression: 'none', folding: false } : plans.get(planId);
 }
 
 /** The limits that hold for a pair, its plan's first. Process servers that share a limit get equal parts of it. */
@@ -134,7 +166,7 @@ function linksOf(pair: DesiredPair, { plans, bandwidths, pairs }: DesiredStateSo
     { linkId: pair.masterTargetId, bandwidth: bandwidths.get(pair.masterTargetId), sharers: pairs.filter(({ masterTargetId }) => masterTargetId === pair.masterTargetId) },
   ];
   return limits.flatMap(({ linkId, bandwidth, sharers }) => {
-    const parts = new Set(sharers.map(({ processServerId }) => processServerId)).size;
+    const parts = new Set(sharers.flatMap(processServersOf)).size;
     return bandwidth ? [{ linkId, bandwidth: partOf(bandwidth, parts) }] : [];
   });
 }
@@ -146,17 +178,22 @@ function partOf({ timeZone, rules }: Bandwidth, parts: number): Bandwidth {
 /** The replica of a removed pair is deleted only where that was asked for. */
 export function desiredMasterTargetState(masterTargetId: string, sources: DesiredStateSources): Unnumbered<MasterTargetDesiredState> {
   const pairs = sources.pairs.filter((pair) => pair.masterTargetId === masterTargetId).flatMap((pair) => {
-    const plan = sources.plans.get(pair.planId);
+    const plan = planOf(pair, sources);
     if (!plan) return [];
     const { pairId, volumeId, volumeName, sizeBytes } = pair;
-    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, plan.pins) }];
+    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, sources.plans), ...deduplicationOf(plan) }];
   });
   const removed = sources.removedPairs.filter((pair) => pair.masterTargetId === masterTargetId && pair.deleteData);
   return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
 }
 
-function pinsOf(pairId: string, pins: readonly Pin[]): Pick<MasterTargetPair, 'pins'> {
-  const own = pins.flatMap(({ pinId, points }) => points.filter((point) => point.pairId === pairId).map(({ time }) => ({ pinId, time })));
+function deduplicationOf({ deduplication }: Pick<DesiredPlan, 'deduplication'>): Pick<MasterTargetPair, 'deduplication'> {
+  return deduplication === true ? { deduplication } : {};
+}
+
+/** Of whatever plan: the plan that pinned a point may not be the one that the pair is in now. */
+function pinsOf(pairId: string, plans: DesiredStateSources['plans']): Pick<MasterTargetPair, 'pins'> {
+  const own = [...plans.values()].flatMap(({ pins }) => pins).flatMap(({ pinId, points }) => points.filter((point) => point.pairId === pairId).map(({ time }) => ({ pinId, time })));
   return own.length === 0 ? {} : { pins: own };
 }
 

@@ -23,7 +23,7 @@ describe('placement', () => {
 
 describe('desired state', () => {
   const tap = { kind: 'nbd', source: '/d' } as const;
-  const pair = { pairId: 'pair-1', planId: 'plan', volumeId: 'v1', volumeName: 'data', hostId: 'h1', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 7, resyncRequests: 0 };
+  const pair = { pairId: 'pair-1', planId: 'plan', volumeId: 'v1', volumeName: 'data', hostId: 'h1', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 7, resyncRequests: 0, moves: 0, leaving: undefined, leftProcessServers: [], leftRetention: undefined };
   const sources: DesiredStateSources = {
     volumes: [{ volumeId: 'v2', hostId: 'h1', name: 'free', tap, sizeBytes: undefined }, { volumeId: 'v1', hostId: 'h1', name: 'data', tap, sizeBytes: 7 }],
     plans: new Map([['plan', { planId: 'plan', paused: false, retention: { windowSeconds: 60 }, pins: [{ pinId: 'pin', name: 'kept', points: [{ pairId: 'pair-1', time: '2026-01-01T00:00:00Z' }, { pairId: 'pair-2', time: '2026-01-01T00:00:01Z' }] }], consistencyIntervalSeconds: 15, compression: 'process-server', folding: false, bandwidth: undefined }]]),
@@ -74,8 +74,38 @@ describe('desired state', () => {
     });
   });
 
+  it('tells process server and target of a plan that is deduplicated', () => {
+    expect(desiredProcessServerState('ps', sources).pairs[0]).not.toHaveProperty('deduplication');
+    const deduplicated = { ...sources, plans: new Map([...sources.plans].map(([planId, plan]) => [planId, { ...plan, deduplication: true }])) };
+    expect([desiredProcessServerState('ps', deduplicated), desiredMasterTargetState('mt', deduplicated)]).toMatchObject([{ pairs: [{ deduplication: true }] }, { pairs: [{ deduplication: true }] }]);
+  });
+
   it('of a target deletes a removed replica only when asked', () => {
     expect(desiredMasterTargetState('mt', sources)).toMatchObject({ pairs: [{ pairId: 'pair-1', sizeBytes: 7, pins: [{ pinId: 'pin', time: '2026-01-01T00:00:00Z' }] }], removedPairs: ['old-1'] });
     expect(desiredProcessServerState('ps', sources)).toMatchObject({ pairs: [{ compression: 'process-server' }], removedPairs: ['old-1', 'old-2'] });
+  });
+
+  it('of a pair that moves to another process server: both have it until the old one has nothing left, which then drops what it kept', () => {
+    const moved = { ...pair, processServerId: 'ps-2', moves: 3 };
+    const urls = new Map([...sources.urls, ['ps-2', 'https://ps-2:1']]);
+    const at = (processServerId: string, now: Partial<typeof pair | DesiredStateSources['pairs'][number]>) => {
+      const { pairs, removedPairs } = desiredProcessServerState(processServerId, { ...sources, urls, removedPairs: [], pairs: [{ ...moved, ...now }] });
+      return [pairs.map(({ handover, move }) => ({ handover, move })), removedPairs];
+    };
+    const leaving = { fromId: 'ps', switched: false };
+    expect(desiredAgentState('h1', { ...sources, urls, pairs: [{ ...moved, leaving }] }).volumes[0]?.pair).toMatchObject({ processServerUrl: 'https://ps-2:1', move: 3 });
+    expect([at('ps', { leaving }), at('ps-2', { leaving })]).toEqual([[[{ handover: undefined, move: 3 }], []], [[{ handover: 'to', move: 3 }], []]]);
+    const switched = { leaving: { ...leaving, switched: true } };
+    expect([at('ps', switched), at('ps-2', switched)]).toEqual([[[{ handover: 'from', move: 3 }], []], [[{ handover: 'to', move: 3 }], []]]);
+    const left = { leftProcessServers: ['ps'] };
+    expect([at('ps', left), at('ps-2', left)]).toEqual([[[], ['pair-1']], [[{ handover: undefined, move: 3 }], []]]);
+    expect(at('ps', { ...left, processServerId: 'ps' })).toEqual([[{ handover: undefined, move: 3 }], []]);
+  });
+
+  it('of a pair in no plan: its agent only notes what changes, and the target keeps its points as it was said, and those that are pinned', () => {
+    const left = { ...sources, pairs: [{ ...pair, leftRetention: { windowSeconds: 99 } }] };
+    expect(desiredAgentState('h1', left)).toMatchObject({ volumes: [{ pair: { pairId: 'pair-1', standby: true } }, {}], consistencyGroups: [] });
+    expect(desiredMasterTargetState('mt', left).pairs).toMatchObject([{ retention: { windowSeconds: 99 }, pins: [{ pinId: 'pin' }] }]);
+    expect(desiredProcessServerState('ps', left).pairs).toMatchObject([{ pairId: 'pair-1', paused: false }]);
   });
 });

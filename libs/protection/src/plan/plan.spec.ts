@@ -92,4 +92,24 @@ describe('a protection plan', () => {
     expect(plan.when({ kind: 'change-consistency-level', consistencyLevel: 'application' })).toMatchObject({ facts: [{ data: { consistencyLevel: 'application' } }] });
     expect(plan.when({ kind: 'change-consistency-interval', consistencyIntervalSeconds: 60 })).toMatchObject({ facts: [{ data: { consistencyIntervalSeconds: 60 } }] });
   });
+
+  it('is deduplicated from when it is asked for, but not what is compressed at the source', () => {
+    const plan = given(planDecider, created);
+    const changed = fact('protection.deduplication-changed.v1', { planId, deduplication: true });
+    expect(plan.when({ kind: 'change-deduplication', deduplication: false })).toEqual({ accepted: true, facts: [] });
+    expect(plan.when({ kind: 'change-deduplication', deduplication: true })).toEqual({ accepted: true, facts: [changed] });
+    expect(given(planDecider, [...created, changed]).when({ kind: 'change-deduplication', deduplication: true })).toEqual({ accepted: true, facts: [] });
+    const atSource = created.map((one) => (one.type === 'secondsite.protection.plan-created.v1' ? fact('protection.plan-created.v1', { ...one.data, compression: 'source' }) : one));
+    expect(given(planDecider, atSource).when({ kind: 'change-deduplication', deduplication: true })).toMatchObject({ rejection: { code: 'plan/compressed-at-source' } });
+  });
+
+  it('lets volumes leave, also the last, and join again with the pair that they have', () => {
+    const plan = given(planDecider, created);
+    const left = fact('protection.volume-unprotected.v1', { planId, volumeId: volume.volumeId, pairId: volume.pairId, deleteData: false });
+    expect(plan.when({ kind: 'remove-volumes', volumeIds: [volume.volumeId], deleteData: false })).toEqual({ accepted: true, facts: [left] });
+    expect(plan.when({ kind: 'remove-volumes', volumeIds: ['other'], deleteData: false })).toMatchObject({ rejection: { code: 'plan/not-its-volume' } });
+    const without = given(planDecider, [...created, left]);
+    expect(without.state.volumes).toEqual([]);
+    expect(without.when({ kind: 'add-volumes', volumes: [volume] })).toMatchObject({ facts: [{ type: 'secondsite.protection.volume-protected.v1', data: { planId, pairId: volume.pairId } }] });
+  });
 });

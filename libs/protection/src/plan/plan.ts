@@ -26,6 +26,7 @@ export type PlanFact = Fact<
   | 'protection.bandwidth-changed.v1'
   | 'protection.rpo-threshold-changed.v1'
   | 'protection.consistency-level-changed.v1'
+  | 'protection.deduplication-changed.v1'
   | 'protection.automatic-resync-changed.v1'
 >;
 
@@ -37,6 +38,8 @@ export type Pin = Omit<Fact<'protection.point-pinned.v1'>['data'], 'planId'>;
 export type PlanCommand =
   | { readonly kind: 'create'; readonly planId: string; readonly name: string; readonly options: PlanOptions; readonly volumes: readonly PlanVolume[] }
   | { readonly kind: 'add-volumes'; readonly volumes: readonly PlanVolume[] }
+  /** They are protected by another plan, or by none. `deleteData`: nothing of them is kept. */
+  | { readonly kind: 'remove-volumes'; readonly volumeIds: readonly string[]; readonly deleteData: boolean }
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
@@ -47,6 +50,7 @@ export type PlanCommand =
   | { readonly kind: 'change-bandwidth'; readonly bandwidth: Bandwidth | undefined }
   | { readonly kind: 'change-rpo-threshold'; readonly rpoThresholdSeconds: number }
   | { readonly kind: 'change-consistency-level'; readonly consistencyLevel: ConsistencyLevel }
+  | { readonly kind: 'change-deduplication'; readonly deduplication: boolean }
   | { readonly kind: 'change-automatic-resync'; readonly automaticResync: ChangedAutomaticResync };
 
 /** What is absent stays as it is. */
@@ -61,6 +65,8 @@ export interface PlanAggregate {
   readonly rpoThresholdSeconds: number;
   readonly consistencyLevel: ConsistencyLevel;
   readonly automaticResync: AutomaticResync;
+  readonly compression: PlanOptions['compression'];
+  readonly deduplication: boolean;
   readonly volumes: readonly PlanVolume[];
   readonly pins: readonly Pin[];
 }
@@ -69,7 +75,7 @@ export interface PlanAggregate {
 export const rpoThresholdSecondsDefault = 900;
 
 const initial: PlanAggregate = {
-  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', rpoThresholdSeconds: rpoThresholdSecondsDefault, automaticResync: automaticResyncDefault, volumes: [], pins: [],
+  state: planGraph.initial, planId: '', name: '', retention: undefined, consistencyIntervalSeconds: undefined, consistencyLevel: 'crash', rpoThresholdSeconds: rpoThresholdSecondsDefault, automaticResync: automaticResyncDefault, compression: 'none', deduplication: false, volumes: [], pins: [],
 };
 
 /** Protection plan: which volumes are replicated together and how. Repeating pause or resume is accepted and changes nothing. */
@@ -82,6 +88,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
   switch (command.kind) {
     case 'add-volumes':
       return accept(...newVolumes(plan, command.volumes).map((volume) => protect(planId, volume)));
+    case 'remove-volumes':
+      return removeVolumes(plan, command);
     case 'pause':
       return plan.state === 'paused' ? accept() : accept(fact('protection.plan-paused.v1', { planId }));
     case 'resume':
@@ -104,6 +112,8 @@ function decide(command: PlanCommand, plan: PlanAggregate): Decision<PlanFact> {
     }
     case 'change-consistency-level':
       return changeLevel(plan, command.consistencyLevel);
+    case 'change-deduplication':
+      return changeDeduplication(plan, command.deduplication);
     case 'change-automatic-resync':
       return changeAutomaticResync(plan, command.automaticResync);
   }
@@ -125,8 +135,18 @@ function create(command: Extract<PlanCommand, { kind: 'create' }>): Decision<Pla
 
 function remove(plan: PlanAggregate, deleteData: boolean): PlanFact[] {
   const { planId } = plan;
-  const left = plan.volumes.map(({ volumeId, pairId }) => fact('protection.volume-unprotected.v1', { planId, volumeId, pairId, deleteData }));
-  return [...left, fact('protection.plan-removed.v1', { planId, deleteData })];
+  return [...plan.volumes.map((volume) => unprotect(planId, volume, deleteData)), fact('protection.plan-removed.v1', { planId, deleteData })];
+}
+
+/** A plan may be without volumes until others join it. */
+function removeVolumes(plan: PlanAggregate, { volumeIds, deleteData }: Extract<PlanCommand, { kind: 'remove-volumes' }>): Decision<PlanFact> {
+  const stranger = volumeIds.find((volumeId) => !plan.volumes.some((volume) => volume.volumeId === volumeId));
+  if (stranger !== undefined) return refuse(notInPlan(plan, stranger));
+  return accept(...plan.volumes.filter(({ volumeId }) => volumeIds.includes(volumeId)).map((volume) => unprotect(plan.planId, volume, deleteData)));
+}
+
+function unprotect(planId: string, { volumeId, pairId }: PlanVolume, deleteData: boolean): PlanFact {
+  return fact('protection.volume-unprotected.v1', { planId, volumeId, pairId, deleteData });
 }
 
 function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decision<PlanFact> {
@@ -137,6 +157,14 @@ function changeInterval(plan: PlanAggregate, seconds: number | undefined): Decis
 
 function changeLevel({ planId, consistencyLevel: level }: PlanAggregate, consistencyLevel: ConsistencyLevel): Decision<PlanFact> {
   return level === consistencyLevel ? accept() : accept(fact('protection.consistency-level-changed.v1', { planId, consistencyLevel }));
+}
+
+function changeDeduplication({ planId, name, compression, deduplication: now }: PlanAggregate, deduplication: boolean): Decision<PlanFact> {
+  if (deduplication && compression === 'source') {
+    const detail = `plan ${name} compresses at the source, and blocks are not found again in what is compressed`;
+    return refuse({ kind: 'conflict', code: 'plan/compressed-at-source', detail, hint: 'Deduplicate plans that compress at the process server, or not at all.' });
+  }
+  return now === deduplication ? accept() : accept(fact('protection.deduplication-changed.v1', { planId, deduplication }));
 }
 
 function changeAutomaticResync(plan: PlanAggregate, change: ChangedAutomaticResync): Decision<PlanFact> {
@@ -184,6 +212,10 @@ function alreadyThere(name: string): Rejection {
   return { kind: 'conflict', code: 'plan/exists', detail: `plan ${name} exists`, hint: 'Choose another name, or change the plan.' };
 }
 
+function notInPlan({ name }: PlanAggregate, volumeId: string): Rejection {
+  return { kind: 'not-found', code: 'plan/not-its-volume', detail: `plan ${name} does not protect volume ${volumeId}`, hint: 'The status of the plan lists its volumes.' };
+}
+
 function notThere(plan: PlanAggregate): Rejection {
   const detail = plan.state === 'removed' ? `plan ${plan.name} was removed` : 'there is no such plan';
   return { kind: 'not-found', code: 'plan/unknown', detail, hint: 'List the plans to see their names.' };
@@ -194,7 +226,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
     case 'secondsite.protection.plan-created.v1':
       return {
         ...plan, state: nextState(planGraph, plan.state, 'created'), planId: data.planId, name: data.name, retention: data.retention,
-        consistencyIntervalSeconds: data.consistencyIntervalSeconds,
+        consistencyIntervalSeconds: data.consistencyIntervalSeconds, compression: data.compression,
       };
     case 'secondsite.protection.plan-paused.v1':
       return { ...plan, state: nextState(planGraph, plan.state, 'paused') };
@@ -222,5 +254,7 @@ function evolve(plan: PlanAggregate, { type, data }: PlanFact): PlanAggregate {
       return { ...plan, rpoThresholdSeconds: data.rpoThresholdSeconds };
     case 'secondsite.protection.consistency-level-changed.v1':
       return { ...plan, consistencyLevel: data.consistencyLevel };
+    case 'secondsite.protection.deduplication-changed.v1':
+      return { ...plan, deduplication: data.deduplication };
   }
 }

@@ -23,6 +23,11 @@ export interface MachineOptions {
   readonly tlsHostname?: string;
   /** Seconds a lost NBD connection may take to come back while the guest waits. Default 0: the guest sees an I/O error. */
   readonly reconnectDelaySeconds?: number;
+  /**
+   * Tap devices of this machine (Linux), a network card each, eth0 first; QEMU makes them, which needs root, and they are gone with it. Without
+   * offloads, so that the guest sees the packets that a wire would carry.
+   */
+  readonly taps?: readonly string[];
 }
 
 export interface MachinePaths {
@@ -48,6 +53,9 @@ export function qemuArguments(machine: MachineOptions, paths: MachinePaths): str
     '-qmp', `unix:${escapeCommas(paths.qmpSocket)},server=on,wait=off`,
     ...(machine.mode === 'probe' ? [] : commandArguments(paths.commandSocket)),
     ...(machine.disk === undefined ? [] : diskArguments({ machine, disk: machine.disk, paths })),
+    ...(machine.taps ?? []).flatMap((tap, index) => [
+      '-netdev', `tap,id=net${index},ifname=${tap},script=no,downscript=no,vnet_hdr=off`, '-device', `virtio-net-pci,netdev=net${index}`,
+    ]),
   ];
 }
 

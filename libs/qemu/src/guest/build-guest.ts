@@ -11,6 +11,7 @@ import { readFolderIfPresent } from '../host-tools/read-folder-if-present';
 import { runTool } from '../host-tools/run-tool';
 import { downloadPackages, publish, unpackPackages } from './debian-packages';
 import { initramfsInit, kernelModules, systemPrograms } from './guest-scripts';
+import { copyModules, packInitramfs, writeProgram } from './initramfs';
 
 const buildVersion = 1;
 
@@ -83,25 +84,10 @@ async function buildInitramfs(build: { unpacked: string; into: string; kernelRel
   const tree = join(build.into, 'initramfs-tree');
   for (const folder of ['bin', 'dev', 'proc', 'root', 'modules']) await mkdir(join(tree, folder), { recursive: true });
   await installBusybox({ unpacked: build.unpacked, bin: join(tree, 'bin') });
-  await copyModules({ from: join(build.unpacked, 'lib', 'modules', build.kernelRelease), into: join(tree, 'modules') });
+  await copyModules({ modules: kernelModules, from: join(build.unpacked, 'lib', 'modules', build.kernelRelease), into: join(tree, 'modules') });
   await writeProgram({ file: join(tree, 'init'), content: initramfsInit });
-  const busybox = join(tree, 'bin', 'busybox');
-  await runTool({
-    command: busybox,
-    args: ['sh', '-c', `"${busybox}" find . | "${busybox}" cpio -o -H newc | "${busybox}" gzip -1 > ../initramfs`],
-    cwd: tree,
-    operation: 'write the initramfs',
-    hint: 'Check the free space.',
-  });
+  await packInitramfs({ tree, busybox: join(tree, 'bin', 'busybox'), into: join(build.into, 'initramfs') });
   await rm(tree, { recursive: true });
-}
-
-async function copyModules(folders: { from: string; into: string }): Promise<void> {
-  const files = await readFolderIfPresent(folders.from, { recursive: true });
-  for (const module of kernelModules) {
-    const file = files.find((name) => name.endsWith(`/${module}.ko`));
-    if (file !== undefined) await copyFile(join(folders.from, file), join(folders.into, `${module}.ko`));
-  }
 }
 
 async function buildRootTree(build: { unpacked: string; root: string }): Promise<void> {
@@ -143,9 +129,4 @@ async function installBusybox(install: { unpacked: string; bin: string }): Promi
   const names = applets.split('\n').filter(Boolean);
   const args = ['sh', '-c', script, 'links', ...names];
   await runTool({ command: target, args, cwd: install.bin, operation: 'link busybox programs', hint: 'Rebuild the guest.' });
-}
-
-async function writeProgram(program: { file: string; content: string }): Promise<void> {
-  await writeFile(program.file, program.content);
-  await chmod(program.file, 0o755);
 }

@@ -2,7 +2,8 @@
 // A journal over storage that can lose power, fed from a made-up source disk whose every past image is known. For the specs of this library.
 import { expect } from '@jest/globals';
 import { CrashableStorage, type Random, randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
-import { type JournalOptions, RetentionJournal } from '../retention-journal';
+import type { JournalOptions } from '../journal-options';
+import { RetentionJournal } from '../retention-journal';
 import type { RetentionLimits } from '../retention-ladder';
 import { compareStreamPlaces } from '../stream-state';
 import { ViewReader } from '../view-reader';
@@ -56,6 +57,14 @@ export function readView(reader: ViewReader, { offset, length }: { offset: numbe
   const into = Buffer.alloc(length, 0xee);
   reader.readNow(into, offset);
   return into;
+}
+
+/** The whole view against the remembered image, read through the thread pool and from the cold store. */
+export async function expectImageLater(bench: JournalBench, reader: ViewReader, time: number): Promise<void> {
+  const { image } = bench.history.at(time) as { image: Uint8Array };
+  const into = Buffer.alloc(image.length, 0xee);
+  await reader.read(into, 0);
+  expect(into.equals(image)).toBe(true);
 }
 
 export async function viewAt(bench: JournalBench, time: number): Promise<ViewReader> {

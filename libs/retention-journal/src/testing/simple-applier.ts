@@ -7,6 +7,8 @@ import type { OldContent } from '../undo-builder';
 /** The shortest correct way to apply: journal first, then the replica. For tests of the journal. */
 export class SimpleApplier {
   readonly #old: OldContent;
+  /** Parts of the replica that are known not to hold what was written. */
+  lostIn: NonNullable<OldContent['lostIn']> = () => [];
 
   constructor(readonly journal: RetentionJournal, readonly replica: StorageFile) {
     this.#old = {
@@ -15,6 +17,7 @@ export class SimpleApplier {
         into.fill(0, count);
       },
       nextData: (offset) => replica.nextData(offset),
+      lostIn: (start, end) => this.lostIn(start, end),
     };
   }
 

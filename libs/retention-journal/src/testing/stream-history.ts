@@ -108,6 +108,15 @@ export class StreamHistory {
     return this.#seal();
   }
 
+  /** A set with which the agent sends again what the source holds in a range. */
+  rewrite({ offset, length }: { readonly offset: number; readonly length: ByteCount }): HistorySet {
+    this.#entries = [];
+    this.#tick();
+    this.#entries.push({ kind: 'resync-write', time: this.#time, offset, length, bytes: [this.#source.slice(offset, offset + length)] });
+    this.#remember();
+    return this.#seal();
+  }
+
   /**
    * The sets after this place are lost on their way, so the next set begins an epoch: the agent, whose bitmap has their regions marked still,
    * reads those again. Instants after the place are not to be had any more.
