@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // zstd in the thread pool, for whole change sets. Node's default output chunk of 16 KiB costs a turn of the event loop and a buffer for each;
 // one chunk that holds the whole result is three times faster for data that does not shrink and leaves nothing to collect.
+import { giveBackPages } from '@secondsite/disk-files';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdCompressSync, zstdDecompress } from 'node:zlib';
 import { Turns } from './turns';
@@ -16,6 +17,8 @@ const sampleBytes = 16 * 1024;
 const sampleCount = 3;
 const worthwhileRatio = 0.95;
 const chunkBytesMin = 1024;
+/** Smaller results may share their memory with others. */
+const ownMemoryBytesMin = 256 * 1024;
 
 /**
  * zstd level 1 over the parts, as one frame; undefined when samples of them say that it would hardly get smaller (encrypted or
@@ -26,8 +29,14 @@ export async function compressZstd(parts: readonly Uint8Array[]): Promise<Uint8A
   if (!isWorthwhile(content)) return undefined;
   const boundBytes = content.byteLength + (content.byteLength >> 7) + chunkBytesMin;
   const result = await atOnce.run(() => compress(content, { params, chunkSize: boundBytes, pledgedSrcSize: content.byteLength }));
-  // It lies in memory of the bound's size, which would be kept with it.
-  return new Uint8Array(result);
+  return inMemoryOfItsSize(result);
+}
+
+/** It lies in memory of the bound's size, which would be kept with it, and the collector comes late to what is left. */
+function inMemoryOfItsSize(result: Buffer): Uint8Array {
+  const copy = new Uint8Array(result);
+  if (result.buffer.byteLength >= ownMemoryBytesMin) giveBackPages(new Uint8Array(result.buffer));
+  return copy;
 }
 
 /** The reverse; rejects rather than produce more than `bytesMax`. */

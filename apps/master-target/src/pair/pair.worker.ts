@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thread of one pair: cache, journal, replica, views and their NBD servers. Blocking reads and writes happen here and nowhere else.
-import { clockMicros, openDirectory } from '@secondsite/disk-files';
+import { clockMicros, giveBackPages, openDirectory } from '@secondsite/disk-files';
 import { sha256 } from '@secondsite/sha256';
 import { serveThread, type ThreadSide } from '@secondsite/thread-host';
 import { blockBytesOf, BlockTable } from '@secondsite/wan-deduplication';
@@ -29,6 +29,7 @@ async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Pro
     onTraced: (hops) => side.emit('traced', hops),
     recycle: (memory) => {
       if (memory instanceof SharedArrayBuffer) side.emit('recycled', memory);
+      else giveBackPages(new Uint8Array(memory));
     },
   });
 }

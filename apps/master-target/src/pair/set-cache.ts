@@ -6,7 +6,7 @@
 import type { VerifiedChangeSet } from '@secondsite/change-set';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
-import { type ByteCount, type Epoch, OperationError, type TimeMicros } from '@secondsite/units';
+import { type ByteCount, type Epoch, KIB, OperationError, type TimeMicros } from '@secondsite/units';
 import type { StreamPlace } from './pair-types';
 import { streamMarkersOf } from './stream-watch';
 
@@ -60,6 +60,7 @@ export interface SetCacheOptions {
 }
 
 const ENDED_EPOCHS_KEPT = 16;
+const OWN_MEMORY_BYTES_MIN = 256 * KIB;
 
 export class SetCache {
   readonly #options: SetCacheOptions;
@@ -268,8 +269,11 @@ export class SetCache {
   }
 
   #forgetDecoded(set: CachedSet): void {
-    if (set.decoded) this.#memoryBytes -= set.decoded.header.contentBytes;
+    const { decoded } = set;
+    if (decoded) this.#memoryBytes -= decoded.header.contentBytes;
     set.decoded = undefined;
+    // Decompressed content has memory of its own; small pieces may share theirs with others.
+    if (decoded && set.received?.buffer !== decoded.data.buffer && decoded.data.byteLength >= OWN_MEMORY_BYTES_MIN) this.#options.recycle(decoded.data.buffer);
     this.#recycle(set);
   }
 
