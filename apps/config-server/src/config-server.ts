@@ -21,12 +21,14 @@ import { AddPlanPins1764180000000 } from './database/plan-pins.migration';
 import { CreateReadModels1763770000000 } from './database/read-models.migration';
 import { AddResyncColumns1764180000000 } from './database/resync.migration';
 import { AddConsistency1763980000000 } from './database/consistency.migration';
+import { AddTargetMoves1764190000000 } from './database/target-moves.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { AlertWatch } from './live/alert-watch';
 import { LiveStatus } from './live/live-status';
 import { observePairs } from './live/observe-pairs';
 import { PairStatuses } from './live/pair-statuses';
 import { PairWatch } from './live/pair-watch';
+import { TargetMoveWatch } from './moves/target-move-watch';
 import { Rounds } from './live/rounds';
 import { problemRules } from './problem-rules';
 import { providers } from './providers';
@@ -58,7 +60,7 @@ export async function startConfigServer(parts: { readonly config: ConfigServerCo
   const { config, logger, signal } = parts;
   const prepared = await prepareAuthority(config);
   const dataSource = await openEventDatabase({
-    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000], log: logger, ...(signal ? { signal } : {}),
+    url: config.databaseUrl, applicationName: 'secondsite config-server', migrations: [CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000, AddTargetMoves1764190000000], log: logger, ...(signal ? { signal } : {}),
   });
   const bus = await startBus(config, logger);
   const streams = keepStreams({ bus, logger });
@@ -163,7 +165,8 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   const addresses = new ComponentAddresses(commands, live);
   const pairs = new PairWatch({ commands, directories, live, addresses, clock, queue, stallSeconds: config.stallSeconds });
   const alerts = new AlertWatch({ commands, directories, live, clock, limits: { silentSeconds: config.silentSeconds, freeBytesMin: config.freeBytesMin } });
-  const rounds = new Rounds({ logger, looks: [{ name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }] });
+  const moves = new TargetMoveWatch({ commands, directories, live });
+  const rounds = new Rounds({ logger, looks: [{ name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }, { name: 'moves', look: () => moves.look() }] });
   const statuses = new PairStatuses(live, clock, queue);
   const bookmarks = new BookmarkService({ bus, records: new BookmarkRecords(store), commands, directories, clock });
   const periodic = new PeriodicBookmarks({ bookmarks, directories, now: () => clock.now(), logger });

@@ -24,6 +24,8 @@ const schema = z.object({
   SECONDSITE_STALL_SECONDS: z.coerce.number().positive().default(30),
   /** So many pairs at once may read their whole volume. */
   SECONDSITE_RESYNCS_AT_ONCE: z.coerce.number().int().min(1).default(3),
+  /** A master target takes no more pairs than this; each has a thread and memory of its own there. */
+  SECONDSITE_PAIRS_PER_TARGET: z.coerce.number().int().min(1).default(256),
   /** A component that was not heard for so long raises an alert. */
   SECONDSITE_SILENT_SECONDS: z.coerce.number().min(6).default(30),
   /** Less free space than this where a component keeps its data raises an alert. */
@@ -46,6 +48,7 @@ export interface ConfigServerConfig {
   readonly certificateSeconds: number;
   readonly stallSeconds: number;
   readonly resyncsAtOnce: number;
+  readonly pairsPerTarget: number;
   readonly silentSeconds: number;
   readonly freeBytesMin: number;
   readonly otlpEndpoint: string | undefined;
@@ -65,6 +68,7 @@ export function readConfig(environment: Environment): ConfigServerConfig {
     componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, natsPidFile: values.SECONDSITE_NATS_PID_FILE, listen: values.SECONDSITE_LISTEN,
     metricsListen: values.SECONDSITE_METRICS_LISTEN, insecure: values.SECONDSITE_INSECURE === '1', stallSeconds: values.SECONDSITE_STALL_SECONDS,
     resyncsAtOnce: values.SECONDSITE_RESYNCS_AT_ONCE,
+    pairsPerTarget: values.SECONDSITE_PAIRS_PER_TARGET,
     silentSeconds: values.SECONDSITE_SILENT_SECONDS, freeBytesMin: values.SECONDSITE_ALERT_FREE_BYTES,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, logLevel: values.LOG_LEVEL, traceRatio: values.SECONDSITE_TRACE_RATIO,
   });

@@ -11,6 +11,7 @@ import { Enrolments } from './enrolment/enrolments';
 import { InventoryService } from './inventory/inventory';
 import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
+import { TargetMoves } from './moves/target-moves';
 import { PlanService } from './protection/plans';
 import { QuarantineService } from './quarantine/quarantine';
 import { DirectoryCache } from './read-models/directory-cache';
@@ -42,7 +43,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
   const statuses = new PairStatuses(live, clock, queue);
   const records = new BookmarkRecords(store);
   const recovery = { bus, records, commands, directories, clock };
-  const plans = new PlanService({ commands, directories, live, inventory, statuses });
+  const plans = new PlanService({ commands, directories, live, inventory, statuses, pairsPerTarget: config.pairsPerTarget });
   return [
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
@@ -56,6 +57,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: Enrolments, useValue: new Enrolments({ authority, commands, directories, clock, tenantId, natsUrls, allowance }) },
     { provide: PlanService, useValue: plans },
     { provide: RetentionService, useValue: new RetentionService(recovery, plans) },
+    { provide: TargetMoves, useValue: new TargetMoves({ commands, directories, inventory, pairsPerTarget: config.pairsPerTarget }) },
     { provide: ResyncQueue, useValue: queue },
     { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },
     { provide: ViewService, useValue: new ViewService(recovery) },

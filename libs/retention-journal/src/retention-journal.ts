@@ -126,6 +126,16 @@ export class RetentionJournal {
     return this.#segments.reduce((sum, segment) => sum + segment.storedBytes, this.#files.retiredBytes);
   }
 
+  /** Names of the files that make the journal, without those that only open views still need. Files of a sealed segment never change; a later call may name others. */
+  storedFiles(): readonly { readonly names: readonly string[]; readonly sealed: boolean }[] {
+    return this.#segments.map(({ names, sealed }) => ({ names: sealed ? names : names.slice(0, 1), sealed }));
+  }
+
+  /** Of the segment that is being written. */
+  get unsealedBytes(): ByteCount {
+    return this.#newest.bytes;
+  }
+
   get segmentCount(): number {
     return this.#segments.length;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isOperationError, OperationError } from '@secondsite/units';
-import type { CompareAnswer, HeldOff, PairPosition, PositionAnswer, Progress, PutOutcome, Refusal, Unreachable } from './change-set-protocol';
+import type { CompareAnswer, CopyAnswer, HeldOff, PairPosition, PositionAnswer, Progress, PutOutcome, Refusal, Unreachable } from './change-set-protocol';
 
 /** What came back from the receiver, unread. */
 export interface HttpReply {
@@ -30,6 +30,10 @@ export function positionFromReply(reply: HttpReply): PositionAnswer {
 
 export function compareAnswerFromReply(reply: HttpReply): CompareAnswer {
   return reply.status === 200 ? { kind: 'compared', answer: reply.body } : failureFromReply(reply);
+}
+
+export function copyAnswerFromReply(reply: HttpReply): CopyAnswer {
+  return reply.status === 200 ? { kind: 'copied', answer: reply.body } : failureFromReply(reply);
 }
 
 /** Makes any error of the connection an outcome that says what to look at. */

@@ -15,6 +15,11 @@ function progressOf(pair: PairStatus): string {
   return [`${percent.toFixed(0)} %`, ...rate, ...finish, ...compared, ...place].join(', ');
 }
 
+/** A line for each pair that moves to another master target. */
+export function moveLines(pairs: readonly PairStatus[]): string {
+  return pairs.flatMap(({ volumeName, move }) => (move ? [`${volumeName} ${move.words}\n`] : [])).join('');
+}
+
 /** A line for each pair that waits, and for each that said what it chose after an interruption. */
 export function resyncLines(pairs: readonly PairStatus[]): string[] {
   return pairs.flatMap(({ volumeName, resyncWait, lastResync }) => [
@@ -42,5 +47,5 @@ export function statusScreen(status: ClusterStatus): string {
   const alarms = status.alarms.length === 0 ? 'no alarms' : status.alarms.map((alarm) => `ALARM since ${alarm.since}: ${alarm.words}`).join('\n');
   const { atOnce, going, waiting } = status.resyncs;
   const resyncs = going + waiting === 0 ? '' : `${going} of at most ${atOnce} at once read their whole volume, ${waiting} wait\n\n`;
-  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n${retentionLines(status.pairs)}\n\n${resyncs}${alarms}`;
+  return `${status.generatedAt}\n\n${components}\n\n${table(pairHeader, pairRows(status.pairs))}\n${retentionLines(status.pairs)}\n${moveLines(status.pairs)}\n${resyncs}${alarms}`;
 }

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { type CliContext, connect, show, usageError } from '../cli-context';
 import { humanBytes, table } from '../output';
 import { addHookCommands } from './hook-commands';
+import { addMoveCommand } from './move-commands';
 
 interface AddOptions {
   readonly host: string;
@@ -57,5 +58,6 @@ export function addVolumeCommands(program: Command, context: CliContext): void {
       await (await connect(context, command)).call(restRoutes.removeVolume, { path: { volume: name } });
       show(context, command, { value: { removed: name }, human: () => `volume ${name} removed` });
     });
+  addMoveCommand(volume, context);
   addHookCommands(volume, context);
 }

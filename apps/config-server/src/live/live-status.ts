@@ -3,7 +3,7 @@
  * What the components said last, in memory only: it is whole again one second after a restart. Bounded by the number of components and
  * pairs. `now` is this server's clock; times in telemetry are the components' own.
  */
-import type { AgentVolumeTelemetry, CurrentEvent, MasterTargetPairTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
+import type { AgentVolumeTelemetry, CurrentEvent, MasterTargetPairTelemetry, PairArrivalTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
 import type { AgentReading, MasterTargetReading, PairReadings, ProcessServerReading } from '@secondsite/protection';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 
@@ -74,6 +74,13 @@ export class LiveStatus {
   volume(way: { readonly hostId: string; readonly volumeId: string }): AgentVolumeTelemetry | undefined {
     const heard = this.#heard.get(way.hostId);
     return heard?.message.role === 'agent' ? heard.message.volumes.find((volume) => volume.volumeId === way.volumeId) : undefined;
+  }
+
+  /** Of a pair on its way to another master target, what that one said of this very move. */
+  arrival({ pairId, movingTo, placement }: { readonly pairId: string; readonly movingTo: string | undefined; readonly placement: number }): PairArrivalTelemetry | undefined {
+    const heard = movingTo === undefined ? undefined : this.#heard.get(movingTo)?.message;
+    if (heard?.role !== 'master-target') return undefined;
+    return heard.arrivals?.find((arrival) => arrival.pairId === pairId && arrival.placement === placement);
   }
 
   readings(way: PairWay): PairReadings {

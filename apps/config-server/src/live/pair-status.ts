@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { PairStatus } from '@secondsite/contracts';
+import type { PairArrivalTelemetry, PairStatus } from '@secondsite/contracts';
 import {
   dataInTransit, explainRpo, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, retentionWords, rpoSeconds,
 } from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { PairRow } from '../read-models/directory';
+import { moveStatus } from '../moves/move-status';
 import { waitInWords } from '../resync/resync-queue';
 
 export interface PairScene {
@@ -14,6 +15,8 @@ export interface PairScene {
   readonly hostName: string;
   readonly readings: PairReadings;
   readonly turn: ResyncTurn | undefined;
+  /** As the master target tells to which the pair moves. */
+  readonly arrival?: PairArrivalTelemetry | undefined;
   readonly now: TimeMicros;
 }
 
@@ -25,7 +28,7 @@ export function pairStatus(scene: PairScene): PairStatus {
   return {
     pairId: pair.pairId, planId: pair.planId, planName: scene.planName, volumeId: pair.volumeId, volumeName: pair.volumeName, hostId: pair.hostId,
     hostName: scene.hostName, processServerId: pair.processServerId, masterTargetId: pair.masterTargetId,
-    stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene), ...resyncWait(scene), ...lastResync(scene),
+    stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene), ...resyncWait(scene), ...lastResync(scene), ...moveStatus(pair.movingTo, scene.arrival),
     rpoSeconds: rpo, rpoExplained: explainRpo({ readings, paused: scene.paused, rpoSeconds: rpo, now }), green: masterTarget?.green ?? false, dataInTransit: dataInTransit(readings, now),
     writesPerSecond: agent?.writesPerSecond ?? 0, bytesPerSecond: agent?.bytesPerSecond ?? 0,
     epoch: Math.max(pair.epoch, agent?.epoch ?? 0, masterTarget?.epoch ?? 0),

@@ -18,7 +18,7 @@ export class PairStatuses {
     return pairs.map((pair) => {
       const plan = plans.get(pair.planId);
       const hostName = hostNames.get(pair.hostId) ?? pair.hostId;
-      return pairStatus({ pair, planName: plan?.name ?? pair.planId, paused: plan?.state === 'paused', hostName, readings: this.live.readings(pair), turn: turns.get(pair.pairId), now });
+      return pairStatus({ pair, planName: plan?.name ?? pair.planId, paused: plan?.state === 'paused', hostName, readings: this.live.readings(pair), turn: turns.get(pair.pairId), arrival: this.live.arrival(pair), now });
     });
   }
 }

@@ -81,6 +81,11 @@ export interface PairRow {
   readonly stalledSince: string | undefined;
   readonly stallReason: string | undefined;
   readonly deleteData: boolean;
+  /** Number of its newest move to another master target. */
+  readonly placement: number;
+  readonly movingTo: string | undefined;
+  /** Master targets that had it or were on the way to. */
+  readonly formerTargets: readonly string[];
 }
 
 export interface TokenRow {

@@ -4,6 +4,7 @@ import { clockMicros, openDirectory } from '@secondsite/disk-files';
 import { serveThread, type ThreadSide } from '@secondsite/thread-host';
 import { decompressZstd } from '@secondsite/zstd';
 import { setTimeout as delay } from 'node:timers/promises';
+import { settleArrival } from '../move/arrival-record';
 import { ViewExporter } from '../views/view-exporter';
 import { ViewRegistry } from '../views/view-registry';
 import type { PairThread, PairThreadData } from './pair-thread';
@@ -12,9 +13,11 @@ import { TargetPair } from './target-pair';
 const FREE_SPACE_MILLIS = 1000;
 
 async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Promise<TargetPair> {
+  const directory = await openDirectory(data.path);
+  await settleArrival(directory);
   return TargetPair.open({
     ...data,
-    directory: await openDirectory(data.path),
+    directory,
     decompress: decompressZstd,
     clock: clockMicros,
     delay: (millis) => delay(millis),
@@ -45,6 +48,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
         return pair.store(body, { epoch, sequence }, receivedAt);
       },
       compare: ({ question, epoch, sequence }) => pair.compare(question, { epoch, sequence }),
+      copy: ({ question, placement }) => pair.departure.answer(question, placement),
       position: () => pair.position(),
       status: () => pair.status(),
       points: (range) => {
@@ -69,6 +73,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
     },
     notices: {
       retention: (limits) => pair.retention.setLimits(limits),
+      atHome: (placement) => pair.departure.atHome(placement),
       certificate: (options) => exporter.useCertificate(options),
     },
     close: async () => {

@@ -7,6 +7,7 @@ import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type JournalSet, type OldContent, type RetentionJournal, type SetFacts } from '@secondsite/retention-journal';
 import { OperationError } from '@secondsite/units';
+import type { PairDeparture } from '../move/pair-departure';
 import type { StreamPlace } from './pair-types';
 import { writeReplica } from './write-replica';
 
@@ -15,16 +16,25 @@ export interface LoadedSet extends StreamPlace {
   readonly content: VerifiedChangeSet;
 }
 
+export interface SetApplierParts {
+  readonly journal: RetentionJournal;
+  readonly replica: StorageFile;
+  readonly checksums: KeptChecksums;
+  readonly departure: Pick<PairDeparture, 'written'>;
+}
+
 export class SetApplier {
   readonly #journal: RetentionJournal;
   readonly #replica: StorageFile;
   readonly #checksums: KeptChecksums;
+  readonly #departure: Pick<PairDeparture, 'written'>;
   readonly #old: OldContent;
 
-  constructor({ journal, replica, checksums }: { readonly journal: RetentionJournal; readonly replica: StorageFile; readonly checksums: KeptChecksums }) {
+  constructor({ journal, replica, checksums, departure }: SetApplierParts) {
     this.#journal = journal;
     this.#replica = replica;
     this.#checksums = checksums;
+    this.#departure = departure;
     this.#old = {
       read: (into, offset) => void into.fill(0, replica.readNow(into, offset)),
       nextData: (offset) => replica.nextData(offset),
@@ -68,7 +78,10 @@ export class SetApplier {
 
   async #write(sets: readonly LoadedSet[]): Promise<void> {
     for (let stale = this.#changing(sets); stale; stale = this.#changing(sets)) await stale;
-    for (const set of sets) writeReplica(this.#replica, set.content);
+    for (const { content } of sets) {
+      writeReplica(this.#replica, content);
+      this.#departure.written(content);
+    }
   }
 
   /** Undefined: the sets may be written in this turn. */

@@ -2,13 +2,13 @@
 // One replication pair at the target: cache → retention journal → replica, and its recovery points and views. Runs in a thread of its own;
 // a plain class, so that it runs anywhere. Invariants: I2 (cached sets are released only after their replica writes are durable), I3, I4,
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
-import type { BlockLayout } from '@secondsite/block-checksums';
-import { type Decompress, decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
-import type { StorageDirectory } from '@secondsite/durable-storage';
-import { type RecoveryPoints, RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
+import { decompressChangeSet, type KeptSet, Quarantine, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
+import { type RecoveryPoints, RetentionJournal, ViewReader } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import { type CompareOutcome, OLD_EPOCH, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
+import type { HandOverRecord } from '../move/hand-over-record';
+import { PairDeparture } from '../move/pair-departure';
 import { ApplyLoop } from './apply-loop';
 import { BackgroundMerge } from './background-merge';
 import { CachedSetReader } from './cached-set-reader';
@@ -25,26 +25,8 @@ import { type Admission, type ReceivedSet, SetCache } from './set-cache';
 import { SetApplier } from './set-applier';
 import { corrupt, noSpace, pairFailed, tooEarly } from './store-answers';
 import { StreamWatch } from './stream-watch';
+import type { TargetPairOptions } from './target-pair-options';
 import { faultOfRange } from './write-replica';
-
-export interface TargetPairOptions {
-  readonly directory: StorageDirectory;
-  readonly pairId: string;
-  readonly sizeBytes: ByteCount;
-  readonly retention: RetentionLimits;
-  readonly decompress: Decompress;
-  readonly clock: () => TimeMicros;
-  /** Resolves after about so many milliseconds. */
-  readonly delay: (millis: number) => Promise<void>;
-  readonly onEvent?: (event: PairEvent) => void;
-  /** Called once for each traced set, with its times, when it is durable in the replica. */
-  readonly onTraced?: (hops: SetHops) => void;
-  readonly limits?: Partial<PairLimits>;
-  /** How blocks are compared with the source; the agent's must be the same. */
-  readonly layout?: BlockLayout | undefined;
-  /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
-  readonly recycle?: (memory: ArrayBufferLike) => void;
-}
 
 interface PairParts extends ReplicaFiles {
   readonly log: SegmentLog;
@@ -54,10 +36,12 @@ interface PairParts extends ReplicaFiles {
   readonly cache: SetCache;
   readonly cachedSets: CachedSetReader;
   readonly limits: PairLimits;
+  readonly handedOver: HandOverRecord | undefined;
 }
 
 export class TargetPair {
   readonly retention: PairRetention;
+  readonly departure: PairDeparture;
   readonly #options: TargetPairOptions;
   readonly #parts: PairParts;
   readonly #loop: ApplyLoop;
@@ -68,6 +52,7 @@ export class TargetPair {
   #freeBytes = Infinity;
   #refusedSets = 0;
   #views = 0;
+  #intakeClosed: Promise<void> | undefined;
 
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
@@ -78,9 +63,13 @@ export class TargetPair {
       journal: parts.journal, limits: options.retention, freeBytesMin: parts.limits.freeBytesMin, clock: options.clock, emit: (event) => this.#emit(event),
     });
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
+    this.departure = new PairDeparture({
+      ...parts, directory: options.directory, pairId: options.pairId, clock: options.clock,
+      cachedBytes: () => parts.cache.cachedBytes, standStill: () => this.#standStill(),
+    });
     this.#loop = new ApplyLoop({
       ...parts,
-      applier: new SetApplier(parts),
+      applier: new SetApplier({ ...parts, departure: this.departure }),
       watch: this.#watch,
       hops: this.#hops,
       retention: () => this.retention.effective,
@@ -103,6 +92,7 @@ export class TargetPair {
   static async open(options: TargetPairOptions): Promise<TargetPair> {
     const { directory } = options;
     const limits = { ...defaultLimits, ...options.limits };
+    const handedOver = await PairDeparture.recorded(directory, options.placement ?? 0);
     const files = await openReplica(options);
     const checkpoint = await CheckpointFile.open(directory);
     const applied = checkpoint.current?.applied;
@@ -121,7 +111,7 @@ export class TargetPair {
       },
     });
     const quarantine = await Quarantine.open(await directory.directory('quarantine'));
-    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
+    const pair = new TargetPair(options, { ...files, log, journal, checkpoint, quarantine, cache, limits, handedOver, cachedSets: new CachedSetReader({ cache, readMemory, decompress: options.decompress }) });
     pair.#reportDamage();
     await pair.#loop.replay();
     await pair.refreshFreeBytes();
@@ -134,7 +124,7 @@ export class TargetPair {
 
   /** True when the pair stopped and must be opened anew. */
   get failed(): boolean {
-    return this.#loop.failure !== undefined;
+    return this.#loop.failure !== undefined || this.departure.mustReopen;
   }
 
   /** Grows with the source. */
@@ -142,9 +132,9 @@ export class TargetPair {
     return this.#parts.replica.size();
   }
 
-  /** Begins to apply; from here on it goes on by itself. */
+  /** Begins to apply, unless it was handed over; from here on it goes on by itself. */
   start(): void {
-    this.#loop.start();
+    if (!this.departure.stands) this.#loop.start();
   }
 
   /**
@@ -152,7 +142,11 @@ export class TargetPair {
    * written to the replica.
    * @writePath 6 The master target checks the set and appends it to its cache; it answers when the cache is durable. A crash loses no set that was answered; the process server sends the others again.
    */
-  async store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
+  store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
+    return this.departure.admit(() => this.#store(bytes, place, receivedAt));
+  }
+
+  async #store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
     const verified = verifyStored(bytes);
     if (!verified.ok) return corrupt(verified.code, verified.detail);
@@ -273,7 +267,7 @@ export class TargetPair {
   /** See ReplicaComparer. */
   async compare(question: Uint8Array, place: StreamPlace): Promise<CompareOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
-    return this.#comparer.compare(question, place);
+    return this.departure.admit(() => this.#comparer.compare(question, place));
   }
 
   points(): RecoveryPoints {
@@ -344,14 +338,27 @@ export class TargetPair {
 
   /** Finishes the group and checkpoint under way and closes the files. */
   async close(): Promise<void> {
-    const { log, journal, checkpoint, checksums, replica } = this.#parts;
+    const { journal, checkpoint, replica } = this.#parts;
     await this.#loop.stop();
-    await log.close();
+    await this.#closeIntake();
     await journal.close();
     await checkpoint.close();
-    // After a failed sync nobody knows what of the replica is durable, so no checksum of it is trusted.
-    await checksums.close(this.failed ? undefined : () => replica.sync());
     await replica.close();
+  }
+
+  /** Ends what changes the pair; all of it is durable then. What reads goes on. */
+  async #standStill(): Promise<void> {
+    await this.#loop.stop();
+    await this.departure.settled();
+    await this.#closeIntake();
+    if (this.#loop.failure) throw this.#loop.failure;
+  }
+
+  #closeIntake(): Promise<void> {
+    const { log, checksums, replica } = this.#parts;
+    // After a failed sync nobody knows what of the replica is durable, so no checksum of it is trusted.
+    const sync = this.#loop.failure ? undefined : () => replica.sync();
+    return (this.#intakeClosed ??= log.close().then(() => checksums.close(sync)));
   }
 
   #makeMerge(): BackgroundMerge {

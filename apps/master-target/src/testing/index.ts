@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 export type { PairEvent } from '../pair/pair-types';
-export { TargetPair, type TargetPairOptions } from '../pair/target-pair';
+export { TargetPair } from '../pair/target-pair';
+export type { TargetPairOptions } from '../pair/target-pair-options';
 export { PairDriver } from './pair-driver';

@@ -11,7 +11,8 @@ import { setImmediate } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
 import type { PairEvent } from '../pair/pair-types';
 import type { PairLimits } from '../pair/pair-limits';
-import { TargetPair, type TargetPairOptions } from '../pair/target-pair';
+import { TargetPair } from '../pair/target-pair';
+import type { TargetPairOptions } from '../pair/target-pair-options';
 
 export class PairDriver {
   readonly history: StreamHistory;
@@ -28,8 +29,8 @@ export class PairDriver {
     this.history = new StreamHistory({ random });
   }
 
-  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}, retention: RetentionLimits = { windowMicros: 1e12 }): Promise<TargetPair> {
-    const pair = await TargetPair.open({ ...this.options(directory, limits), retention });
+  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}, retention: RetentionLimits = { windowMicros: 1e12 }, placement = 0): Promise<TargetPair> {
+    const pair = await TargetPair.open({ ...this.options(directory, limits), retention, placement });
     this.#noticeLoss(pair.position());
     pair.start();
     return pair;

@@ -5,6 +5,7 @@ import { changeComponent, listComponents } from './components';
 import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } from './enrolment';
 import { addHost, changeHost, listHosts } from './hosts';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, resumePlan } from './plans';
+import { cancelTargetMove, moveToMasterTarget } from './moves';
 import { createBookmark, listPoints } from './points';
 import { listQuarantine } from './quarantine';
 import { requestResync } from './resyncs';
@@ -20,6 +21,7 @@ export const restRoutes = {
   addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, setVolumeHooks, removeVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, pausePlan, resumePlan, removePlan, requestResync,
+  moveToMasterTarget, cancelTargetMove,
   previewRetention, pinPoint, unpinPoint,
   listPoints, createBookmark, openViews, listViews, closeView,
   traceVolume, explainRpo, listAlerts, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,

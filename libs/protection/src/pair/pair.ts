@@ -6,6 +6,7 @@ import { type Fact, fact } from '../fact';
 import type { StallAnswer } from '../live/stall';
 import { nextState } from '../state-graph';
 import { pairGraph, type PairState, type PairStep } from './pair-graph';
+import { decideTargetMove, evolveHome, isTargetMoveFact, type PairHome, type TargetMoveCommand, type TargetMoveFact } from './target-move';
 
 /** Facts that components report about a pair. */
 export type ReportedPairFact = Fact<
@@ -26,6 +27,7 @@ export type ReportedPairFact = Fact<
 >;
 export type PairFact =
   | ReportedPairFact
+  | TargetMoveFact
   | Fact<'protection.pair-created.v1' | 'protection.pair-removed.v1' | 'protection.resync-requested.v1' | 'replication.replication-stalled.v1' | 'replication.replication-recovered.v1'>;
 
 /** What telemetry shows at the target; corrects the aggregate when a report was lost. */
@@ -39,6 +41,7 @@ export interface ObservedStage {
 }
 
 export type PairCommand =
+  | TargetMoveCommand
   | { readonly kind: 'create'; readonly pair: Fact<'protection.pair-created.v1'>['data'] }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'request-resync' }
@@ -48,7 +51,7 @@ export type PairCommand =
 
 export type StallPlace = Fact<'replication.replication-stalled.v1'>['data']['waitsAt'];
 
-export interface PairAggregate {
+export interface PairAggregate extends PairHome {
   readonly state: PairState;
   readonly pairId: string;
   readonly planId: string;
@@ -67,7 +70,7 @@ export interface PairAggregate {
 
 const initial: PairAggregate = {
   state: pairGraph.initial, pairId: '', planId: '', epoch: 0, bitmapMode: false, flowControlled: false, required: undefined, requests: 0, stalled: false,
-  sizeBytes: 0, shrunkTo: undefined,
+  sizeBytes: 0, shrunkTo: undefined, masterTargetId: '', placement: 0, movingTo: undefined,
 };
 
 /**
@@ -95,6 +98,8 @@ function decide(command: PairCommand, pair: PairAggregate): Decision<PairFact> {
       return observe(command.observed, pair);
     case 'judge-stall':
       return judgeStall(command, pair);
+    default:
+      return decideTargetMove(command, pair);
   }
 }
 
@@ -174,11 +179,12 @@ function judgeStall({ answer, waitsAt, coveredTime }: Extract<PairCommand, { kin
 }
 
 function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
+  if (isTargetMoveFact(happened)) return { ...pair, ...evolveHome(pair, happened) };
   const step = stepOf[happened.type];
   const moved = step === undefined ? pair : { ...pair, state: nextState(pairGraph, pair.state, step) };
   switch (happened.type) {
     case 'secondsite.protection.pair-created.v1':
-      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId, sizeBytes: happened.data.sizeBytes };
+      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId, sizeBytes: happened.data.sizeBytes, masterTargetId: happened.data.masterTargetId };
     case 'secondsite.replication.resync-started.v1':
       return { ...moved, epoch: happened.data.epoch, required: undefined };
     case 'secondsite.replication.resync-read.v1':

@@ -5,6 +5,7 @@ import type {
 import { GIB } from '@secondsite/units';
 import type { Pin } from '../plan/plan';
 import type { ResyncTurn } from '../resync/resync-turns';
+import { arrivingPairs, departedPairs, placementAtHome } from './desired-moves';
 import { areCutByAgent } from './periodic-cuts';
 
 export interface DesiredVolume {
@@ -27,6 +28,11 @@ export interface DesiredPair {
   readonly sizeBytes: number;
   /** How often an operator asked for a resync. */
   readonly resyncRequests: number;
+  /** Number of its newest move to another master target; absent: it never moved. */
+  readonly placement?: number;
+  readonly movingTo?: string | undefined;
+  /** Master targets that had it or were on the way to. */
+  readonly formerTargets?: readonly string[];
 }
 
 export interface RemovedPair extends DesiredPair {
@@ -127,14 +133,15 @@ export function desiredProcessServerState(processServerId: string, sources: Desi
   };
 }
 
-/** The limits that hold for a pair, its plan's first. Process servers that share a limit get equal parts of it. */
+/** The limits that hold for a pair, its plan's first. Process servers that share a limit get equal parts of it, and so does what is copied to the target from others. */
 function linksOf(pair: DesiredPair, { plans, bandwidths, pairs }: DesiredStateSources): LimitedLink[] {
   const limits = [
     { linkId: pair.planId, bandwidth: plans.get(pair.planId)?.bandwidth, sharers: pairs.filter(({ planId }) => planId === pair.planId) },
     { linkId: pair.masterTargetId, bandwidth: bandwidths.get(pair.masterTargetId), sharers: pairs.filter(({ masterTargetId }) => masterTargetId === pair.masterTargetId) },
   ];
   return limits.flatMap(({ linkId, bandwidth, sharers }) => {
-    const parts = new Set(sharers.map(({ processServerId }) => processServerId)).size;
+    const arrivals = pairs.some(({ movingTo }) => movingTo === linkId) ? 1 : 0;
+    const parts = new Set(sharers.map(({ processServerId }) => processServerId)).size + arrivals;
     return bandwidth ? [{ linkId, bandwidth: partOf(bandwidth, parts) }] : [];
   });
 }
@@ -145,14 +152,30 @@ function partOf({ timeZone, rules }: Bandwidth, parts: number): Bandwidth {
 
 /** The replica of a removed pair is deleted only where that was asked for. */
 export function desiredMasterTargetState(masterTargetId: string, sources: DesiredStateSources): Unnumbered<MasterTargetDesiredState> {
-  const pairs = sources.pairs.filter((pair) => pair.masterTargetId === masterTargetId).flatMap((pair) => {
-    const plan = sources.plans.get(pair.planId);
-    if (!plan) return [];
-    const { pairId, volumeId, volumeName, sizeBytes } = pair;
-    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, plan.pins) }];
-  });
+  const atHome = (pair: DesiredPair): MasterTargetPair | undefined => pairAtHome(pair, sources);
+  const pairs = sources.pairs.filter((pair) => pair.masterTargetId === masterTargetId).flatMap((pair) => atHome(pair) ?? []);
+  const arriving = arrivingPairs(masterTargetId, { ...sources, atHome });
+  const departed = departedPairs(masterTargetId, sources);
   const removed = sources.removedPairs.filter((pair) => pair.masterTargetId === masterTargetId && pair.deleteData);
-  return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+  return {
+    pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort(),
+    ...(arriving.length === 0 ? {} : { arrivingPairs: sortedBy(arriving, (pair) => pair.pairId), ...arrivalBandwidth(masterTargetId, sources) }),
+    ...(departed.length === 0 ? {} : { departedPairs: sortedBy(departed, (pair) => pair.pairId) }),
+  };
+}
+
+function arrivalBandwidth(masterTargetId: string, { bandwidths, pairs }: DesiredStateSources): Pick<MasterTargetDesiredState, 'arrivalBandwidth'> {
+  const limit = bandwidths.get(masterTargetId);
+  const senders = new Set(pairs.filter((pair) => pair.masterTargetId === masterTargetId).map(({ processServerId }) => processServerId));
+  return limit ? { arrivalBandwidth: partOf(limit, senders.size + 1) } : {};
+}
+
+/** As the master target that has the pair is told; undefined without a plan. */
+function pairAtHome(pair: DesiredPair, { plans }: DesiredStateSources): MasterTargetPair | undefined {
+  const plan = plans.get(pair.planId);
+  if (!plan) return undefined;
+  const { pairId, volumeId, volumeName, sizeBytes } = pair;
+  return { pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, plan.pins), ...placementAtHome(pair) };
 }
 
 function pinsOf(pairId: string, pins: readonly Pin[]): Pick<MasterTargetPair, 'pins'> {
