@@ -32,8 +32,8 @@ export class PairDriver {
     this.history = new StreamHistory({ random });
   }
 
-  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}, retention: RetentionLimits = { windowMicros: 1e12 }): Promise<TargetPair> {
-    const pair = await TargetPair.open({ ...this.options(directory, limits), retention });
+  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}, retention: RetentionLimits = { windowMicros: 1e12 }, placement = 0): Promise<TargetPair> {
+    const pair = await TargetPair.open({ ...this.options(directory, limits), retention, placement });
     this.#noticeLoss(pair.position());
     pair.start();
     return pair;
