@@ -525,6 +525,10 @@ describe('the configuration server', () => {
     const to = (target: string) => cluster.rest.call(restRoutes.moveToMasterTarget, { params: { volume: 'web-root' }, body: { masterTarget: target } });
     expect(await to(other.componentId)).toMatchObject({ status: 409, body: { code: 'target/not-online' } });
     other.say({ url: 'https://127.0.0.1:3', pairs: [] });
+    const withUndo = (cold: object) => masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [{ ...targetPair, pairId, retention: { promisedSeconds: 60, availableSeconds: 60, ...cold } }] });
+    withUndo({ cold: { bytes: 4096, waitingBytes: 0 } });
+    await until('undo in the cold store to be refused', async () => ((await to(other.componentId)).body as { code?: string }).code === 'move/cold-segments');
+    withUndo({});
     await until('the new target to be heard', async () => (await to(other.componentId)).status === 200);
     expect(await to(processServer.componentId)).toMatchObject({ status: 422, body: { code: 'component/not-a-master-target' } });
     const arriving = async () => (await other.desiredState())?.arrivingPairs?.[0];

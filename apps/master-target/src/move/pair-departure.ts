@@ -40,6 +40,8 @@ interface CopyUnderWay {
 }
 
 const RUNS_MAX = 4096;
+/** A pair that does not come to a stand in so long goes on: its disk hangs. */
+const STAND_MICROS_MAX = 60e6;
 /** A pair that stands and is asked nothing for so long goes on; a piece takes half a minute on the slowest link that can be set. */
 const STANDS_MICROS_MAX = 120e6;
 const RETRY_MILLIS = 200;
@@ -51,6 +53,7 @@ export class PairDeparture {
   #handedOver: HandOverRecord | undefined;
   #copy: CopyUnderWay | undefined;
   #standing: 'no' | 'begins' | 'stands' | 'hands-over' = 'no';
+  #standsSince: TimeMicros = 0;
   #askedAt: TimeMicros = 0;
   #mustReopen = false;
 
@@ -80,8 +83,13 @@ export class PairDeparture {
 
   /** The pair has to be opened anew to go on. */
   get mustReopen(): boolean {
-    const hasLapsed = this.#standing === 'stands' && this.#handedOver === undefined && this.#parts.clock() - this.#askedAt > STANDS_MICROS_MAX;
-    return this.#mustReopen || hasLapsed;
+    return this.#mustReopen || this.#hasLapsed;
+  }
+
+  /** The process server is held off meanwhile, so whatever the reason is, standing does not last. */
+  get #hasLapsed(): boolean {
+    if (this.#standing === 'begins') return this.#parts.clock() - this.#standsSince > STAND_MICROS_MAX;
+    return this.#standing === 'stands' && this.#handedOver === undefined && this.#parts.clock() - this.#askedAt > STANDS_MICROS_MAX;
   }
 
   /** A desired state says that the pair is at home here, after so many moves: one of them that goes on here was cancelled. */
@@ -220,7 +228,7 @@ export class PairDeparture {
 
   #stand(): void {
     if (this.#standing !== 'no') return;
-    this.#standing = 'begins';
+    [this.#standing, this.#standsSince] = ['begins', this.#parts.clock()];
     this.#parts.standStill().then(
       () => (this.#standing = 'stands'),
       () => (this.#mustReopen = true),

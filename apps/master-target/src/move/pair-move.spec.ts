@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readWholeFile, replaceFile } from '@secondsite/durable-storage';
 import { CrashableStorage, type Random, randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
-import type { CopyAnswer } from '@secondsite/transport';
+import type { CopyAnswer, CopyOutcome } from '@secondsite/transport';
 import { OperationError } from '@secondsite/units';
 import { describe, expect, it } from '@jest/globals';
 import { setImmediate } from 'node:timers/promises';
+import { openPairParts } from '../pair/pair-parts';
 import type { TargetPair } from '../pair/target-pair';
 import { PairDriver } from '../testing/pair-driver';
 import { expectTruth } from '../testing/pair-truth';
 import { settleArrival } from './arrival-record';
 import { COPIED_BLOCK_BYTES } from './copy-protocol';
 import { PairArrival } from './pair-arrival';
+import { PairDeparture } from './pair-departure';
 
 const histories = Number(process.env['SECONDSITE_CRASH_HISTORIES'] ?? 60);
 
@@ -26,6 +29,8 @@ class Move {
   troublePercent = 0;
   /** How likely a write comes between two questions. */
   writing = 0.6;
+  /** Sets that are being taken when the pair is asked to stand still. */
+  setsAtStand = 0;
   pair!: TargetPair;
   readonly #random: Random;
   #clock = 0;
@@ -37,9 +42,9 @@ class Move {
     this.driver = new PairDriver(this.#random);
   }
 
-  async start(sets: number): Promise<this> {
+  async start(sets: number, green = true): Promise<this> {
     this.pair = await this.driver.open(this.old.root);
-    while (this.driver.history.sets.length < sets || !this.driver.history.green) await this.driver.send(this.pair, 5);
+    while (this.driver.history.sets.length < sets || (green && !this.driver.history.green)) await this.driver.send(this.pair, 5);
     return this;
   }
 
@@ -90,8 +95,11 @@ class Move {
     try {
       if (this.pair.failed) await this.reopenOld();
       if (!this.pair.departure.stands && this.#random() < this.writing) await this.driver.send(this.pair, 1);
-      const outcome = await this.pair.departure.answer(question, 1);
       const { ask } = JSON.parse(Buffer.from(question).toString()) as { ask: string };
+      const offered = ask === 'stand' && this.setsAtStand > 0 ? this.driver.offer(this.pair, this.setsAtStand) : undefined;
+      for (let turns = offered ? randomBelow(this.#random, 8) : 0; turns > 0; turns--) await setImmediate();
+      const outcome = await this.pair.departure.answer(question, 1);
+      await offered;
       if (outcome.kind === 'copied' && ask === 'blocks') this.blockBytes += outcome.answer.length;
       if (outcome.kind === 'copied' && ask === 'begin') this.begun += 1;
       this.#onAnswer?.(ask);
@@ -162,6 +170,20 @@ describe('a pair that moves to another master target', () => {
     }
   });
 
+  it('stands still whatever sets are being taken, also those that go straight to the replica', async () => {
+    let passed = 0;
+    for (let seed = 1; seed <= histories / 2; seed++) {
+      await inHistory(seed, async () => {
+        const move = await new Move(seed).start(seed % 8, false);
+        [move.setsAtStand, move.writing] = [1 + (seed % 6), 0];
+        if (!move.pair.status().green) passed += 1;
+        expect((await move.arrive()).telemetry()).toMatchObject({ state: 'complete' });
+        await move.expectMoved();
+      });
+    }
+    expect(passed).toBeGreaterThan(5);
+  });
+
   it.each(['old', 'new'] as const)('arrives whole when the power of the %s target goes at any operation of the move', async (victim) => {
     const step = Math.max(1, Math.floor(300 / histories));
     let at = 1;
@@ -193,6 +215,32 @@ describe('a pair that moves to another master target', () => {
     await move.expectMoved();
   });
 
+  it('brings what is known of damage, and leaves behind how far a scrub was', async () => {
+    const move = await new Move(21).start(40);
+    await move.pair.close();
+    const journal = await move.old.root.directory('journal');
+    const damagedFile = (await journal.list()).find((name) => name.endsWith('.undo')) as string;
+    const known = { offset: 4096, length: 4096, rest: [{ offset: 4096, length: 4096 }], isLost: false };
+    await replaceFile(move.old.root, 'replica-damage.json', Buffer.from(JSON.stringify({ version: 1, blocks: [known] })));
+    const listOf = (length: number): Buffer => {
+      const ranges = Array.from({ length: 20 }, (_, index) => ({ at: 200 + 100 * index, length: 1 }));
+      return Buffer.from(JSON.stringify({ version: 1, files: { [damagedFile]: [...ranges, { at: 5000, length }] } }));
+    };
+    await replaceFile(journal, 'damage.json', listOf(9));
+    await move.reopenOld();
+    move.writing = 0;
+    // An older list of an earlier copy: as long, and with the same beginning.
+    const begun = await move.new.root.directory('journal');
+    await replaceFile(begun, 'damage.json', listOf(7));
+    await move.arrive();
+    expect(Buffer.from((await readWholeFile(begun, 'damage.json')) ?? []).equals(listOf(9))).toBe(true);
+    expect(await move.new.root.list()).not.toContain('scrub.json');
+    await settleArrival(move.new.root);
+    const moved = await move.driver.open(move.new.root);
+    expect(moved.position().damaged).toEqual([{ offset: 4096, length: 4096 }]);
+    await moved.close();
+  });
+
   it('stays where it is when the move is cancelled, before and after the hand-over', async () => {
     for (const upTo of ['round', 'stand', 'hand-over']) {
       const move = await new Move(9).start(12);
@@ -205,6 +253,25 @@ describe('a pair that moves to another master target', () => {
       move.pair = await move.driver.open(move.old.root, {}, undefined, 1);
       await move.expectStayed();
     }
+  });
+
+  it('goes on at the old target by itself when it cannot come to a stand', async () => {
+    const { driver, old } = new Move(13);
+    const options = driver.options(old.root);
+    let now = 0;
+    const departure = new PairDeparture({ ...options, ...(await openPairParts(options)), clock: () => now, cachedBytes: () => 0, standStill: () => new Promise(() => undefined) });
+    const ask = async (question: object): Promise<CopyOutcome> => departure.answer(Buffer.from(JSON.stringify({ placement: 1, ...question })), 1);
+    const begun = await ask({ ask: 'begin' });
+    const { copyId } = JSON.parse(Buffer.from(begun.kind === 'copied' ? begun.answer : []).toString()) as { copyId: string };
+    await ask({ ask: 'stand', copyId });
+    for (let round = 1; round <= 50; round++) {
+      expect(departure.mustReopen).toBe(false);
+      expect((await ask({ ask: 'round', round, copyId })).kind).toBe('copied');
+      now += 1e6;
+    }
+    now += 15e6;
+    expect(await ask({ ask: 'round', round: 51, copyId })).toMatchObject({ kind: 'refused', code: 'copy/unknown' });
+    expect(departure.mustReopen).toBe(true);
   });
 
   it('goes on at the old target by itself when nobody asks it for a while', async () => {
