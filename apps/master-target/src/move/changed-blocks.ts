@@ -38,13 +38,15 @@ export class ChangedBlocks {
     for (let block = first; block < first + count; block++) this.#set.add(block);
   }
 
-  /** Takes the first runs out, at most so many, none longer than `blocksMax`. */
+  /** Takes the first runs out, at most so many, with at most `blocksMax` blocks together. */
   take({ runsMax = Infinity, blocksMax = Infinity }: { readonly runsMax?: number; readonly blocksMax?: number }): BlockRun[] {
     const runs: BlockRun[] = [];
-    for (let first = this.#set.nextFrom(0); first !== undefined && runs.length < runsMax; first = this.#set.nextFrom(first)) {
-      const end = Math.min(this.#set.endOfRun(first), first + blocksMax);
+    let left = blocksMax;
+    for (let first = this.#set.nextFrom(0); first !== undefined && runs.length < runsMax && left > 0; first = this.#set.nextFrom(first)) {
+      const end = Math.min(this.#set.endOfRun(first), first + left);
       for (let block = first; block < end; block++) this.#set.delete(block);
       runs.push([first, end - first]);
+      left -= end - first;
     }
     return runs;
   }

@@ -6,12 +6,15 @@ import { z } from 'zod';
 
 /** Smaller than what resyncs compare: what small writes touch all over a volume is copied again in each round. */
 export const COPIED_BLOCK_BYTES = 16 * KIB;
-/** Blocks in one answer, at most. */
+/** Blocks of one question, at most: they may be anywhere, so random writes take no more questions than a stretch of the volume. */
 export const BLOCKS_MAX = 256;
 /** Bytes of a file in one answer, at most. */
 export const PIECE_BYTES_MAX = 4 * MIB;
 
 const countSchema = z.int().nonnegative();
+
+/** Of blocks of the replica: first, count. */
+const runSchema = z.tuple([countSchema, z.int().positive()]);
 
 /** Folders of a pair whose files are copied; '' is the pair's own. */
 export const copiedFolderSchema = z.enum(['', 'journal', 'cache', 'quarantine']);
@@ -24,8 +27,8 @@ export const copyQuestionSchema = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('begin'), placement: countSchema }),
   /** What has changed since the round before; the number counts from 1 and is repeated with the question. */
   copySchema.extend({ ask: z.literal('round'), round: z.int().positive() }),
-  /** Content of the blocks from `first` on that have other checksums (base64) than the given. Answered in bytes: see `encodeBlocks`. */
-  copySchema.extend({ ask: z.literal('blocks'), first: countSchema, checksums: z.base64().max(8192) }),
+  /** Content of those blocks of the runs that have other checksums (base64, of all of them in order) than the given. Answered in bytes: see `encodeBlocks`. */
+  copySchema.extend({ ask: z.literal('blocks'), runs: z.array(runSchema).max(BLOCKS_MAX), checksums: z.base64().max(8192) }),
   /** Answered with the bytes of the file. */
   copySchema.extend({ ask: z.literal('file'), folder: copiedFolderSchema, name: z.string().regex(/^(?!\.\.?$)[A-Za-z0-9._-]{1,128}$/), offset: countSchema, length: z.int().positive().max(PIECE_BYTES_MAX) }),
   /** The pair takes nothing more; rounds say when it stands. */
@@ -57,8 +60,8 @@ export const roundSchema = z.object({
   /** Nothing changes any more: what this round says is all. */
   stands: z.boolean(),
   sizeBytes: countSchema,
-  /** Changed blocks of the replica as runs: first, count. */
-  changed: z.array(z.tuple([countSchema, z.int().positive()])),
+  /** Changed blocks of the replica. */
+  changed: z.array(runSchema),
   /** Changed blocks that come with the next round. */
   leftBlocks: countSchema,
   files: z.array(copiedFileSchema),

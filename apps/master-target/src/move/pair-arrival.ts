@@ -2,7 +2,7 @@
 // Copies a pair from the master target that has it, in rounds while that goes on applying, then with the pair standing still (ADR 21). Invariants: what
 // is handed over is byte for byte the pair as it stood; it is durable here before it is handed over; whatever fails, the copy goes on or begins anew,
 // and blocks that are here already do not come again.
-import { BlockHasher, BlockLayout, CHECKSUM_BYTES } from '@secondsite/block-checksums';
+import { BlockHasher, BlockLayout } from '@secondsite/block-checksums';
 import type { PairArrivalTelemetry } from '@secondsite/contracts';
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { CopyAnswer } from '@secondsite/transport';
@@ -149,35 +149,35 @@ export class PairArrival {
   async #copyBlocks(replica: StorageFile, pending: ChangedBlocks, sizeBytes: ByteCount): Promise<void> {
     const hasher = new BlockHasher(this.#parts.pairId, new BlockLayout(pending.blockBytes));
     const one = async (): Promise<void> => {
-      for (let [run] = pending.take({ runsMax: 1, blocksMax: BLOCKS_MAX }); run; [run] = pending.take({ runsMax: 1, blocksMax: BLOCKS_MAX })) {
-        await this.#copyRun(run, { replica, hasher, sizeBytes });
-      }
+      while (pending.size > 0) await this.#copyRuns(pending.take({ blocksMax: BLOCKS_MAX }), { replica, hasher, sizeBytes });
     };
     // All of them end first: a late write of an old content must not hit a copy that begins anew.
     const ended = await Promise.allSettled(Array.from({ length: QUESTIONS_AT_ONCE }, one));
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
 
-  async #copyRun([first, count]: BlockRun, { replica, hasher, sizeBytes }: { readonly replica: StorageFile; readonly hasher: BlockHasher; readonly sizeBytes: ByteCount }): Promise<void> {
+  async #copyRuns(taken: readonly BlockRun[], { replica, hasher, sizeBytes }: { readonly replica: StorageFile; readonly hasher: BlockHasher; readonly sizeBytes: ByteCount }): Promise<void> {
     const { blockBytes } = hasher.layout;
-    const [offset, end] = [first * blockBytes, Math.min(sizeBytes, (first + count) * blockBytes)];
-    if (end <= offset) return;
-    const own = new Uint8Array(end - offset);
-    await replica.read(own, offset);
-    const checksums = hasher.checksumsOf(own);
-    const answer = await this.#ask({ ask: 'blocks', first, checksums: checksums.toString('base64') });
-    const blocks = checksums.length / CHECKSUM_BYTES;
-    let at = blocks;
-    for (let index = 0; index < blocks; index++) {
-      const place = offset + index * blockBytes;
-      const length = Math.min(blockBytes, end - place);
+    const blocksInVolume = Math.ceil(sizeBytes / blockBytes);
+    const runs = taken.map(([first, count]): BlockRun => [first, Math.min(count, blocksInVolume - first)]).filter(([, count]) => count > 0);
+    const checksums = await Promise.all(runs.map(async ([first, count]) => {
+      const own = new Uint8Array(Math.min(count * blockBytes, sizeBytes - first * blockBytes));
+      await replica.read(own, first * blockBytes);
+      return hasher.checksumsOf(own);
+    }));
+    const answer = await this.#ask({ ask: 'blocks', runs, checksums: Buffer.concat(checksums).toString('base64') });
+    const blocks = runs.flatMap(([first, count]) => Array.from({ length: count }, (_, index) => first + index));
+    let at = blocks.length;
+    for (const [index, block] of blocks.entries()) {
+      const place = block * blockBytes;
+      const length = Math.min(blockBytes, sizeBytes - place);
       if (answer[index] === blockKinds.zeros) replica.punchHole(place, length);
       if (answer[index] !== blockKinds.data) continue;
       await replica.write([answer.subarray(at, at + length)], place);
       at += length;
     }
-    if (answer.length !== at) throw badAnswer(`blocks ${first} to ${first + count - 1}`);
-    this.#copiedBytes += blocks * blockBytes;
+    if (answer.length !== at) throw badAnswer(`${blocks.length} blocks`);
+    this.#copiedBytes += blocks.length * blockBytes;
   }
 
   async #askJson<Schema extends z.ZodType>(question: Asked, schema: Schema): Promise<z.output<Schema>> {

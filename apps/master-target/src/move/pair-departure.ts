@@ -120,7 +120,7 @@ export class PairDeparture {
   /** `bytes`: a question, unchecked. `placement`: number of the move that the desired state names. Rejects with the storage's OperationError. */
   async answer(bytes: Uint8Array, placement: number): Promise<CopyOutcome> {
     const question = parseQuestion(bytes);
-    if (!question) return refused('copy/malformed', 'the question is damaged or of another version');
+    if (!question) return malformed();
     if (question.placement !== placement) return refused(OTHER_MOVE, `the desired state names move ${placement}, not ${question.placement}`);
     // A copy that has lapsed is not revived: the pair may be on its way to go on.
     this.#mustReopen = this.mustReopen;
@@ -134,7 +134,7 @@ export class PairDeparture {
       case 'round':
         return this.#round(copy, question.round);
       case 'blocks':
-        return { kind: 'copied', answer: await this.#blocks(question) };
+        return this.#blocks(question);
       case 'file':
         return this.#piece(question);
       case 'stand':
@@ -197,22 +197,32 @@ export class PairDeparture {
     return described.flat();
   }
 
-  async #blocks({ first, checksums }: Extract<CopyQuestion, { ask: 'blocks' }>): Promise<Uint8Array> {
+  async #blocks({ runs, checksums }: Extract<CopyQuestion, { ask: 'blocks' }>): Promise<CopyOutcome> {
     const asked = Buffer.from(checksums, 'base64');
+    const count = runs.reduce((sum, [, blocks]) => sum + blocks, 0);
+    if (count > BLOCKS_MAX || asked.length !== count * CHECKSUM_BYTES) return malformed();
+    const [kinds, contents]: [number[], Uint8Array[]] = [[], []];
+    for (const run of runs) {
+      for (const { checksum, content, zeros } of await this.#contentsOf(run)) {
+        const isSame = checksum.equals(asked.subarray(kinds.length * CHECKSUM_BYTES, (kinds.length + 1) * CHECKSUM_BYTES));
+        const kind = isSame ? blockKinds.same : checksum.equals(zeros) ? blockKinds.zeros : blockKinds.data;
+        kinds.push(kind);
+        if (kind === blockKinds.data) contents.push(content);
+      }
+    }
+    return { kind: 'copied', answer: encodeBlocks(Uint8Array.from(kinds), contents) };
+  }
+
+  /** The blocks of a run, with their checksums and those that zeros would have. */
+  async #contentsOf([first, count]: BlockRun): Promise<{ readonly content: Uint8Array; readonly checksum: Buffer; readonly zeros: Buffer }[]> {
     const { blockBytes } = this.#hasher.layout;
-    const count = Math.min(BLOCKS_MAX, asked.length / CHECKSUM_BYTES);
-    const content = Buffer.alloc(count * blockBytes);
-    const read = content.subarray(0, await this.#parts.replica.read(content, first * blockBytes));
+    const bytes = Buffer.alloc(count * blockBytes);
+    const read = bytes.subarray(0, await this.#parts.replica.read(bytes, first * blockBytes));
     const own = this.#hasher.checksumsOf(read);
-    const kinds = new Uint8Array(own.length / CHECKSUM_BYTES);
-    const contents = [...kinds.keys()].flatMap((index) => {
-      const [at, block] = [index * CHECKSUM_BYTES, read.subarray(index * blockBytes, (index + 1) * blockBytes)];
-      const isOwn = (other: Uint8Array): boolean => own.subarray(at, at + CHECKSUM_BYTES).equals(other);
-      if (isOwn(asked.subarray(at, at + CHECKSUM_BYTES))) kinds[index] = blockKinds.same;
-      else kinds[index] = isOwn(this.#hasher.checksumsOfZeros(block.length)) ? blockKinds.zeros : blockKinds.data;
-      return kinds[index] === blockKinds.data ? [block] : [];
+    return Array.from({ length: own.length / CHECKSUM_BYTES }, (_, index) => {
+      const content = read.subarray(index * blockBytes, (index + 1) * blockBytes);
+      return { content, checksum: own.subarray(index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES), zeros: this.#hasher.checksumsOfZeros(content.length) };
     });
-    return encodeBlocks(kinds, contents);
   }
 
   async #piece({ folder, name, offset, length }: Extract<CopyQuestion, { ask: 'file' }>): Promise<CopyOutcome> {
@@ -271,6 +281,10 @@ function json(value: object): CopyOutcome {
 
 function unknownCopy(): Refusal {
   return refused(UNKNOWN_COPY, 'no such copy is under way here');
+}
+
+function malformed(): Refusal {
+  return refused('copy/malformed', 'the question is damaged or of another version');
 }
 
 function refused(code: string, detail: string): Refusal {

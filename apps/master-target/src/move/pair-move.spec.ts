@@ -215,6 +215,23 @@ describe('a pair that moves to another master target', () => {
     await move.expectMoved();
   });
 
+  it('asks for many blocks at once, wherever they are: the process server waits meanwhile', async () => {
+    const { driver, old, new: there } = new Move(15);
+    const options = { ...driver.options(old.root), sizeBytes: 512 * COPIED_BLOCK_BYTES };
+    const parts = await openPairParts(options);
+    for (let block = 0; block < 512; block += 2) parts.replica.writeNow(Buffer.alloc(COPIED_BLOCK_BYTES, 1 + (block % 255)), block * COPIED_BLOCK_BYTES);
+    const departure = new PairDeparture({ ...options, ...parts, cachedBytes: () => 0, standStill: async () => undefined });
+    const asked: string[] = [];
+    const ask = async (question: Uint8Array): Promise<CopyAnswer> => {
+      asked.push((JSON.parse(Buffer.from(question).toString()) as { ask: string }).ask);
+      const outcome = await departure.answer(question, 1);
+      return outcome.kind === 'refused' ? { ...outcome, status: 409 } : outcome;
+    };
+    await new PairArrival({ ...options, directory: there.root, placement: 1, signal: new AbortController().signal, ask }).run();
+    expect(asked.filter((kind) => kind === 'blocks')).toHaveLength(1);
+    expect(Buffer.from((await readWholeFile(there.root, 'replica.img')) ?? []).equals(Buffer.from((await readWholeFile(old.root, 'replica.img')) ?? []))).toBe(true);
+  });
+
   it('brings what is known of damage, and leaves behind how far a scrub was', async () => {
     const move = await new Move(21).start(40);
     await move.pair.close();
