@@ -13,7 +13,7 @@ import { NbdClient } from '@secondsite/nbd';
 import { isoFromMicros, MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
 import { blockBytes } from './acknowledgement-log';
 import { violationsAt } from './check-view';
-import { FurtherProcessServer } from './further-process-server';
+import { FurtherComponent } from './further-component';
 import { Random } from './random';
 import { StampedLoad } from './stamped-load';
 
@@ -25,7 +25,7 @@ describe('a pair that moves', () => {
   const random = Random.announced('move process server');
   const moments: TimeMicros[] = [];
   let cluster: TestCluster;
-  let other: FurtherProcessServer;
+  let other: FurtherComponent;
   let disk: TestDisk;
   let load: StampedLoad;
 
@@ -36,7 +36,7 @@ describe('a pair that moves', () => {
 
   beforeAll(async () => {
     cluster = await TestCluster.start();
-    other = await FurtherProcessServer.add(cluster, 'ps-2');
+    other = await FurtherComponent.add(cluster, 'process-server', 'ps-2');
     const image = join(cluster.folder, 'disk.img');
     await writeFile(image, Buffer.concat([Buffer.alloc(writtenBytes), randomBytes(volumeBytes - writtenBytes)]));
     disk = { ...(await cluster.addImage('disk', image)), sizeBytes: writtenBytes };

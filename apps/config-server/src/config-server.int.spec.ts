@@ -520,6 +520,48 @@ describe('the configuration server', () => {
     await cluster.rest.ok(restRoutes.removePlan, { params: { plan: plans.next }, query: { confirm: plans.next } });
   });
 
+  it('moves a pair to another master target when that has all of it, and takes a move back that has not arrived', async () => {
+    const other = await TestComponent.start('master-target', { rest: cluster.rest, url: cluster.server.url });
+    const to = (target: string) => cluster.rest.call(restRoutes.moveToMasterTarget, { params: { volume: 'web-root' }, body: { masterTarget: target } });
+    expect(await to(other.componentId)).toMatchObject({ status: 409, body: { code: 'target/not-online' } });
+    other.say({ url: 'https://127.0.0.1:3', pairs: [] });
+    const withUndo = (cold: object) => masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [{ ...targetPair, pairId, retention: { promisedSeconds: 60, availableSeconds: 60, ...cold } }] });
+    withUndo({ cold: { bytes: 4096, waitingBytes: 0 } });
+    await until('undo in the cold store to be refused', async () => ((await to(other.componentId)).body as { code?: string }).code === 'move/cold-segments');
+    withUndo({});
+    await until('the new target to be heard', async () => (await to(other.componentId)).status === 200);
+    expect(await to(processServer.componentId)).toMatchObject({ status: 422, body: { code: 'component/not-a-master-target' } });
+    const arriving = async () => (await other.desiredState())?.arrivingPairs?.[0];
+    expect(await until('the move at the new target', arriving)).toMatchObject({ pairId, placement: 1, sourceUrl: 'https://127.0.0.1:2' });
+    expect((await masterTarget.desiredState())?.pairs[0]).toMatchObject({ pairId, placement: 0, movingTo: other.componentId });
+    const arrival = { pairId, placement: 1, state: 'copying', copiedBytes: 250, totalBytes: 1000, finishSeconds: 90 } as const;
+    other.say({ url: 'https://127.0.0.1:3', pairs: [], arrivals: [arrival] });
+    const status = async () => (await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } })).pairs[0];
+    const words = `moves to ${other.componentId}: 25 % copied, about 1 min 30 s left`;
+    expect(await until('progress', async () => (await status())?.targetMove?.state === 'copying' && status())).toMatchObject({ masterTargetId: masterTarget.componentId, targetMove: { percent: 25, words } });
+
+    await cluster.rest.ok(restRoutes.cancelTargetMove, { params: { volume: 'web-root' } });
+    other.say({ url: 'https://127.0.0.1:3', pairs: [], arrivals: [{ ...arrival, state: 'complete' }] });
+    await until('the end of the move at both', async () => (await other.desiredState())?.departedPairs?.[0]?.pairId === pairId && (await masterTarget.desiredState())?.pairs[0]?.placement === 1);
+
+    expect((await to(other.componentId)).status).toBe(200);
+    expect(await until('the next move', arriving)).toMatchObject({ placement: 2 });
+    expect((await status())?.masterTargetId).toBe(masterTarget.componentId);
+    other.say({ url: 'https://127.0.0.1:3', pairs: [], arrivals: [{ ...arrival, placement: 2, state: 'complete' }] });
+    await until('the process server to turn', async () => (await processServer.desiredState())?.pairs[0]?.masterTargetUrl === 'https://127.0.0.1:3');
+    expect((await other.desiredState())?.pairs).toMatchObject([{ pairId, placement: 2 }]);
+    await until('the old target to let go', async () => (await masterTarget.desiredState())?.departedPairs?.[0]?.pairId === pairId);
+    const told = (await history()).map((entry) => entry.type.split('.')[2] ?? '').filter((fact) => fact.startsWith('target-move'));
+    expect(told).toEqual(['target-move-started', 'target-move-cancelled', 'target-move-started', 'target-moved']);
+
+    other.say({ url: 'https://127.0.0.1:3', pairs: [{ ...targetPair, pairId, coveredTime: new Date().toISOString() }] });
+    expect((await to(masterTarget.componentId)).status).toBe(200);
+    await until('the way back', async () => (await masterTarget.desiredState())?.arrivingPairs?.[0]?.placement === 3);
+    masterTarget.say({ url: 'https://127.0.0.1:2', pairs: [], arrivals: [{ ...arrival, placement: 3, state: 'complete' }] });
+    await until('the pair at home', async () => (await masterTarget.desiredState())?.pairs[0]?.placement === 3);
+    await other.close();
+  });
+
   it('rebuilds its read models from zero, identical', async () => {
     const rebuilt = await cluster.rest.ok<{ events: number; identical: boolean; readModels: { name: string; rows: number }[] }>(restRoutes.rebuildReadModels);
     expect(rebuilt.identical).toBe(true);

@@ -23,6 +23,7 @@ import { AddResyncColumns1764180000000 } from './database/resync.migration';
 import { AddConsistency1763980000000 } from './database/consistency.migration';
 import { AddDeduplication1764190000000 } from './database/deduplication.migration';
 import { AddMoves1764190000000 } from './database/moves.migration';
+import { AddTargetMoves1764200000000 } from './database/target-moves.migration';
 import { DesiredStatePublisher } from './desired-state/desired-state.publisher';
 import { AlertWatch } from './live/alert-watch';
 import { LiveStatus } from './live/live-status';
@@ -30,6 +31,7 @@ import { MoveWatch } from './live/move-watch';
 import { observePairs } from './live/observe-pairs';
 import { PairStatuses } from './live/pair-statuses';
 import { PairWatch } from './live/pair-watch';
+import { TargetMoveWatch } from './moves/target-move-watch';
 import { Rounds } from './live/rounds';
 import { problemRules } from './problem-rules';
 import { KeptPairs } from './protection/kept-pairs';
@@ -57,7 +59,7 @@ export interface ConfigServer {
 
 const migrations = [
   CreateReadModels1763770000000, AddBandwidth1764180000000, AddResyncColumns1764180000000, AddAlerts1763780000000, AddPlanPins1764180000000, AddConsistency1763980000000,
-  AddDeduplication1764190000000, AddMoves1764190000000,
+  AddDeduplication1764190000000, AddMoves1764190000000, AddTargetMoves1764200000000,
 ];
 const ownSource = `/config-server/${ownComponentId}`;
 
@@ -172,12 +174,13 @@ function startBackground({ config, logger, core, bus, streams }: Omit<ServicePar
   const pairs = new PairWatch({ commands, directories, live, addresses, clock, queue, stallSeconds: config.stallSeconds });
   const alerts = new AlertWatch({ commands, directories, live, clock, limits: { silentSeconds: config.silentSeconds, freeBytesMin: config.freeBytesMin } });
   const moves = new MoveWatch({ commands, directories, live, clock, giveUpSeconds: config.moveGiveUpSeconds });
+  const targetMoves = new TargetMoveWatch({ commands, directories, live });
   const kept = new KeptPairs({ commands, directories, clock });
   const rounds = new Rounds({
     logger,
     looks: [
       { name: 'pairs', look: () => pairs.look() }, { name: 'alerts', look: () => alerts.look() }, { name: 'moves', look: () => moves.look() },
-      { name: 'kept pairs', look: () => kept.look() },
+      { name: 'target moves', look: () => targetMoves.look() }, { name: 'kept pairs', look: () => kept.look() },
     ],
   });
   const statuses = new PairStatuses({ live, clock, queue, moveGiveUpSeconds: config.moveGiveUpSeconds });

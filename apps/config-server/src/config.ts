@@ -26,6 +26,8 @@ const schema = z.object({
   SECONDSITE_RESYNCS_AT_ONCE: z.coerce.number().int().min(1).default(3),
   /** A process server that a pair leaves is not waited for any more when it was not heard for so long. */
   SECONDSITE_MOVE_GIVE_UP_SECONDS: z.coerce.number().min(6).default(600),
+  /** A master target takes no more pairs than this; each has a thread and memory of its own there. */
+  SECONDSITE_PAIRS_PER_TARGET: z.coerce.number().int().min(1).default(256),
   /** A component that was not heard for so long raises an alert. */
   SECONDSITE_SILENT_SECONDS: z.coerce.number().min(6).default(30),
   /** Less free space than this where a component keeps its data raises an alert. */
@@ -49,6 +51,7 @@ export interface ConfigServerConfig {
   readonly stallSeconds: number;
   readonly resyncsAtOnce: number;
   readonly moveGiveUpSeconds: number;
+  readonly pairsPerTarget: number;
   readonly silentSeconds: number;
   readonly freeBytesMin: number;
   readonly otlpEndpoint: string | undefined;
@@ -67,7 +70,7 @@ export function readConfig(environment: Environment): ConfigServerConfig {
     ...initPart(values), databaseUrl: values.DATABASE_URL, natsUrls: values.NATS_URL,
     componentNatsUrls: values.SECONDSITE_COMPONENT_NATS_URL ?? values.NATS_URL, natsPidFile: values.SECONDSITE_NATS_PID_FILE, listen: values.SECONDSITE_LISTEN,
     metricsListen: values.SECONDSITE_METRICS_LISTEN, insecure: values.SECONDSITE_INSECURE === '1', stallSeconds: values.SECONDSITE_STALL_SECONDS,
-    resyncsAtOnce: values.SECONDSITE_RESYNCS_AT_ONCE, moveGiveUpSeconds: values.SECONDSITE_MOVE_GIVE_UP_SECONDS,
+    resyncsAtOnce: values.SECONDSITE_RESYNCS_AT_ONCE, moveGiveUpSeconds: values.SECONDSITE_MOVE_GIVE_UP_SECONDS, pairsPerTarget: values.SECONDSITE_PAIRS_PER_TARGET,
     silentSeconds: values.SECONDSITE_SILENT_SECONDS, freeBytesMin: values.SECONDSITE_ALERT_FREE_BYTES,
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT, logLevel: values.LOG_LEVEL, traceRatio: values.SECONDSITE_TRACE_RATIO,
   });

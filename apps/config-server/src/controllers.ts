@@ -4,6 +4,7 @@ import { ComponentEventsController } from './component-events/component-events.c
 import { EnrolmentController } from './enrolment/enrolment.controller';
 import { InventoryController } from './inventory/inventory.controller';
 import { TelemetryController } from './live/telemetry.controller';
+import { TargetMovesController } from './moves/target-moves.controller';
 import { PlansController } from './protection/plans.controller';
 import { QuarantineController } from './quarantine/quarantine.controller';
 import { RecoveryController } from './recovery/recovery.controller';
@@ -15,7 +16,7 @@ import { StatusController } from './status/status.controller';
 /** Everything that answers REST requests. */
 export const restControllers = [
   InventoryController, EnrolmentController, PlansController, RecoveryController, RetentionController, ResyncsController, StatusController,
-  QuarantineController, ScrubsController, AdministrationController,
+  QuarantineController, ScrubsController, AdministrationController, TargetMovesController,
 ] as const;
 
 /** Everything that hears from the bus. */

@@ -11,6 +11,7 @@ import { Enrolments } from './enrolment/enrolments';
 import { InventoryService } from './inventory/inventory';
 import { LiveStatus } from './live/live-status';
 import { PairStatuses } from './live/pair-statuses';
+import { TargetMoves } from './moves/target-moves';
 import { PlanService } from './protection/plans';
 import { ProcessServerMoves } from './protection/process-server-moves';
 import { QuarantineService } from './quarantine/quarantine';
@@ -44,7 +45,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
   const statuses = new PairStatuses({ live, clock, queue, moveGiveUpSeconds });
   const records = new BookmarkRecords(store);
   const recovery = { bus, records, commands, directories, clock };
-  const plans = new PlanService({ commands, directories, live, inventory, statuses, clock });
+  const plans = new PlanService({ commands, directories, live, inventory, statuses, clock, pairsPerTarget: config.pairsPerTarget });
   return [
     { provide: ServerClock, useValue: clock },
     { provide: DirectoryCache, useValue: directories },
@@ -59,6 +60,7 @@ export function providers({ config, core, bus, authority, allowance }: ProviderP
     { provide: PlanService, useValue: plans },
     { provide: ProcessServerMoves, useValue: new ProcessServerMoves({ commands, directories, inventory, statuses }) },
     { provide: RetentionService, useValue: new RetentionService(recovery, plans) },
+    { provide: TargetMoves, useValue: new TargetMoves({ commands, directories, inventory, live, pairsPerTarget: config.pairsPerTarget }) },
     { provide: ResyncQueue, useValue: queue },
     { provide: ResyncService, useValue: new ResyncService({ commands, directories, queue }) },
     { provide: ViewService, useValue: new ViewService(recovery) },

@@ -16,13 +16,14 @@ export {
   type ObservedStage, type PairAggregate, type PairCommand, pairDecider, type PairFact, type ReportedPairFact, type StallPlace,
 } from './pair/pair';
 export type { PairRoute } from './pair/process-server-move';
+export type { PairHome, TargetMoveCommand, TargetMoveFact } from './pair/target-move';
 export { pairGraph, type PairStage, type PairState, type PairStep } from './pair/pair-graph';
 export {
   bufferBytesDefault, desiredAgentState, desiredMasterTargetState, type DesiredPair, type DesiredPlan, desiredProcessServerState, type DesiredStateSources,
   type DesiredVolume, type RemovedPair, spoolBytesMaxDefault,
 } from './placement/desired-state';
 export { areCutByAgent } from './placement/periodic-cuts';
-export { type Candidate, type Placement, placePair, withPlacement } from './placement/place-pair';
+export { type Candidate, isFull, type Placement, placePair, withPlacement } from './placement/place-pair';
 export { type ChangedAutomaticResync, type PlanAggregate, type PlanCommand, planDecider, type PlanFact, type Pin, type PlanOptions, type PlanVolume, rpoThresholdSecondsDefault } from './plan/plan';
 export { faultOfRules, invalidLadder, withWindowOfRules } from './plan/retention';
 export { planGraph, type PlanState, type PlanStep } from './plan/plan-graph';

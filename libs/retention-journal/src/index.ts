@@ -18,5 +18,5 @@ export type { GapReason, Span, TimelineRecord } from './timeline';
 export type { OldContent } from './undo-builder';
 export type { JournalPosition } from './undo-entries';
 export type { ViewMap } from './view-map';
-export type { SegmentFile, StoredSegment } from './stored-segment';
+export type { SegmentFile, StoredFiles, StoredSegment } from './stored-segment';
 export { type ViewExtent, ViewReader } from './view-reader';

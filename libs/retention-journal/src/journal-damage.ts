@@ -4,7 +4,6 @@
 import { readWholeFile, replaceFile, type StorageDirectory } from '@secondsite/durable-storage';
 import type { ByteCount } from '@secondsite/units';
 
-const NAME = 'damage.json';
 /** More ranges of one file become one: then the disk is beyond details. */
 const RANGES_MAX = 1024;
 
@@ -15,6 +14,7 @@ export interface FileRange {
 }
 
 export class JournalDamage {
+  static readonly fileName = 'damage.json';
   readonly #directory: StorageDirectory;
   /** Per file, ascending, disjoint. */
   readonly #ranges: Map<string, FileRange[]>;
@@ -27,7 +27,7 @@ export class JournalDamage {
   /** What is known of files that are still there. A list that cannot be read is found again by the next scrub. */
   static async open(directory: StorageDirectory): Promise<JournalDamage> {
     const names = new Set(await directory.list());
-    const known = parse(await readWholeFile(directory, NAME));
+    const known = parse(await readWholeFile(directory, JournalDamage.fileName));
     return new JournalDamage(directory, new Map(Object.entries(known).filter(([name]) => names.has(name))));
   }
 
@@ -47,7 +47,7 @@ export class JournalDamage {
     this.#ranges.set(name, joined([...ranges, range]));
     const names = new Set(await this.#directory.list());
     for (const other of this.#ranges.keys()) if (!names.has(other)) this.#ranges.delete(other);
-    await replaceFile(this.#directory, NAME, Buffer.from(JSON.stringify({ version: 1, files: Object.fromEntries(this.#ranges) })));
+    await replaceFile(this.#directory, JournalDamage.fileName, Buffer.from(JSON.stringify({ version: 1, files: Object.fromEntries(this.#ranges) })));
     return true;
   }
 }

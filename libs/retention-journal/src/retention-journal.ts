@@ -20,7 +20,7 @@ import { dropAll, openChain, type OpenReport, removeFiles } from './open-chain';
 import { RecoveryPoints } from './recovery-points';
 import { keptPoints, type RetentionLimits } from './retention-ladder';
 import { SegmentFiles } from './segment-files';
-import type { StoredSegment } from './stored-segment';
+import type { StoredFiles, StoredSegment } from './stored-segment';
 import { compareStreamPlaces, initialStreamState, type StreamState } from './stream-state';
 import type { TimelineRecord } from './timeline';
 import { type OldContent, UndoBuilder } from './undo-builder';
@@ -133,6 +133,12 @@ export class RetentionJournal {
     return this.#segments.findLast(({ cold }) => cold)?.lastTime ?? 0;
   }
 
+  /** What makes the journal, without what only open views still need. */
+  storedFiles(): readonly StoredFiles[] {
+    const ofSegments = this.#segments.map(({ names, sealed, storedBytes }) => ({ names: sealed ? names : names.slice(0, 1), sealed, bytes: storedBytes }));
+    return [...ofSegments, { names: [JournalDamage.fileName], sealed: false, bytes: 0 }];
+  }
+
   get segmentCount(): number {
     return this.#segments.length;
   }
@@ -148,8 +154,7 @@ export class RetentionJournal {
 
   #keeperOf(tier: ColdTier): ColdKeeper {
     return new ColdKeeper({
-      tier,
-      directory: this.#directory,
+      tier, directory: this.#directory,
       segments: () => this.#segments,
       appliedTime: () => this.applied.lastTime,
       localBytes: () => this.storedBytes,
@@ -268,8 +273,7 @@ export class RetentionJournal {
     const { mergeEntries, mergeBytes, segmentBytes } = this.#limits;
     const bytesWithPoints = Math.min(mergeBytes, Math.max(segmentBytes, (limits.spaceBytes ?? Infinity) / 8));
     const isIntact = (segment: StoredSegment): boolean => !this.#isDamaged(segment);
-    const limitsOfPlan = { entries: mergeEntries, bytes: mergeBytes, bytesWithPoints };
-    const plan = planMerge(this.#segments, { kept, limits: limitsOfPlan, left: unmergeableCount(this.#segments, this.cold?.moving), isIntact });
+    const plan = planMerge(this.#segments, { kept, limits: { entries: mergeEntries, bytes: mergeBytes, bytesWithPoints }, left: unmergeableCount(this.#segments, this.cold?.moving), isIntact });
     if (!plan) return false;
     this.#merging = plan.segments;
     try {
@@ -391,7 +395,6 @@ export class RetentionJournal {
   }
 
   async close(): Promise<void> {
-    for (const segment of this.#segments) await segment.file.close();
-    for (const segment of this.#files.retired) await segment.file.close();
+    for (const segment of [...this.#segments, ...this.#files.retired]) await segment.file.close();
   }
 }

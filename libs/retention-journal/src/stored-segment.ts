@@ -22,6 +22,14 @@ export interface SegmentFile {
   close(): Promise<void>;
 }
 
+/** Files of a journal that belong together. */
+export interface StoredFiles {
+  readonly names: readonly string[];
+  /** They never change any more, until they are merged or dropped; others may change at any time, or not be there. */
+  readonly sealed: boolean;
+  readonly bytes: ByteCount;
+}
+
 /** A stretch of the journal in one data file: as it was written, or merged; here, or in the cold store. */
 export interface StoredSegment {
   /** The stretch in the endless file that the journal is; the next segment begins at `end`. */

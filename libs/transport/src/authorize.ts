@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ComponentRole, PeerIdentity } from '@secondsite/certificates';
-import type { Refusal } from './change-set-protocol';
+import type { Refusal, Route } from './change-set-protocol';
 
 /** Decides whether a verified peer may talk about a pair; a refusal is answered with 403. Runs before a byte of the body is read. */
-export type Authorize = (request: { readonly peer: PeerIdentity | undefined; readonly pairId: string }) => { readonly kind: 'allowed' } | Refusal;
+export type Authorize = (request: { readonly peer: PeerIdentity | undefined; readonly pairId: string; readonly kind: Route['kind'] }) => { readonly kind: 'allowed' } | Refusal;
 
 /** Lets peers of the given tenant and roles in. Whether a pair is theirs is for the handler, which knows the pairs. */
 export function allowRoles({ tenantId, roles }: { readonly tenantId: string; readonly roles: readonly ComponentRole[] }): Authorize {

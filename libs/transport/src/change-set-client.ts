@@ -2,16 +2,16 @@
 // Purpose: sends change sets to the next hop over a few keep-alive connections. Bodies go out as they lie in memory, without a copy.
 // Whatever goes wrong comes back as a value: the caller's only question is what to do next.
 import type { Transfer } from '@secondsite/traffic-shaping';
-import { type ByteCount, OperationError, type SequenceNumber } from '@secondsite/units';
+import { type ByteCount, MIB, OperationError, type SequenceNumber } from '@secondsite/units';
 import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import {
-  type ChangeSetKey, changeSetPath, type CompareAnswer, comparisonPath, oldestPendingHeader, type PositionAnswer, positionPath, type PutOutcome, type Unreachable,
+  type ChangeSetKey, changeSetPath, type CompareAnswer, comparisonPath, type CopyAnswer, copyPath, oldestPendingHeader, type PositionAnswer, positionPath, type PutOutcome, type Unreachable,
 } from './change-set-protocol';
 import { type ChangeSetPlace, lateTracesHeader, lateTracesText } from './late-traces';
-import { compareAnswerFromReply, type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
+import { compareAnswerFromReply, copyAnswerFromReply, type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
 
 export interface ChangeSetClientOptions {
   /** `https://host:port` of the receiver, or `http://…` with the development switch. */
@@ -48,6 +48,8 @@ interface Exchange {
   readonly parts: readonly Uint8Array[];
   readonly headers: Record<string, string | number>;
   readonly signal: AbortSignal | undefined;
+  /** Default 64 KiB. */
+  readonly replyBytesMax?: ByteCount;
   /** Has a limit for how fast the body may go out. */
   readonly transfer: Transfer | undefined;
   /** The kernel has all of the body. */
@@ -56,6 +58,8 @@ interface Exchange {
 
 const freeSocketMillisMax = 30_000;
 const replyBytesMax = 65_536;
+/** A piece of a copied pair, see CopyRequest. */
+const copiedBytesMax = 5 * MIB;
 
 export class ChangeSetClient {
   private readonly base: URL;
@@ -115,6 +119,13 @@ export class ChangeSetClient {
     return 'kind' in reply ? reply : compareAnswerFromReply(reply);
   }
 
+  /** Asks for a part of a pair that is copied; see CopyRequest. Never rejects. The answer is unchecked. */
+  async copy(question: Uint8Array, { pairId, signal }: { readonly pairId: string; readonly signal?: AbortSignal | undefined }): Promise<CopyAnswer> {
+    const headers = { 'content-type': 'application/octet-stream', 'content-length': question.byteLength };
+    const reply = await this.exchange({ method: 'POST', path: copyPath(pairId), parts: [question], headers, signal, replyBytesMax: copiedBytesMax, transfer: undefined });
+    return 'kind' in reply ? reply : copyAnswerFromReply(reply);
+  }
+
   /** Uses a renewed certificate from the next connection on; requests under way finish on theirs. */
   setTls(tls: ConnectionOptions): void {
     const old = [this.agent, this.askingAgent];
@@ -146,7 +157,7 @@ export class ChangeSetClient {
     return this.attempt(exchange).catch((error: unknown) => unreachable(error, this.base));
   }
 
-  private attempt({ method, path, parts, headers, signal, transfer, bodySent }: Exchange): Promise<HttpReply> {
+  private attempt({ method, path, parts, headers, signal, transfer, bodySent, replyBytesMax: bytesMax = replyBytesMax }: Exchange): Promise<HttpReply> {
     return new Promise((resolve, reject) => {
       if (this.closed || signal?.aborted) throw cancelled();
       const send = this.base.protocol === 'https:' ? secureRequest : plainRequest;
@@ -158,7 +169,7 @@ export class ChangeSetClient {
       request.once('socket', (socket) => this.limitTime(request, socket));
       request.once('response', (response) => {
         answered = true;
-        readReply(response).then(resolve, reject).finally(() => stopSending(request));
+        readReply(response, bytesMax).then(resolve, reject).finally(() => stopSending(request));
       });
       if (bodySent) request.once('finish', bodySent);
       request.on('error', (error) => reject(!answered && isStale(request, error) ? new StaleConnection() : error));
@@ -221,12 +232,12 @@ function stopSending(request: ClientRequest): void {
   if (!request.writableFinished) request.destroy();
 }
 
-async function readReply(response: IncomingMessage): Promise<HttpReply> {
+async function readReply(response: IncomingMessage, bytesMax: ByteCount): Promise<HttpReply> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > replyBytesMax) throw new Error(`the answer is longer than ${replyBytesMax} bytes`);
+    if (bytes > bytesMax) throw new Error(`the answer is longer than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
   return { status: response.statusCode ?? 0, body: Buffer.concat(chunks), retryAfter: response.headers['retry-after'] };

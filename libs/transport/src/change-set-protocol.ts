@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The data plane's protocol, agent → process server → master target: HTTP/1.1, one PUT per change set, one POST per question what differs
-// at the replica; all of it repeatable without harm.
+// at the replica, one POST per question of a copy of a pair (master target → master target, ADR 21); all of it repeatable without harm.
 import type { PeerIdentity } from '@secondsite/certificates';
 import type { ByteCount, ByteOffset, Epoch, SequenceNumber } from '@secondsite/units';
 import type { ChangeSetPlace } from './late-traces';
@@ -107,6 +107,16 @@ export interface CompareRequest extends ChangeSetKey {
 /** `answer`: in the format of libs/block-checksums. Held off also while the change set of the key is not applied. */
 export type CompareOutcome = { readonly kind: 'compared'; readonly answer: Uint8Array } | HeldOff | Refusal;
 
+/** A question of another master target that copies the pair; what may be asked is between the two. */
+export interface CopyRequest {
+  readonly pairId: string;
+  /** Unchecked. */
+  readonly question: Uint8Array;
+  readonly peer: PeerIdentity | undefined;
+}
+
+export type CopyOutcome = { readonly kind: 'copied'; readonly answer: Uint8Array } | HeldOff | Refusal;
+
 /**
  * What a receiver does with change sets (port). Both may throw an OperationError: whatever its code, the sender is held off and tries again
  * (507 for `storage/no-space`, 503 when retryable, else 500); only an outcome refuses for good. Any other error is a bug and ends the process.
@@ -117,6 +127,8 @@ export interface ChangeSetHandler {
   position(request: { readonly pairId: string; readonly peer: PeerIdentity | undefined }): Promise<PositionOutcome>;
   /** Changes nothing. */
   compare(request: CompareRequest): Promise<CompareOutcome>;
+  /** Absent: nothing can be copied from here. */
+  copy?(request: CopyRequest): Promise<CopyOutcome>;
 }
 
 /** The peer cannot be reached or does not speak the protocol; whether it stored the change set is unknown, so send it again. */
@@ -134,12 +146,14 @@ export type PositionAnswer = ({ readonly kind: 'known' } & PairPosition) | HeldO
 /** A receiver of before this question refuses it with status 404. */
 export type CompareAnswer = { readonly kind: 'compared'; readonly answer: Uint8Array } | HeldOff | (Refusal & { readonly status: number }) | Unreachable;
 
+export type CopyAnswer = { readonly kind: 'copied'; readonly answer: Uint8Array } | HeldOff | (Refusal & { readonly status: number }) | Unreachable;
+
 const pairPattern = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 const keyPattern = new RegExp(`^/v1/pairs/(${pairPattern})/(change-sets|comparisons)/([1-9][0-9]{0,9})/([1-9][0-9]{0,15})$`);
-const positionPattern = new RegExp(`^/v1/pairs/(${pairPattern})/position$`);
+const pairOnlyPattern = new RegExp(`^/v1/pairs/(${pairPattern})/(position|copy)$`);
 const traceparentPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-export type Route = ({ readonly kind: 'change-set' | 'comparison' } & ChangeSetKey) | { readonly kind: 'position'; readonly pairId: string };
+export type Route = (ChangeSetKey & { readonly kind: 'change-set' | 'comparison' }) | { readonly kind: 'position' | 'copy'; readonly pairId: string };
 
 export function changeSetPath({ pairId, epoch, sequence }: ChangeSetKey): string {
   return `/v1/pairs/${pairId}/change-sets/${epoch}/${sequence}`;
@@ -153,10 +167,14 @@ export function positionPath(pairId: string): string {
   return `/v1/pairs/${pairId}/position`;
 }
 
+export function copyPath(pairId: string): string {
+  return `/v1/pairs/${pairId}/copy`;
+}
+
 /** Undefined for any path that is not exactly of the protocol (also for an epoch past 2^32-1 or a sequence past 2^53-1). */
 export function parseRoute(path: string): Route | undefined {
-  const position = positionPattern.exec(path);
-  if (position) return { kind: 'position', pairId: position[1] as string };
+  const ofPair = pairOnlyPattern.exec(path);
+  if (ofPair) return { kind: ofPair[2] as 'position' | 'copy', pairId: ofPair[1] as string };
   const match = keyPattern.exec(path);
   if (!match) return undefined;
   const [epoch, sequence] = [Number(match[3]), Number(match[4])];

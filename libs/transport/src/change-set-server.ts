@@ -71,7 +71,7 @@ const idleMillisMax = 65_000;
 const withoutReuse = new BodyPool({ idleBytesMax: 0 });
 /** Questions are small; see libs/block-checksums. */
 const questionBytesMax = 16 * 1024;
-const methods = { position: 'GET', 'change-set': 'PUT', comparison: 'POST' } as const satisfies Record<Route['kind'], string>;
+const methods = { position: 'GET', 'change-set': 'PUT', comparison: 'POST', copy: 'POST' } as const satisfies Record<Route['kind'], string>;
 
 export class ChangeSetServer {
   private readonly limits: ServerLimits;
@@ -184,10 +184,18 @@ export class ChangeSetServer {
     const { peer } = request.connection;
     if (peer && 'foreign' in peer) return this.refusePeer(request, { code: peer.foreign.code, detail: 'the certificate names no component', hint: peer.foreign.hint });
     if (peer && peer.validTo < Date.now()) return expired();
-    const decision = this.options.authorize({ peer: peer?.identity, pairId: route.pairId });
+    const decision = this.options.authorize({ peer: peer?.identity, pairId: route.pairId, kind: route.kind });
     if (decision.kind === 'refused') return this.refusePeer(request, decision);
-    if (route.kind === 'position') return answerFromOutcome(await this.options.handler.position({ pairId: route.pairId, peer: peer?.identity }));
-    return route.kind === 'comparison' ? this.compare(request, route, peer?.identity) : this.store(request, route, peer?.identity);
+    switch (route.kind) {
+      case 'position':
+        return answerFromOutcome(await this.options.handler.position({ pairId: route.pairId, peer: peer?.identity }));
+      case 'copy':
+        return this.copy(request, route.pairId, peer?.identity);
+      case 'comparison':
+        return this.compare(request, route, peer?.identity);
+      case 'change-set':
+        return this.store(request, route, peer?.identity);
+    }
   }
 
   private refusePeer(request: HttpRequest, { code, detail, hint }: { readonly code: string; readonly detail: string; readonly hint: string }): HttpAnswer {
@@ -207,6 +215,12 @@ export class ChangeSetServer {
   private compare(request: HttpRequest, { pairId, epoch, sequence }: ChangeSetKey, peer: PeerIdentity | undefined): Promise<HttpAnswer | undefined> {
     return this.withBody(request, peer, { bytesMax: questionBytesMax }, async (question) =>
       answerFromOutcome(await this.options.handler.compare({ pairId, epoch, sequence, question, peer })));
+  }
+
+  private copy(request: HttpRequest, pairId: string, peer: PeerIdentity | undefined): Promise<HttpAnswer | undefined> {
+    const { handler } = this.options;
+    return this.withBody(request, peer, { bytesMax: questionBytesMax }, async (question) =>
+      handler.copy ? answerFromOutcome(await handler.copy({ pairId, question, peer })) : refusal(404, 'transport/unknown-path', 'no pair can be copied from here', 'Ask the master target that holds it.'));
   }
 
   /** Reads the body into memory of the budget, which is counted until `use` has settled. */

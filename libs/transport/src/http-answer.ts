@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isOperationError } from '@secondsite/units';
-import type { CompareOutcome, PositionOutcome, Progress, StoreOutcome } from './change-set-protocol';
+import type { CompareOutcome, CopyOutcome, PositionOutcome, Progress, StoreOutcome } from './change-set-protocol';
 
 /** One answer of the server, before it is bytes. */
 export interface HttpAnswer {
@@ -32,13 +32,15 @@ export function problemAnswer({ status, headers, ...problem }: Problem): HttpAns
   };
 }
 
-export function answerFromOutcome(outcome: StoreOutcome | PositionOutcome | CompareOutcome): HttpAnswer {
+export function answerFromOutcome(outcome: StoreOutcome | PositionOutcome | CompareOutcome | CopyOutcome): HttpAnswer {
   switch (outcome.kind) {
     case 'stored':
       return { status: 200, body: { durable: true, ...progressOf(outcome) } };
     case 'known':
       return { status: 200, body: { epoch: outcome.epoch, sequence: outcome.sequence, ...progressOf(outcome) } };
     case 'compared':
+      return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: outcome.answer };
+    case 'copied':
       return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: outcome.answer };
     case 'held-off': {
       const status = outcome.code === noSpaceCode ? 507 : 429;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isOperationError, OperationError } from '@secondsite/units';
 import {
-  type CompareAnswer, DAMAGED_RANGES_MAX, type DamagedRange, type HeldOff, type PairPosition, type PositionAnswer, type Progress, type PutOutcome, type Refusal, type Unreachable,
+  type CompareAnswer, type CopyAnswer, DAMAGED_RANGES_MAX, type DamagedRange, type HeldOff, type PairPosition, type PositionAnswer, type Progress, type PutOutcome, type Refusal, type Unreachable,
 } from './change-set-protocol';
 
 /** What came back from the receiver, unread. */
@@ -32,6 +32,10 @@ export function positionFromReply(reply: HttpReply): PositionAnswer {
 
 export function compareAnswerFromReply(reply: HttpReply): CompareAnswer {
   return reply.status === 200 ? { kind: 'compared', answer: reply.body } : failureFromReply(reply);
+}
+
+export function copyAnswerFromReply(reply: HttpReply): CopyAnswer {
+  return reply.status === 200 ? { kind: 'copied', answer: reply.body } : failureFromReply(reply);
 }
 
 /** Makes any error of the connection an outcome that says what to look at. */

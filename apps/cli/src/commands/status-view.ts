@@ -17,8 +17,9 @@ function progressOf(pair: PairStatus): string {
 
 /** A line for each pair that moves or waits, and for each that said what it chose after an interruption. */
 export function resyncLines(pairs: readonly PairStatus[]): string[] {
-  return pairs.flatMap(({ volumeName, move, resyncWait, lastResync }) => [
+  return pairs.flatMap(({ volumeName, move, targetMove, resyncWait, lastResync }) => [
     ...(move ? [`${volumeName}: ${move.words}`] : []),
+    ...(targetMove ? [`${volumeName}: it ${targetMove.words}`] : []),
     ...(resyncWait ? [`${volumeName}: ${resyncWait.words}`] : []),
     ...(lastResync ? [`${volumeName} since ${lastResync.at}: ${lastResync.words}`] : []),
   ]);

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { type CliContext, connect, show, usageError } from '../cli-context';
 import { humanBytes, table } from '../output';
 import { addHookCommands } from './hook-commands';
+import { addMoveCommand } from './move-commands';
 
 interface AddOptions {
   readonly host: string;
@@ -62,16 +63,6 @@ export function addVolumeCommands(program: Command, context: CliContext): void {
       await (await connect(context, command)).call(restRoutes.removeVolume, { path: { volume: name } });
       show(context, command, { value: { removed: name }, human: () => `volume ${name} removed` });
     });
-  volume
-    .command('move <name>')
-    .description('let another process server carry the change sets of a protected volume; no baseline, no gap in its recovery points')
-    .requiredOption('--process-server <name>', 'name or id of a process server that is online')
-    .option('--give-up', 'do not wait until the old process server has forwarded what it has: that is read again from the source')
-    .addHelpText('after', '\nThe old process server goes on until it has nothing left; secondsite plan status says how far it is. One that is dead is given up by itself after 10 min.\n\nExample:\n  secondsite volume move web1-disk --process-server ps-2')
-    .action(async (name: string, options: { processServer: string; giveUp?: boolean }, command: Command) => {
-      const body = { processServer: options.processServer, ...(options.giveUp ? { giveUp: true } : {}) };
-      const value = await (await connect(context, command)).call(restRoutes.moveVolume, { path: { volume: name }, body });
-      show(context, command, { value, human: ({ volumeName, move }) => (move ? `volume ${volumeName}: ${move.words}` : `volume ${volumeName} is with process server ${options.processServer}`) });
-    });
+  addMoveCommand(volume, context);
   addHookCommands(volume, context);
 }

@@ -105,7 +105,7 @@ export class InventoryService {
     const { componentId, role, name, enrolledAt, bandwidth } = row;
     const seenAt = this.live.seenAt(componentId);
     const url = this.live.url(componentId) ?? row.url;
-    const pairCount = livePairs(directory).filter((pair) => [pair.hostId, pair.processServerId, pair.masterTargetId].includes(componentId)).length;
+    const pairCount = livePairs(directory).filter((pair) => [pair.hostId, pair.processServerId, pair.masterTargetId, pair.movingTo].includes(componentId)).length;
     return {
       componentId, role, name, enrolledAt, pairCount, state: this.#state(componentId), ...(url === undefined ? {} : { url }),
       ...(seenAt === undefined ? {} : { lastSeenAt: isoFromMicros(seenAt) }), ...(bandwidth ? { bandwidth } : {}),

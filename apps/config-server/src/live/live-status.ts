@@ -4,7 +4,7 @@
  * pairs. When something was heard is kept by the steady clock and told by this server's wall clock as it is set when asked, so that setting it makes
  * nobody silent or stalled, and hides nobody who is; times in telemetry are the components' own.
  */
-import type { AgentVolumeTelemetry, CurrentEvent, MasterTargetPairTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
+import type { AgentVolumeTelemetry, CurrentEvent, MasterTargetPairTelemetry, PairArrivalTelemetry, ProcessServerPairTelemetry, Telemetry } from '@secondsite/contracts';
 import type { AgentReading, MasterTargetReading, PairReadings, ProcessServerReading } from '@secondsite/protection';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import type { ServerClock } from '../server-clock';
@@ -83,6 +83,13 @@ export class LiveStatus {
   volume(way: { readonly hostId: string; readonly volumeId: string }): AgentVolumeTelemetry | undefined {
     const heard = this.#heard.get(way.hostId);
     return heard?.message.role === 'agent' ? heard.message.volumes.find((volume) => volume.volumeId === way.volumeId) : undefined;
+  }
+
+  /** Of a pair on its way to another master target, what that one said of this very move. */
+  arrival({ pairId, movingTo, placement }: { readonly pairId: string; readonly movingTo: string | undefined; readonly placement: number }): PairArrivalTelemetry | undefined {
+    const heard = movingTo === undefined ? undefined : this.#heard.get(movingTo)?.message;
+    if (heard?.role !== 'master-target') return undefined;
+    return heard.arrivals?.find((arrival) => arrival.pairId === pairId && arrival.placement === placement);
   }
 
   readings(way: PairWay): PairReadings {

@@ -9,7 +9,7 @@ const pair: PairRow = {
   pairId: 'pair', planId: 'plan', volumeId: 'v', volumeName: 'data', hostId: 'h', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 100,
   createdAt: '2026-01-01T00:00:00.000000Z', state: 'resync-step-1', epoch: 2, bitmapMode: false, flowControlled: false, resyncRequiredSince: undefined,
   resyncReason: undefined, stalledSince: undefined, stallReason: undefined, deleteData: false, moves: 0, leaving: undefined, leftProcessServers: [], keptUntil: undefined, leftRetention: undefined, requiredWork: undefined, wholeSince: undefined, resyncRequests: 0,
-  resyncRequestedAt: undefined, lastResync: undefined, shrunkSince: undefined, shrunkTo: undefined,
+  resyncRequestedAt: undefined, lastResync: undefined, shrunkSince: undefined, shrunkTo: undefined, placement: 0, movingTo: undefined, formerTargets: [],
 };
 const scene = { pair, planName: 'shop', paused: false, hostName: 'web', readings: {}, turn: undefined, now };
 

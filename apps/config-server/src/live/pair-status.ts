@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { PairStatus } from '@secondsite/contracts';
+import type { PairArrivalTelemetry, PairStatus } from '@secondsite/contracts';
 import {
   dataInTransit, explainRpo, type MasterTargetReading, type PairReadings, type PairStage, type ProcessServerReading, type ResyncTurn, resyncWords, retentionWords, rpoSeconds,
   savingWords, scrubWords,
 } from '@secondsite/protection';
 import { isoFromMicros, type TimeMicros } from '@secondsite/units';
 import type { PairRow } from '../read-models/directory';
+import { targetMoveStatus } from '../moves/target-move-status';
 import { waitInWords } from '../resync/resync-queue';
 
 export interface PairScene {
@@ -15,6 +16,8 @@ export interface PairScene {
   readonly hostName: string;
   readonly readings: PairReadings;
   readonly turn: ResyncTurn | undefined;
+  /** As the master target tells to which the pair moves. */
+  readonly arrival?: PairArrivalTelemetry | undefined;
   readonly now: TimeMicros;
 }
 
@@ -26,7 +29,7 @@ export function pairStatus(scene: PairScene): PairStatus {
   return {
     pairId: pair.pairId, planId: pair.planId, planName: scene.planName, volumeId: pair.volumeId, volumeName: pair.volumeName, hostId: pair.hostId,
     hostName: scene.hostName, processServerId: pair.processServerId, masterTargetId: pair.masterTargetId,
-    stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene), ...resyncWait(scene), ...lastResync(scene),
+    stage: liveStage(pair, masterTarget), flags: flags(scene), ...progress(scene), ...resyncWait(scene), ...lastResync(scene), ...targetMoveStatus(pair.movingTo, scene.arrival),
     rpoSeconds: rpo, rpoExplained: explainRpo({ readings, paused: scene.paused, rpoSeconds: rpo, now }), green: masterTarget?.green ?? false, dataInTransit: dataInTransit(readings, now),
     writesPerSecond: agent?.writesPerSecond ?? 0, bytesPerSecond: agent?.bytesPerSecond ?? 0,
     epoch: Math.max(pair.epoch, agent?.epoch ?? 0, masterTarget?.epoch ?? 0),

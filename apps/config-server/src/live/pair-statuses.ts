@@ -30,7 +30,7 @@ export class PairStatuses {
       const plan = plans.get(pair.planId);
       const paused = plan?.state === 'paused';
       const hostName = hostNames.get(pair.hostId) ?? pair.hostId;
-      const status = pairStatus({ pair, planName: plan?.name ?? pair.planId, paused, hostName, readings: live.readings(pair), turn: turns.get(pair.pairId), now });
+      const status = pairStatus({ pair, planName: plan?.name ?? pair.planId, paused, hostName, readings: live.readings(pair), turn: turns.get(pair.pairId), arrival: live.arrival(pair), now });
       return { ...status, ...moveStatus(pair, { live, nameOf, paused, giveUpSeconds, now }) };
     });
   }

@@ -25,6 +25,8 @@ export interface PlansParts {
   readonly inventory: InventoryService;
   readonly statuses: PairStatuses;
   readonly clock: Pick<ServerClock, 'now'>;
+  /** A master target takes no more pairs than this. */
+  readonly pairsPerTarget: number;
   /** How long a new plan waits for sizes of volumes and for components that have just started. */
   readonly patienceMillis?: number;
 }
@@ -196,7 +198,8 @@ export class PlanService {
   #candidates(directory: Directory): Candidate[] {
     return directory.components.flatMap((row): Candidate[] => {
       const { role, state, url, componentId, pairCount } = this.parts.inventory.component(row, directory);
-      return role === 'agent' ? [] : [{ componentId, role, pairCount, available: state === 'online' && url !== undefined }];
+      const limit = role === 'master-target' ? { pairsMax: this.parts.pairsPerTarget } : {};
+      return role === 'agent' ? [] : [{ componentId, role, pairCount, available: state === 'online' && url !== undefined, ...limit }];
     });
   }
 

@@ -6,6 +6,7 @@ import type { EntityManager } from 'typeorm';
 import { chooseResync, endRequirement, endWholeResync, requestResync, requireResync } from './apply-resync-event';
 import { applyAlertEvent } from './alerts';
 import { applyMoveEvent } from './apply-move-event';
+import { applyTargetMove } from './apply-target-move';
 
 /** The read models, in the order in which they are built again. Each is brought forward inside the transaction that appends an event. */
 export const readModels: readonly Projection[] = [
@@ -134,6 +135,11 @@ async function applyProtectionEvent(event: CurrentEvent, manager: EntityManager)
       break;
     case 'secondsite.protection.resync-requested.v1':
       await requestResync(event, manager);
+      break;
+    case 'secondsite.protection.target-move-started.v1':
+    case 'secondsite.protection.target-move-cancelled.v1':
+    case 'secondsite.protection.target-moved.v1':
+      await applyTargetMove(event, manager);
       break;
     case 'secondsite.protection.pair-removed.v1':
       await stepPair({ pairId: event.data.pairId, step: 'removed' }, manager);

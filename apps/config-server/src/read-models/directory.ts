@@ -90,6 +90,11 @@ export interface PairRow {
   /** While it is in no plan: until when its replica is kept, and what of its points. `planId` is the plan that it was in last. */
   readonly keptUntil: string | undefined;
   readonly leftRetention: RetentionLadder | undefined;
+  /** Number of its newest move to another master target. */
+  readonly placement: number;
+  readonly movingTo: string | undefined;
+  /** Master targets that had it or were on the way to. */
+  readonly formerTargets: readonly string[];
 }
 
 export interface TokenRow {

@@ -37,7 +37,8 @@ create table if not exists rm_pairs (
   state text not null default 'queued', epoch bigint not null default 0, bitmap_mode boolean not null default false,
   flow_controlled boolean not null default false, resync_required_since text, resync_reason text, stalled_since text, stall_reason text,
   delete_data boolean not null default false, required_work text, whole_since text, resync_requests integer not null default 0,
-  resync_requested_at text, last_resync jsonb, shrunk_since text, shrunk_to bigint
+  resync_requested_at text, last_resync jsonb, shrunk_since text, shrunk_to bigint,
+  placement integer not null default 0, moving_to text, former_targets jsonb not null default '[]'
 );
 create unique index if not exists rm_pairs_volume on rm_pairs (volume_id) where state <> 'removed';
 create table if not exists rm_enrolment_tokens (

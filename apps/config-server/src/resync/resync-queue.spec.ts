@@ -13,7 +13,7 @@ function pair(pairId: string, more: Partial<PairRow> = {}): PairRow {
   return {
     pairId, planId: 'plan', volumeId: pairId, volumeName: pairId, hostId: 'h', processServerId: 'ps', masterTargetId: 'mt', sizeBytes: 1, createdAt: '2026-01-01T00:00:00.000000Z',
     state: 'differential-sync', epoch: 1, bitmapMode: false, flowControlled: false, resyncRequiredSince: undefined, resyncReason: undefined, requiredWork: undefined,
-    wholeSince: undefined, resyncRequests: 0, resyncRequestedAt: undefined, lastResync: undefined, shrunkSince: undefined, shrunkTo: undefined, stalledSince: undefined, stallReason: undefined, deleteData: false, moves: 0, leaving: undefined, leftProcessServers: [], keptUntil: undefined, leftRetention: undefined, ...more,
+    wholeSince: undefined, resyncRequests: 0, resyncRequestedAt: undefined, lastResync: undefined, shrunkSince: undefined, shrunkTo: undefined, stalledSince: undefined, stallReason: undefined, deleteData: false, moves: 0, leaving: undefined, leftProcessServers: [], keptUntil: undefined, leftRetention: undefined, placement: 0, movingTo: undefined, formerTargets: [], ...more,
   };
 }
 

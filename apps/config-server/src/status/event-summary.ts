@@ -65,6 +65,10 @@ function detailsOf({ type, data }: CurrentEvent): string | undefined {
     }
     case 'secondsite.protection.retention-changed.v2':
       return `${data.retention.windowSeconds} s${data.retention.rules ? `, a ladder of ${data.retention.rules.length} rules` : ''}`;
+    case 'secondsite.protection.target-move-started.v1':
+    case 'secondsite.protection.target-move-cancelled.v1':
+    case 'secondsite.protection.target-moved.v1':
+      return `from ${data.fromMasterTargetId} to ${data.toMasterTargetId}`;
     case 'secondsite.replication.retention-shortened.v1':
       return `${Math.round(data.availableSeconds)} s of ${Math.round(data.promisedSeconds)} s are left, ${data.cause}`;
     case 'secondsite.replication.damage-found.v1':

@@ -34,7 +34,7 @@ export class LiveTelemetry implements OnApplicationBootstrap, OnModuleDestroy {
     this.#space.update([freeBytes]);
     return {
       role: 'master-target', componentId, tenantId, at: isoFromMicros(clockMicros()), url, rssBytes: process.memoryUsage.rss(),
-      freeBytes, pairs,
+      freeBytes, pairs, ...(server.arrivals().length > 0 && { arrivals: server.arrivals() }),
     };
   }
 }

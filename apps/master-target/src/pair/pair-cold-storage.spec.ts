@@ -67,6 +67,23 @@ describe('a pair with a cold store', () => {
     await pair.close();
   });
 
+  it('gets nothing while the pair is copied to another master target, and keeps a pair there that has something in it', async () => {
+    const scene = await openScene(43);
+    const { pair, driver } = scene;
+    const begin = () => pair.departure.answer(Buffer.from(JSON.stringify({ ask: 'begin', placement: 1 })), 1);
+    expect((await begin()).kind).toBe('copied');
+    for (let sent = 0; sent < 120; sent++) {
+      await driver.send(pair, 1);
+      await pair.idle();
+    }
+    expect([pair.journal.coldBytes, pair.journal.cold?.moving]).toEqual([0, undefined]);
+    pair.departure.atHome(1);
+    await sendUntil(scene, () => pair.journal.coldBytes > 0);
+    expect(await begin()).toMatchObject({ kind: 'refused', code: 'move/cold-segments', hint: expect.stringContaining('Shorten the window') });
+    expect(pair.failed).toBe(false);
+    await pair.close();
+  });
+
   it('goes on applying while it fails, tells that once for moving and once for views, and tells when it works again', async () => {
     const scene = await openScene(42);
     const { pair, driver, store } = scene;

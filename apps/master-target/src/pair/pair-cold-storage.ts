@@ -30,6 +30,8 @@ export interface PairColdStorageParts extends PairColdOptions {
 interface ServedJournal {
   readonly journal: RetentionJournal;
   readonly retention: () => RetentionLimits;
+  /** False while the pair is copied to another master target, which cannot read this one's objects. */
+  readonly mayMove: () => boolean;
 }
 
 interface Trouble extends Pick<OperationError, 'code' | 'hint'> {
@@ -55,12 +57,12 @@ export class PairColdStorage {
   /** The work beside applying. */
   serve(served: ServedJournal): BackgroundWork {
     this.#served = served;
-    const { journal, retention } = served;
+    const { journal, retention, mayMove } = served;
     const { clock, delay, lookMicros } = this.#parts;
     return new BackgroundWork({
       clock, delay, lookMicros,
       restMicros: 3 * lookMicros,
-      next: async (pause) => (await journal.cold?.tend(retention(), pause)) === true,
+      next: async (pause) => mayMove() && (await journal.cold?.tend(retention(), pause)) === true,
       onFailure: (failure) => this.#failed('moving', failure),
       onRecovery: () => this.#succeeded('moving'),
     });

@@ -7,6 +7,8 @@ import { RetentionJournal, type RetentionLimits } from '@secondsite/retention-jo
 import { SegmentLog } from '@secondsite/segment-log';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { SetRebuilder, type SharedBlocks } from '../deduplication/set-rebuilder';
+import type { HandOverRecord } from '../move/hand-over-record';
+import { PairDeparture } from '../move/pair-departure';
 import { CachedSetReader } from './cached-set-reader';
 import { CheckpointFile } from './checkpoint-file';
 import { type PairColdOptions, PairColdStorage } from './pair-cold-storage';
@@ -30,6 +32,8 @@ export interface TargetPairOptions {
   /** Called once for each traced set, with its times, when it is durable in the replica. */
   readonly onTraced?: (hops: SetHops) => void;
   readonly limits?: Partial<PairLimits>;
+  /** Number of the newest move that made the pair at home here; default 0. */
+  readonly placement?: number;
   /** Where old undo goes; absent: it stays here. */
   readonly cold?: PairColdOptions | undefined;
   /** How blocks are compared with the source; the agent's must be the same. */
@@ -54,12 +58,14 @@ export interface PairParts extends ReplicaFiles {
   readonly recycle: (memory: ArrayBufferLike) => void;
   readonly limits: PairLimits;
   readonly cold: PairColdStorage | undefined;
+  readonly handedOver: HandOverRecord | undefined;
 }
 
 /** Each part is as it was durable; the replica may lack what the journal has recorded (see ApplyLoop.replay). */
 export async function openPairParts(options: TargetPairOptions): Promise<PairParts> {
   const { directory } = options;
   const limits = { ...defaultLimits, ...options.limits };
+  const handedOver = await PairDeparture.recorded(directory, options.placement ?? 0);
   const files = await openReplica(options);
   const checkpoint = await CheckpointFile.open(directory);
   const applied = checkpoint.current?.applied;
@@ -88,5 +94,5 @@ export async function openPairParts(options: TargetPairOptions): Promise<PairPar
   const { pairId, decompress, sharedBlocks } = options;
   const rebuilder = sharedBlocks && new SetRebuilder({ ...sharedBlocks, ...files, pairId, decompress, memory: readMemory });
   const cachedSets = new CachedSetReader({ cache, readMemory, decompress });
-  return { ...files, log, journal, checkpoint, quarantine, cache, limits, cold, cachedSets, scrubber, rebuilder, recycle };
+  return { ...files, log, journal, checkpoint, quarantine, cache, limits, cold, cachedSets, scrubber, rebuilder, recycle, handedOver };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeptSet } from '@secondsite/change-set';
 import type { PointRequest, ResolvedPoint, RetentionLimits } from '@secondsite/retention-journal';
-import type { CompareOutcome, StoreOutcome } from '@secondsite/transport';
+import type { CompareOutcome, CopyOutcome, StoreOutcome } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { OfferedBookmark, PointRange, Span, Stretch } from '@secondsite/retention-journal';
 import type { TlsOptions } from 'node:tls';
@@ -16,6 +16,8 @@ export interface PairThreadData {
   readonly pairId: string;
   readonly sizeBytes: ByteCount;
   readonly retention: RetentionLimits;
+  /** Number of the newest move that made the pair at home here. */
+  readonly placement: number;
   readonly limits: Partial<PairLimits>;
   readonly cold?: ColdStoreConfig | undefined;
   readonly socketFolder: string;
@@ -54,6 +56,8 @@ export interface PairThread {
   requests: {
     store(input: StreamPlace & { readonly body: Uint8Array; readonly receivedAt: TimeMicros; readonly lateTraces: readonly StreamPlace[] }): StoreOutcome;
     compare(input: StreamPlace & { readonly question: Uint8Array }): CompareOutcome;
+    /** `placement`: number of the move that goes on. */
+    copy(input: { readonly question: Uint8Array; readonly placement: number }): CopyOutcome;
     position(): ReturnType<import('./target-pair').TargetPair['position']>;
     status(): PairStatus;
     points(input: { readonly from?: TimeMicros; readonly to?: TimeMicros }): PairPoints;
@@ -77,6 +81,8 @@ export interface PairThread {
   };
   notices: {
     retention: RetentionLimits;
+    /** The pair is at home here after so many moves. */
+    atHome: number;
     certificate: TlsOptions;
     deduplication: boolean;
   };

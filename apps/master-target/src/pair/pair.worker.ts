@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pairColdOptions } from '../cold/open-cold-store';
 import { otherReplicas } from '../deduplication/other-replicas';
 import type { SharedBlocks } from '../deduplication/set-rebuilder';
+import { settleArrival } from '../move/arrival-record';
 import { ViewExporter } from '../views/view-exporter';
 import { ViewRegistry } from '../views/view-registry';
 import type { PairThread, PairThreadData } from './pair-thread';
@@ -17,11 +18,13 @@ import { TargetPair } from './target-pair';
 const FREE_SPACE_MILLIS = 1000;
 
 async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Promise<TargetPair> {
+  const directory = await openDirectory(data.path);
+  await settleArrival(directory);
   return TargetPair.open({
     ...data,
     cold: data.cold && (await pairColdOptions(data.cold, data.pairId)),
     sharedBlocks: data.sharedBlocks && sharedBlocks(data.sharedBlocks),
-    directory: await openDirectory(data.path),
+    directory,
     decompress: decompressZstd,
     clock: clockMicros,
     delay: (millis) => delay(millis),
@@ -51,7 +54,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
   pair.start();
   let failed = false;
   const timer = setInterval(() => {
-    pair.scrubber.tick();
+    if (!pair.departure.stands) pair.scrubber.tick();
     pair.refreshFreeBytes().catch((error: unknown) => queueMicrotask(() => { throw error; }));
     if (pair.failed && !failed) side.emit('failed', { code: pair.status().fault?.code ?? 'unknown' });
     failed = pair.failed;
@@ -63,6 +66,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
         return pair.store(body, { epoch, sequence }, receivedAt);
       },
       compare: ({ question, epoch, sequence }) => pair.compare(question, { epoch, sequence }),
+      copy: ({ question, placement }) => pair.departure.answer(question, placement),
       position: () => pair.position(),
       status: () => pair.status(),
       points: (range) => {
@@ -89,6 +93,7 @@ serveThread<PairThread, PairThreadData>(async (side, data) => {
     notices: {
       retention: (limits) => pair.retention.setLimits(limits),
       deduplication: deduplicate,
+      atHome: (placement) => pair.departure.atHome(placement),
       certificate: (options) => exporter.useCertificate(options),
     },
     close: async () => {

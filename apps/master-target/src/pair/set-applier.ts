@@ -7,6 +7,7 @@ import type { VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
 import { compareStreamPlaces, type JournalSet, type OldContent, type RetentionJournal, type SetFacts } from '@secondsite/retention-journal';
 import { OperationError } from '@secondsite/units';
+import type { PairDeparture } from '../move/pair-departure';
 import type { ReplicaDamage } from './replica-damage';
 import type { StreamPlace } from './pair-types';
 import { writeReplica } from './write-replica';
@@ -21,6 +22,7 @@ export interface SetApplierParts {
   readonly replica: StorageFile;
   readonly checksums: KeptChecksums;
   readonly damage: ReplicaDamage;
+  readonly departure: Pick<PairDeparture, 'written'>;
 }
 
 export class SetApplier {
@@ -28,13 +30,15 @@ export class SetApplier {
   readonly #replica: StorageFile;
   readonly #checksums: KeptChecksums;
   readonly #damage: ReplicaDamage;
+  readonly #departure: Pick<PairDeparture, 'written'>;
   readonly #old: OldContent;
 
-  constructor({ journal, replica, checksums, damage }: SetApplierParts) {
+  constructor({ journal, replica, checksums, damage, departure }: SetApplierParts) {
     this.#journal = journal;
     this.#replica = replica;
     this.#checksums = checksums;
     this.#damage = damage;
+    this.#departure = departure;
     this.#old = {
       read: (into, offset) => void into.fill(0, replica.readNow(into, offset)),
       nextData: (offset) => replica.nextData(offset),
@@ -81,9 +85,10 @@ export class SetApplier {
 
   async #write(sets: readonly LoadedSet[]): Promise<void> {
     for (let stale = this.#changing(sets); stale; stale = this.#changing(sets)) await stale;
-    for (const set of sets) {
-      writeReplica(this.#replica, set.content);
-      this.#damage.written(set.content);
+    for (const { content } of sets) {
+      writeReplica(this.#replica, content);
+      this.#departure.written(content);
+      this.#damage.written(content);
     }
   }
 

@@ -8,6 +8,7 @@ import { type CompareOutcome, DAMAGED_RANGES_MAX, OLD_EPOCH, type Progress, REPL
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
 import { isReferringSet } from '@secondsite/wan-deduplication';
 import type { SetRebuilder } from '../deduplication/set-rebuilder';
+import { PairDeparture } from '../move/pair-departure';
 import { ApplyLoop } from './apply-loop';
 import { BackgroundWork } from './background-work';
 import { epochStartOf, missingBase } from './epoch-start';
@@ -26,6 +27,7 @@ import { faultOfRange } from './write-replica';
 
 export class TargetPair {
   readonly retention: PairRetention;
+  readonly departure: PairDeparture;
   readonly rebuilder: SetRebuilder | undefined;
   readonly #options: TargetPairOptions;
   readonly #parts: PairParts;
@@ -37,6 +39,7 @@ export class TargetPair {
   #freeBytes = Infinity;
   #refusedSets = 0;
   #views = 0;
+  #workEnded: Promise<void> | undefined;
 
   private constructor(options: TargetPairOptions, parts: PairParts) {
     this.#options = options;
@@ -48,15 +51,18 @@ export class TargetPair {
       journal: parts.journal, limits: options.retention, freeBytesMin: parts.limits.freeBytesMin, clock: options.clock, emit: (event) => this.#emit(event),
     });
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
+    this.departure = new PairDeparture({
+      ...parts, directory: options.directory, pairId: options.pairId, clock: options.clock,
+      cachedBytes: () => parts.cache.cachedBytes, standStill: () => this.#standStill(),
+    });
     this.#loop = new ApplyLoop({
       ...parts,
-      applier: new SetApplier(parts),
+      applier: new SetApplier({ ...parts, departure: this.departure }),
       watch: this.#watch,
       hops: this.#hops,
       retention: () => this.retention.effective,
       background: this.#background(),
-      clock: options.clock,
-      delay: options.delay,
+      clock: options.clock, delay: options.delay,
       load: (set) => parts.cachedSets.load(set),
       learn: (set) => parts.rebuilder?.learn(set),
       emit: (event) => this.#emit(event),
@@ -90,7 +96,7 @@ export class TargetPair {
 
   /** True when the pair stopped and must be opened anew. */
   get failed(): boolean {
-    return this.#loop.failure !== undefined;
+    return this.#loop.failure !== undefined || this.departure.mustReopen;
   }
 
   /** Grows with the source. */
@@ -98,9 +104,9 @@ export class TargetPair {
     return this.#parts.replica.size();
   }
 
-  /** Begins to apply; from here on it goes on by itself. */
+  /** Begins to apply, unless it was handed over; from here on it goes on by itself. */
   start(): void {
-    this.#loop.start();
+    if (!this.departure.stands) this.#loop.start();
   }
 
   /**
@@ -108,7 +114,12 @@ export class TargetPair {
    * written to the replica.
    * @writePath 6 The master target checks the set and appends it to its cache; it answers when the cache is durable. A crash loses no set that was answered; the process server sends the others again.
    */
-  async store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
+  store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros = this.#options.clock()): Promise<StoreOutcome> {
+    if (this.departure.stands) this.#parts.recycle(bytes.buffer);
+    return this.departure.admit(() => this.#store(bytes, place, receivedAt));
+  }
+
+  async #store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
     if (this.rebuilder && isReferringSet(bytes)) return this.#storeReferring(bytes, { place, receivedAt, rebuilder: this.rebuilder });
     let isTaken = false;
@@ -261,7 +272,7 @@ export class TargetPair {
   /** See ReplicaComparer. */
   async compare(question: Uint8Array, place: StreamPlace): Promise<CompareOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
-    return this.#comparer.compare(question, place);
+    return this.departure.admit(() => this.#comparer.compare(question, place));
   }
 
   points(): RecoveryPoints {
@@ -335,16 +346,31 @@ export class TargetPair {
 
   /** Finishes the group and checkpoint under way and closes the files. */
   async close(): Promise<void> {
-    const { log, journal, checkpoint, checksums, replica, cold, scrubber } = this.#parts;
-    cold?.close();
-    await scrubber.stop();
-    await this.#loop.stop();
-    await log.close();
+    const { journal, checkpoint, replica } = this.#parts;
+    await this.#endWork();
     await journal.close();
     await checkpoint.close();
-    // After a failed sync nobody knows what of the replica is durable, so no checksum of it is trusted.
-    await checksums.close(this.failed ? undefined : () => replica.sync());
     await replica.close();
+  }
+
+  /** Ends what changes the pair; all of it is durable then, and what reads goes on. Rejects when the pair fails meanwhile. */
+  async #standStill(): Promise<void> {
+    await this.#endWork();
+    if (this.#loop.failure) throw this.#loop.failure;
+  }
+
+  #endWork(): Promise<void> {
+    const { cold, scrubber, log, checksums, replica } = this.#parts;
+    const end = async (): Promise<void> => {
+      cold?.close();
+      await scrubber.stop();
+      await this.#loop.stop();
+      await this.departure.settled();
+      await log.close();
+      // After a failed sync nobody knows what of the replica is durable, so no checksum of it is trusted.
+      await checksums.close(this.#loop.failure ? undefined : () => replica.sync());
+    };
+    return (this.#workEnded ??= end());
   }
 
   #background(): BackgroundWork[] {
@@ -353,12 +379,11 @@ export class TargetPair {
     const retention = (): RetentionLimits => this.retention.effective;
     const merge = new BackgroundWork({
       clock, delay,
-      lookMicros: limits.mergeLookMicros,
-      restMicros: 60 * limits.mergeLookMicros,
+      lookMicros: limits.mergeLookMicros, restMicros: 60 * limits.mergeLookMicros,
       next: (pause) => journal.mergeNext(retention(), pause),
       onFailure: (failure) => this.#emit({ kind: 'fault', ...failure }),
     });
-    return cold ? [merge, cold.serve({ journal, retention })] : [merge];
+    return cold ? [merge, cold.serve({ journal, retention, mayMove: () => !this.departure.isCopied })] : [merge];
   }
 
   #reportDamage(): void {

@@ -14,7 +14,7 @@ import { retentionLimits } from './retention-limits';
 export interface PairHostOptions {
   readonly pair: MasterTargetPair;
   /** For each start of the thread, with the certificate of that time. */
-  readonly threadData: () => Omit<PairThreadData, 'pairId' | 'sizeBytes' | 'retention' | 'deduplication'>;
+  readonly threadData: () => Omit<PairThreadData, 'pairId' | 'sizeBytes' | 'retention' | 'deduplication' | 'placement'>;
   readonly reporter: TargetReporter;
   readonly onTraced: (hops: SetHops) => void;
   /** The pair's thread is done with the memory of a set. */
@@ -72,6 +72,7 @@ export class PairHost {
     this.#pair = pair;
     this.#thread?.notify('retention', limitsOf(pair));
     this.#thread?.notify('deduplication', pair.deduplication === true);
+    this.#thread?.notify('atHome', pair.placement ?? 0);
   }
 
   useCertificate(tls: PairThread['notices']['certificate']): void {
@@ -94,12 +95,12 @@ export class PairHost {
 
   /** Opens the thread and waits until it has to be closed. */
   async #runOnce(): Promise<void> {
-    const { pairId, sizeBytes, deduplication = false } = this.#pair;
+    const { pairId, sizeBytes, deduplication = false, placement = 0 } = this.#pair;
     const ended = Promise.withResolvers<void>();
     const abort = (): void => ended.resolve();
     this.#closing.signal.addEventListener('abort', abort, { once: true });
     try {
-      const data: PairThreadData = { ...this.#options.threadData(), pairId, sizeBytes, deduplication, retention: limitsOf(this.#pair) };
+      const data: PairThreadData = { ...this.#options.threadData(), pairId, sizeBytes, deduplication, placement, retention: limitsOf(this.#pair) };
       const thread = await hostInThread<PairThread>(workerFile, data, {
         name: `pair ${pairId}`,
         startMillisMax: 600_000,

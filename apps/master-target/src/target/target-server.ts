@@ -2,14 +2,15 @@
 // The data plane of a master target: receives change sets for its pairs and hosts one thread per pair. Needs no bus and no database: the
 // last desired state is kept in the data folder. Invariant: data of a pair are removed only when `removedPairs` names it.
 import type { KeptSet } from '@secondsite/change-set';
-import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry } from '@secondsite/contracts';
+import { type MasterTargetDesiredState, masterTargetDesiredStateSchema, type MasterTargetPair, type MasterTargetPairTelemetry, type PairArrivalTelemetry } from '@secondsite/contracts';
 import { clockMicros, type DiskDirectory, type FolderLock, lockFolder, openDirectory, readJsonFile, writeJsonAtomically } from '@secondsite/disk-files';
 import { type PointRequest, RecoveryPoints, type ResolvedPoint, type RetentionLimits } from '@secondsite/retention-journal';
-import { type Authorize, BodyPool, ChangeSetServer, type CompareOutcome, type CompareRequest, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
+import { type Authorize, BodyPool, ChangeSetClient, ChangeSetServer, type CompareOutcome, type CompareRequest, type CopyOutcome, type CopyRequest, type PositionOutcome, type RefusedPeer, type StoreOutcome, type StoreRequest } from '@secondsite/transport';
 import { MIB, type ByteCount, isoFromMicros, OperationError, type TimeMicros } from '@secondsite/units';
 import { BlockTable } from '@secondsite/wan-deduplication';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SecureContextOptions, TlsOptions } from 'node:tls';
+import type { ConnectionOptions, SecureContextOptions, TlsOptions } from 'node:tls';
 import type { TargetReporter } from '../control/control-plane';
 import { recordHopSpans } from '../control/hop-spans';
 import type { OpenViewAnswer, PairPoints, PairThreadData, RetentionPreview } from '../pair/pair-thread';
@@ -19,6 +20,7 @@ import type { ColdStoreConfig } from '../cold/cold-config';
 import type { OpenView } from '../views/view-registry';
 import { allocatedBytes, overAllocation } from './allocation';
 import { PairHost } from './pair-host';
+import { PairMoves } from './pair-moves';
 import { RemovedPairs } from './removed-pairs';
 import { retentionReport } from './retention-report';
 import { scrubReport } from './scrub-report';
@@ -32,6 +34,8 @@ export interface TargetServerOptions {
   readonly tls?: { readonly options: TlsOptions; readonly tenantId: string } | undefined;
   /** False: change sets arrive without TLS although views are served with it. Default true. */
   readonly dataTls?: boolean;
+  /** To other master targets, from which pairs move here. Undefined: plain HTTP (development switch). */
+  readonly copyTls?: ConnectionOptions | undefined;
   readonly onRefusedPeer?: (refused: RefusedPeer) => void;
   readonly reporter: TargetReporter;
   readonly overAllocate: boolean;
@@ -51,6 +55,7 @@ export interface ServedView extends OpenView {
 
 const stateName = 'desired-state.json';
 const RECEIVE_BYTES_MAX = 64 * MIB;
+const MOVE_LOOK_MILLIS = 500;
 
 export class TargetServer {
   readonly #options: TargetServerOptions;
@@ -61,8 +66,11 @@ export class TargetServer {
   readonly #pool = new BodyPool({ idleBytesMax: RECEIVE_BYTES_MAX });
   readonly #sharedBlocks: PairThreadData['sharedBlocks'];
   readonly #rates = new Map<string, { bytes: number; at: number }>();
+  readonly #moves: PairMoves;
+  readonly #mover: NodeJS.Timeout;
   #tls: TargetServerOptions['tls'];
   readonly #removed: RemovedPairs;
+  #copyTls: ConnectionOptions | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: TargetServerOptions, parts: { readonly lock: FolderLock; readonly pairsFolder: DiskDirectory }) {
@@ -73,9 +81,16 @@ export class TargetServer {
     this.#removed = new RemovedPairs({ folder: parts.pairsFolder.path, cold: options.cold, reporter: options.reporter });
     const { deduplication: shared } = options;
     this.#sharedBlocks = shared && { tenantId: shared.tenantId, memory: BlockTable.ofBytes(shared.bytesMax).memory, pairsFolder: parts.pairsFolder.path };
+    this.#copyTls = options.copyTls;
+    this.#moves = new PairMoves({
+      folder: parts.pairsFolder.path, hosts: this.#hosts, onFatal: options.onFatal,
+      open: (pair) => this.#open(pair), close: (pairId) => this.#close(pairId), hasSpaceFor: (pair) => this.#hasSpaceFor(pair),
+      connect: (url) => new ChangeSetClient({ url, ...(this.#copyTls && { tls: this.#copyTls }) }),
+    });
+    this.#mover = setInterval(() => void this.#inTurn(() => this.#moves.look()).catch(options.onFatal), MOVE_LOOK_MILLIS);
     this.#server = new ChangeSetServer({
       authorize: options.authorize,
-      handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId), compare: (request) => this.compare(request) },
+      handler: { store: (request) => this.store(request), position: ({ pairId }) => this.position(pairId), compare: (request) => this.compare(request), copy: (request) => this.copy(request) },
       onFault: options.onFatal,
       pool: this.#pool,
       limits: { budgetBytes: RECEIVE_BYTES_MAX, peerBudgetBytes: (RECEIVE_BYTES_MAX / 4) * 3 },
@@ -105,7 +120,9 @@ export class TargetServer {
     return undefined;
   }
 
-  useCertificate({ secureContext, tls }: { readonly secureContext: SecureContextOptions; readonly tls: TlsOptions }): void {
+  useCertificate({ secureContext, tls, copyTls }: { readonly secureContext: SecureContextOptions; readonly tls: TlsOptions; readonly copyTls?: ConnectionOptions }): void {
+    this.#copyTls = copyTls;
+    this.#moves.reconnect();
     if (!this.#tls) return;
     this.#tls = { ...this.#tls, options: tls };
     this.#server.setSecureContext(secureContext);
@@ -114,21 +131,22 @@ export class TargetServer {
 
   /** Makes the pairs as the document says; durable when it resolves. Idempotent. */
   reconcile(document: MasterTargetDesiredState): Promise<void> {
-    const turn = this.#turn.then(async () => {
+    return this.#inTurn(async () => {
       await writeJsonAtomically(join(this.#options.dataDir, stateName), document);
       await this.#apply(document);
     });
+  }
+
+  #inTurn(action: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(action);
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
   async #apply(document: MasterTargetDesiredState): Promise<void> {
     const wanted = new Map(document.pairs.map((pair) => [pair.pairId, pair]));
-    for (const [pairId, host] of this.#hosts) {
-      if (wanted.has(pairId)) continue;
-      this.#hosts.delete(pairId);
-      await host.close();
-    }
+    await this.#moves.reconcile(document);
+    for (const pairId of this.#hosts.keys()) if (!wanted.has(pairId) && !this.#moves.isAway(pairId)) await this.#close(pairId);
     await this.#removed.remove(document.removedPairs.filter((pairId) => !wanted.has(pairId)));
     for (const pair of wanted.values()) await this.#applyPair(pair);
   }
@@ -136,16 +154,25 @@ export class TargetServer {
   async #applyPair(pair: MasterTargetPair): Promise<void> {
     const host = this.#hosts.get(pair.pairId);
     if (host) return host.update(pair);
-    if (!(await this.#hasSpaceFor(pair))) return undefined;
+    if (await this.#hasSpaceFor(pair)) await this.#open(pair);
+  }
+
+  async #open(pair: MasterTargetPair): Promise<void> {
     const opened = this.#openPair(pair);
     this.#hosts.set(pair.pairId, opened);
-    return opened.settled;
+    await opened.settled;
+  }
+
+  async #close(pairId: string): Promise<void> {
+    const host = this.#hosts.get(pairId);
+    this.#hosts.delete(pairId);
+    await host?.close();
   }
 
   /** A pair that was accepted once stays accepted. */
   async #hasSpaceFor(pair: MasterTargetPair): Promise<boolean> {
-    if (this.#options.overAllocate || (await this.#pairsFolder.list()).includes(pair.pairId)) return true;
-    const pairs = [...[...this.#hosts.values()].map((host) => host.pair), pair];
+    if (this.#options.overAllocate || (await readdir(this.#pairsFolder.path)).includes(pair.pairId)) return true;
+    const pairs = [...[...this.#hosts.values()].map((host) => host.pair), ...this.#moves.copies, pair];
     const excess = overAllocation(pairs, { freeBytes: await this.freeBytes(), usedBytes: await allocatedBytes(this.#pairsFolder.path) });
     if (excess) this.#options.reporter.overAllocated(pair.pairId, excess);
     return excess === undefined;
@@ -171,25 +198,35 @@ export class TargetServer {
   /** Step 6 of the write path, for the pair's thread. */
   async store({ pairId, epoch, sequence, body, lateTraces }: StoreRequest): Promise<StoreOutcome> {
     const host = this.#hosts.get(pairId);
-    if (!host?.isOpen) {
+    if (!host?.isOpen || this.#moves.isAway(pairId)) {
       this.#pool.giveBack(body.buffer);
-      return host ? notOpen(host) : unknownPair(pairId);
+      return host && !this.#moves.isAway(pairId) ? notOpen(host) : unknownPair(pairId);
     }
     return host.thread.call('store', { epoch, sequence, body, receivedAt: clockMicros(), lateTraces });
   }
 
   async position(pairId: string): Promise<PositionOutcome> {
     const host = this.#hosts.get(pairId);
-    if (!host) return unknownPair(pairId);
+    if (!host || this.#moves.isAway(pairId)) return unknownPair(pairId);
     if (!host.isOpen) return notOpen(host);
     return { kind: 'known', ...(await host.thread.call('position', undefined)) };
   }
 
   async compare({ pairId, epoch, sequence, question }: CompareRequest): Promise<CompareOutcome> {
     const host = this.#hosts.get(pairId);
-    if (!host) return unknownPair(pairId);
+    if (!host || this.#moves.isAway(pairId)) return unknownPair(pairId);
     if (!host.isOpen) return notOpen(host);
     return host.thread.call('compare', { epoch, sequence, question });
+  }
+
+  /** A question of the master target to which the desired state says that the pair moves, for the pair's thread. */
+  async copy({ pairId, question, peer }: CopyRequest): Promise<CopyOutcome> {
+    const host = this.#hosts.get(pairId);
+    if (!host || this.#moves.isAway(pairId)) return unknownPair(pairId);
+    const { movingTo, placement = 0 } = host.pair;
+    if (movingTo === undefined || (peer && peer.componentId !== movingTo)) return notAllowed(pairId);
+    if (!host.isOpen) return notOpen(host);
+    return host.thread.call('copy', { question, placement: placement + 1 });
   }
 
   async points(pairId: string, range: { readonly from?: TimeMicros; readonly to?: TimeMicros }): Promise<PairPoints> {
@@ -250,7 +287,12 @@ export class TargetServer {
 
   /** One entry per pair; a pair that is not open says so as its fault. */
   telemetry(): Promise<MasterTargetPairTelemetry[]> {
-    return Promise.all([...this.#hosts.values()].map((host) => this.#telemetryOf(host)));
+    return Promise.all([...this.#hosts.values()].filter(({ pair }) => !this.#moves.isAway(pair.pairId)).map((host) => this.#telemetryOf(host)));
+  }
+
+  /** Of pairs on their way here. */
+  arrivals(): PairArrivalTelemetry[] {
+    return this.#moves.telemetry();
   }
 
   async #telemetryOf(host: PairHost): Promise<MasterTargetPairTelemetry> {
@@ -283,8 +325,10 @@ export class TargetServer {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#mover);
     await this.#server.close();
     await this.#turn;
+    await this.#moves.close();
     await Promise.all([...this.#hosts.values()].map((host) => host.close()));
     await this.#removed.close();
     this.#lock.release();
@@ -309,6 +353,10 @@ function notOpen(host: PairHost): StoreOutcome & { kind: 'held-off' } {
 
 function unknownPair(pairId: string): StoreOutcome & { kind: 'refused' } {
   return { kind: 'refused', code: 'change-set/unknown-pair', detail: `this target has no pair ${pairId}`, hint: 'Wait until the plan has reached the master target, or check its address.' };
+}
+
+function notAllowed(pairId: string): CopyOutcome & { kind: 'refused' } {
+  return { kind: 'refused', code: 'copy/not-allowed', detail: `pair ${pairId} does not move to who asks`, hint: 'It passes when the desired state has reached this target; else cancel the move.' };
 }
 
 function servedView(pair: MasterTargetPair, view: OpenView): ServedView {

@@ -6,6 +6,7 @@ import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type Random, randomBelow } from '@secondsite/durable-storage/testing';
 import type { RetentionLimits } from '@secondsite/retention-journal';
 import { type HistorySet, StreamHistory } from '@secondsite/retention-journal/testing';
+import { isOperationError } from '@secondsite/units';
 import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
@@ -32,8 +33,8 @@ export class PairDriver {
     this.history = new StreamHistory({ random });
   }
 
-  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}, retention: RetentionLimits = { windowMicros: 1e12 }): Promise<TargetPair> {
-    const pair = await TargetPair.open({ ...this.options(directory, limits), retention });
+  async open(directory: StorageDirectory, limits: Partial<PairLimits> = {}, retention: RetentionLimits = { windowMicros: 1e12 }, placement = 0): Promise<TargetPair> {
+    const pair = await TargetPair.open({ ...this.options(directory, limits), retention, placement });
     this.#noticeLoss(pair.position());
     pair.start();
     return pair;
@@ -77,6 +78,14 @@ export class PairDriver {
   async send(pair: TargetPair, sets: number): Promise<void> {
     for (let made = 0; made < sets; made++) this.#unsent.push(this.history.next());
     while (this.#unsent.length > 0) await this.#sendWindow(pair);
+  }
+
+  /** Makes `sets` more sets and sends some of what waits once; what the target turns away waits for the next call. */
+  async offer(pair: TargetPair, sets: number): Promise<void> {
+    for (let made = 0; made < sets; made++) this.#unsent.push(this.history.next());
+    await this.#sendWindow(pair).catch((error: unknown) => {
+      if (!isOperationError(error, 'pair/stopped')) throw error;
+    });
   }
 
   async #sendWindow(pair: TargetPair): Promise<void> {

@@ -15,6 +15,7 @@ export * from './traces';
 export * from './quarantine';
 export * from './resyncs';
 export * from './rpo';
+export * from './moves';
 export * from './alerts';
 export * from './status';
 export * from './admin';

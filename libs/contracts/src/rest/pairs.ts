@@ -47,6 +47,14 @@ export const pairStatusSchema = z
       .object({ place: z.number().int().optional().describe('of the queue; 1 is the next'), notBefore: timeSchema.optional().describe('when it begins by itself'), words: z.string() })
       .optional()
       .describe('why its whole volume is not read now although it has to be'),
+    targetMove: z
+      .object({
+        toMasterTargetId: z.string(),
+        state: z.enum(['waiting', 'copying', 'taking-over', 'complete']).describe('waiting: the other master target has not begun'),
+        copiedBytes: bytesSchema, totalBytes: bytesSchema, percent: z.number(), finishSeconds: z.number().optional(), words: z.string(),
+      })
+      .optional()
+      .describe('to another master target, while it goes on'),
     lastResync: z
       .object({
         at: timeSchema, work: resyncWorkSchema, cause: resyncCauseSchema, resyncBytes: bytesSchema, volumeBytes: bytesSchema, detail: z.string().optional(),

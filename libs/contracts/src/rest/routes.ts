@@ -4,6 +4,7 @@ import { listAlerts } from './alerts';
 import { changeComponent, listComponents } from './components';
 import { enrol, issueEnrolmentToken, listEnrolmentTokens, renewCertificate } from './enrolment';
 import { addHost, changeHost, listHosts } from './hosts';
+import { cancelTargetMove, moveToMasterTarget } from './moves';
 import { addPlanVolumes, changePlan, createPlan, getPlanHistory, getPlanStatus, listPlans, pausePlan, removePlan, removePlanVolumes, resumePlan } from './plans';
 import { createBookmark, listPoints } from './points';
 import { listQuarantine } from './quarantine';
@@ -21,6 +22,7 @@ export const restRoutes = {
   addHost, listHosts, changeHost, listComponents, changeComponent, addVolume, listVolumes, getVolume, setVolumeHooks, removeVolume, moveVolume,
   issueEnrolmentToken, listEnrolmentTokens, enrol, renewCertificate,
   createPlan, listPlans, getPlanStatus, getPlanHistory, changePlan, addPlanVolumes, removePlanVolumes, pausePlan, resumePlan, removePlan, requestResync, scrubVolume,
+  moveToMasterTarget, cancelTargetMove,
   previewRetention, pinPoint, unpinPoint,
   listPoints, createBookmark, openViews, listViews, closeView,
   traceVolume, explainRpo, listAlerts, getStatus, listEvents, listQuarantine, rebuildReadModels, getOpenApi,

@@ -29,9 +29,22 @@ export const masterTargetPairTelemetrySchema = z.object({
 });
 export type MasterTargetPairTelemetry = z.infer<typeof masterTargetPairTelemetrySchema>;
 
+/** A pair that moves here. */
+export const pairArrivalTelemetrySchema = z.object({
+  pairId: pairIdSchema,
+  placement: countSchema.describe('number of the move'),
+  state: z.enum(['copying', 'taking-over', 'complete']).describe('taking-over: the other target takes nothing more; complete: all of it is durable here'),
+  copiedBytes: byteCountSchema,
+  totalBytes: byteCountSchema.describe('grows with what is applied at the other target meanwhile'),
+  finishSeconds: z.number().nonnegative().optional(),
+  fault: z.object({ code: z.string(), hint: z.string() }).optional(),
+});
+export type PairArrivalTelemetry = z.infer<typeof pairArrivalTelemetrySchema>;
+
 export const masterTargetTelemetrySchema = z.object({
   role: z.literal('master-target'),
   ...componentTelemetryShape,
   pairs: z.array(masterTargetPairTelemetrySchema),
+  arrivals: z.array(pairArrivalTelemetrySchema).optional(),
 });
 export type MasterTargetTelemetry = z.infer<typeof masterTargetTelemetrySchema>;

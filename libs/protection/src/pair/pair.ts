@@ -8,6 +8,7 @@ import type { StallAnswer } from '../live/stall';
 import { nextState } from '../state-graph';
 import { pairGraph, type PairState, type PairStep } from './pair-graph';
 import { decideMove, evolveRoute, type PairRoute, type ProcessServerMoveCommand, type ProcessServerMoveFact } from './process-server-move';
+import { decideTargetMove, evolveHome, isTargetMove, isTargetMoveFact, type PairHome, type TargetMoveCommand, type TargetMoveFact } from './target-move';
 
 /** Facts that components report about a pair. */
 export type ReportedPairFact = Fact<
@@ -30,6 +31,7 @@ export type PairFact =
   | ReportedPairFact
   | ProcessServerMoveFact
   | Fact<'protection.pair-joined-plan.v1' | 'protection.pair-left-plan.v1'>
+  | TargetMoveFact
   | Fact<'protection.pair-created.v1' | 'protection.pair-removed.v1' | 'protection.resync-requested.v1' | 'replication.replication-stalled.v1' | 'replication.replication-recovered.v1'>;
 
 /** What telemetry shows at the target; corrects the aggregate when a report was lost. */
@@ -43,6 +45,7 @@ export interface ObservedStage {
 }
 
 export type PairCommand =
+  | TargetMoveCommand
   | { readonly kind: 'create'; readonly pair: Fact<'protection.pair-created.v1'>['data'] }
   | { readonly kind: 'remove'; readonly deleteData: boolean }
   | { readonly kind: 'request-resync' }
@@ -59,7 +62,7 @@ export type PairCommand =
 
 export type StallPlace = Fact<'replication.replication-stalled.v1'>['data']['waitsAt'];
 
-export interface PairAggregate extends PairRoute {
+export interface PairAggregate extends PairRoute, PairHome {
   readonly state: PairState;
   /** It is in no plan; `planId` is the one that it was in last. */
   readonly left: boolean;
@@ -78,7 +81,7 @@ export interface PairAggregate extends PairRoute {
 
 const initial: PairAggregate = {
   state: pairGraph.initial, pairId: '', planId: '', epoch: 0, bitmapMode: false, flowControlled: false, required: undefined, requests: 0, stalled: false,
-  sizeBytes: 0, shrunkTo: undefined, left: false, processServerId: '', moves: 0, leaving: undefined,
+  sizeBytes: 0, shrunkTo: undefined, left: false, processServerId: '', moves: 0, leaving: undefined, masterTargetId: '', placement: 0, movingTo: undefined,
 };
 
 /**
@@ -117,7 +120,7 @@ function decide(command: PairCommand, pair: PairAggregate): Decision<PairFact> {
     case 'judge-stall':
       return judgeStall(command, pair);
     default:
-      return decideMove(command, pair);
+      return isTargetMove(command) ? decideTargetMove(command, pair) : decideMove(command, pair);
   }
 }
 
@@ -202,12 +205,17 @@ function judgeStall({ answer, waitsAt, coveredTime }: Extract<PairCommand, { kin
   return accept(fact('replication.replication-recovered.v1', { pairId, stalledSeconds: 0, coveredTime: isoFromMicros(coveredTime) }));
 }
 
+function placeOf({ pairId, planId, sizeBytes, processServerId, masterTargetId }: Fact<'protection.pair-created.v1'>['data']): Pick<PairAggregate, 'pairId' | 'planId' | 'sizeBytes' | 'processServerId' | 'masterTargetId'> {
+  return { pairId, planId, sizeBytes, processServerId, masterTargetId };
+}
+
 function evolve(pair: PairAggregate, happened: PairFact): PairAggregate {
+  if (isTargetMoveFact(happened)) return { ...pair, ...evolveHome(pair, happened) };
   const step = stepOf[happened.type];
   const moved = step === undefined ? pair : { ...pair, state: nextState(pairGraph, pair.state, step) };
   switch (happened.type) {
     case 'secondsite.protection.pair-created.v1':
-      return { ...moved, pairId: happened.data.pairId, planId: happened.data.planId, sizeBytes: happened.data.sizeBytes, processServerId: happened.data.processServerId };
+      return { ...moved, ...placeOf(happened.data) };
     case 'secondsite.protection.pair-joined-plan.v1':
       return { ...moved, planId: happened.data.planId, left: false };
     case 'secondsite.protection.pair-left-plan.v1':

@@ -5,6 +5,7 @@ import type {
 import { GIB } from '@secondsite/units';
 import type { Pin } from '../plan/plan';
 import type { ResyncTurn } from '../resync/resync-turns';
+import { arrivingPairs, departedPairs, placementAtHome } from './desired-moves';
 import { areCutByAgent } from './periodic-cuts';
 
 export interface DesiredVolume {
@@ -35,6 +36,11 @@ export interface DesiredPair {
   readonly leftProcessServers: readonly string[];
   /** It is in no plan now; what is kept of its points until it joins one again or is removed. */
   readonly leftRetention: RetentionLadder | undefined;
+  /** Number of its newest move to another master target; absent: it never moved. */
+  readonly placement?: number;
+  readonly movingTo?: string | undefined;
+  /** Master targets that had it or were on the way to. */
+  readonly formerTargets?: readonly string[];
 }
 
 export interface RemovedPair extends DesiredPair {
@@ -154,19 +160,20 @@ function pairsLeftBehind(processServerId: string, { pairs, removedPairs }: Desir
 }
 
 /** How the pair is treated. One that is in no plan is not sent and keeps its points as it was said when it left. */
-function planOf(pair: DesiredPair, { plans }: DesiredStateSources): Pick<DesiredPlan, 'paused' | 'retention' | 'compression' | 'folding' | 'deduplication'> | undefined {
+function planOf(pair: DesiredPair, { plans }: Pick<DesiredStateSources, 'plans'>): Pick<DesiredPlan, 'paused' | 'retention' | 'compression' | 'folding' | 'deduplication'> | undefined {
   const { leftRetention: retention, planId } = pair;
   return retention ? { paused: false, retention, compression: 'none', folding: false } : plans.get(planId);
 }
 
-/** The limits that hold for a pair, its plan's first. Process servers that share a limit get equal parts of it. */
+/** The limits that hold for a pair, its plan's first. Process servers that share a limit get equal parts of it, and so does what is copied to the target from others. */
 function linksOf(pair: DesiredPair, { plans, bandwidths, pairs }: DesiredStateSources): LimitedLink[] {
   const limits = [
     { linkId: pair.planId, bandwidth: plans.get(pair.planId)?.bandwidth, sharers: pairs.filter(({ planId }) => planId === pair.planId) },
     { linkId: pair.masterTargetId, bandwidth: bandwidths.get(pair.masterTargetId), sharers: pairs.filter(({ masterTargetId }) => masterTargetId === pair.masterTargetId) },
   ];
   return limits.flatMap(({ linkId, bandwidth, sharers }) => {
-    const parts = new Set(sharers.flatMap(processServersOf)).size;
+    const arrivals = pairs.some(({ movingTo }) => movingTo === linkId) ? 1 : 0;
+    const parts = new Set(sharers.flatMap(processServersOf)).size + arrivals;
     return bandwidth ? [{ linkId, bandwidth: partOf(bandwidth, parts) }] : [];
   });
 }
@@ -177,14 +184,30 @@ function partOf({ timeZone, rules }: Bandwidth, parts: number): Bandwidth {
 
 /** The replica of a removed pair is deleted only where that was asked for. */
 export function desiredMasterTargetState(masterTargetId: string, sources: DesiredStateSources): Unnumbered<MasterTargetDesiredState> {
-  const pairs = sources.pairs.filter((pair) => pair.masterTargetId === masterTargetId).flatMap((pair) => {
-    const plan = planOf(pair, sources);
-    if (!plan) return [];
-    const { pairId, volumeId, volumeName, sizeBytes } = pair;
-    return [{ pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, sources.plans), ...deduplicationOf(plan) }];
-  });
+  const atHome = (pair: DesiredPair): MasterTargetPair | undefined => pairAtHome(pair, sources);
+  const pairs = sources.pairs.filter((pair) => pair.masterTargetId === masterTargetId).flatMap((pair) => atHome(pair) ?? []);
+  const arriving = arrivingPairs(masterTargetId, { ...sources, atHome });
+  const departed = departedPairs(masterTargetId, sources);
   const removed = sources.removedPairs.filter((pair) => pair.masterTargetId === masterTargetId && pair.deleteData);
-  return { pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort() };
+  return {
+    pairs: sortedBy(pairs, (pair) => pair.pairId), removedPairs: removed.map((pair) => pair.pairId).sort(),
+    ...(arriving.length === 0 ? {} : { arrivingPairs: sortedBy(arriving, (pair) => pair.pairId), ...arrivalBandwidth(masterTargetId, sources) }),
+    ...(departed.length === 0 ? {} : { departedPairs: sortedBy(departed, (pair) => pair.pairId) }),
+  };
+}
+
+function arrivalBandwidth(masterTargetId: string, { bandwidths, pairs }: DesiredStateSources): Pick<MasterTargetDesiredState, 'arrivalBandwidth'> {
+  const limit = bandwidths.get(masterTargetId);
+  const senders = new Set(pairs.filter((pair) => pair.masterTargetId === masterTargetId).flatMap(processServersOf));
+  return limit ? { arrivalBandwidth: partOf(limit, senders.size + 1) } : {};
+}
+
+/** As the master target that has the pair is told; undefined without a plan. */
+function pairAtHome(pair: DesiredPair, sources: DesiredStateSources): MasterTargetPair | undefined {
+  const plan = planOf(pair, sources);
+  if (!plan) return undefined;
+  const { pairId, volumeId, volumeName, sizeBytes } = pair;
+  return { pairId, volumeId, volumeName, sizeBytes, retention: plan.retention, ...pinsOf(pairId, sources.plans), ...deduplicationOf(plan), ...placementAtHome(pair) };
 }
 
 function deduplicationOf({ deduplication }: Pick<DesiredPlan, 'deduplication'>): Pick<MasterTargetPair, 'deduplication'> {

@@ -8,6 +8,8 @@ export interface Candidate {
   readonly pairCount: number;
   /** Was heard a moment ago and said where it can be reached. */
   readonly available: boolean;
+  /** It takes no more pairs than this; absent: as many as there are. */
+  readonly pairsMax?: number;
 }
 
 export type Placement =
@@ -30,17 +32,30 @@ export function withPlacement(candidates: readonly Candidate[], placement: Extra
 }
 
 function leastLoaded(candidates: readonly Candidate[], role: Candidate['role']): Candidate | undefined {
-  const able = candidates.filter((candidate) => candidate.role === role && candidate.available);
+  const able = candidates.filter((candidate) => candidate.role === role && candidate.available && !isFull(candidate));
   return able.sort((left, right) => left.pairCount - right.pairCount || left.componentId.localeCompare(right.componentId))[0];
+}
+
+export function isFull({ pairCount, pairsMax = Infinity }: Pick<Candidate, 'pairCount' | 'pairsMax'>): boolean {
+  return pairCount >= pairsMax;
 }
 
 function nobody(role: Candidate['role'], candidates: readonly Candidate[]): Rejection {
   const words = role.replace('-', ' ');
+  if (candidates.some((candidate) => candidate.role === role && candidate.available)) return full(words);
   const known = candidates.some((candidate) => candidate.role === role);
   return {
     kind: 'conflict',
     code: `placement/no-${role}`,
     detail: known ? `no ${words} has been heard lately` : `no ${words} is enrolled`,
     hint: known ? `Start the ${words}; try again when the status shows it online.` : `Enrol a ${words}: secondsite enroll token --role ${role}`,
+  };
+}
+
+/** There are some, and each has all the pairs that it may have. */
+function full(words: string): Rejection {
+  return {
+    kind: 'conflict', code: 'placement/full', detail: `every ${words} has as many pairs as it may have`,
+    hint: `Enrol another ${words}, move or remove pairs, or raise SECONDSITE_PAIRS_PER_TARGET of the configuration server.`,
   };
 }

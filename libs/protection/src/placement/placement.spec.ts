@@ -15,6 +15,17 @@ describe('placement', () => {
     if (placement.placed) expect(placePair(withPlacement(candidates, placement))).toMatchObject({ processServerId: 'ps-b' });
   });
 
+  it('spreads pairs over targets, and gives none more than it may have', () => {
+    let candidates = [candidate('process-server', 'ps', 0), ...['mt-a', 'mt-b'].map((id) => ({ ...candidate('master-target', id, 1), pairsMax: 2 }))];
+    const placed: string[] = [];
+    for (let placement = placePair(candidates); placement.placed; placement = placePair(candidates)) {
+      placed.push(placement.masterTargetId);
+      candidates = withPlacement(candidates, placement);
+    }
+    expect(placed).toEqual(['mt-a', 'mt-b']);
+    expect(placePair(candidates)).toMatchObject({ rejection: { code: 'placement/full', hint: expect.stringContaining('SECONDSITE_PAIRS_PER_TARGET') } });
+  });
+
   it('says what is missing', () => {
     expect(placePair([candidate('process-server', 'ps', 0)])).toMatchObject({ rejection: { code: 'placement/no-master-target', detail: 'no master target is enrolled' } });
     expect(placePair([candidate('process-server', 'ps', 0, false)])).toMatchObject({ rejection: { detail: 'no process server has been heard lately' } });
@@ -78,6 +89,31 @@ describe('desired state', () => {
     expect(desiredProcessServerState('ps', sources).pairs[0]).not.toHaveProperty('deduplication');
     const deduplicated = { ...sources, plans: new Map([...sources.plans].map(([planId, plan]) => [planId, { ...plan, deduplication: true }])) };
     expect([desiredProcessServerState('ps', deduplicated), desiredMasterTargetState('mt', deduplicated)]).toMatchObject([{ pairs: [{ deduplication: true }] }, { pairs: [{ deduplication: true }] }]);
+  });
+
+  it('of two targets between which a pair moves: one has it, the other copies it from there, and each knows the number of the move', () => {
+    const urls = new Map([...sources.urls, ['mt-2', 'https://mt:3']]);
+    const at = (state: Partial<typeof pair> & object) => ({ ...sources, urls, removedPairs: [], pairs: [{ ...pair, ...state }] });
+    const former = ['mt', 'mt-2'];
+    const moving = at({ placement: 1, movingTo: 'mt-2', formerTargets: former } as object);
+    expect(desiredMasterTargetState('mt', moving).pairs).toMatchObject([{ pairId: 'pair-1', placement: 0, movingTo: 'mt-2' }]);
+    expect(desiredMasterTargetState('mt-2', moving)).toMatchObject({ pairs: [], arrivingPairs: [{ pairId: 'pair-1', placement: 1, sourceUrl: 'https://mt:2', pins: [{ pinId: 'pin' }] }] });
+    expect(desiredProcessServerState('ps', moving).pairs).toMatchObject([{ masterTargetUrl: 'https://mt:2' }]);
+    const limited = { ...moving, bandwidths: new Map([['mt-2', { timeZone: 'UTC', rules: [{ bytesPerSecond: 5000 }] }]]) };
+    expect(desiredMasterTargetState('mt-2', limited).arrivalBandwidth).toEqual({ timeZone: 'UTC', rules: [{ bytesPerSecond: 5000 }] });
+
+    const cancelled = at({ placement: 1, formerTargets: former } as object);
+    expect(desiredMasterTargetState('mt', cancelled).pairs).toMatchObject([{ placement: 1 }]);
+    expect(desiredMasterTargetState('mt-2', cancelled)).toMatchObject({ pairs: [], departedPairs: [{ pairId: 'pair-1' }] });
+
+    const moved = at({ placement: 1, masterTargetId: 'mt-2', formerTargets: former } as object);
+    expect(desiredMasterTargetState('mt-2', moved)).toMatchObject({ pairs: [{ pairId: 'pair-1', placement: 1 }] });
+    expect(desiredMasterTargetState('mt', moved)).toMatchObject({ pairs: [], departedPairs: [{ pairId: 'pair-1', sizeBytes: 7 }] });
+    expect(desiredProcessServerState('ps', moved).pairs).toMatchObject([{ masterTargetUrl: 'https://mt:3' }]);
+
+    const removed = { ...moving, pairs: [], removedPairs: [{ ...pair, placement: 1, movingTo: 'mt-2', formerTargets: former, deleteData: false }] };
+    expect(desiredMasterTargetState('mt-2', removed).departedPairs).toMatchObject([{ pairId: 'pair-1' }]);
+    expect(desiredMasterTargetState('mt', removed)).toEqual({ pairs: [], removedPairs: [] });
   });
 
   it('of a target deletes a removed replica only when asked', () => {

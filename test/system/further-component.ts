@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A further process server of a cluster: a process of its own, which nobody starts again. */
+/** A further process server or master target of a cluster: a process of its own, which nobody starts again. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, rm, stat } from 'node:fs/promises';
@@ -8,32 +8,37 @@ import { type TestCluster, waitFor } from '@secondsite/cli/testing';
 import type { ClusterStatus } from '@secondsite/contracts';
 import { repositoryFolder } from '@secondsite/embedded-services';
 
-const main = join(repositoryFolder(), 'apps', 'process-server', 'dist', 'main.js');
+type Role = 'process-server' | 'master-target';
 
-export class FurtherProcessServer {
+export class FurtherComponent {
   #process: ChildProcess | undefined;
 
-  private constructor(readonly name: string, private readonly cluster: TestCluster, private readonly environment: NodeJS.ProcessEnv) {}
+  private constructor(readonly role: Role, readonly name: string, private readonly cluster: TestCluster, private readonly environment: NodeJS.ProcessEnv) {}
 
   /** Enrols it and waits until the cluster sees it. */
-  static async add(cluster: TestCluster, name: string): Promise<FurtherProcessServer> {
-    const { token } = await cluster.cli<{ token: string }>('enroll', 'token', '--role', 'process-server');
+  static async add(cluster: TestCluster, role: Role, name: string): Promise<FurtherComponent> {
+    const { token } = await cluster.cli<{ token: string }>('enroll', 'token', '--role', role);
     const configServerUrl = (await cluster.processes()).find((one) => one.name === 'config-server')?.url;
-    const dataDir = join(cluster.folder, `process-server-${name}`);
+    const dataDir = join(cluster.folder, name);
     await mkdir(dataDir);
-    const server = new FurtherProcessServer(name, cluster, {
+    const component = new FurtherComponent(role, name, cluster, {
       ...process.env, SECONDSITE_DATA_DIR: dataDir, SECONDSITE_COMPONENT_ID: name, SECONDSITE_ENROLL_TOKEN: token, SECONDSITE_CONFIG_SERVER_URL: configServerUrl, LOG_LEVEL: 'error',
     });
-    await server.start();
-    return server;
+    await component.start();
+    return component;
+  }
+
+  get dataDir(): string {
+    return this.environment['SECONDSITE_DATA_DIR'] as string;
   }
 
   /** On what its folder holds, at whatever address. */
   async start(): Promise<void> {
-    const ready = join(this.environment['SECONDSITE_DATA_DIR'] as string, 'ready.json');
+    const ready = join(this.dataDir, 'ready.json');
     await rm(ready, { force: true });
+    const main = join(repositoryFolder(), 'apps', this.role, 'dist', 'main.js');
     this.#process = spawn(process.execPath, [main], { env: this.environment, stdio: 'ignore' });
-    await waitFor(`process server ${this.name}`, 60, async () => (await stat(ready)).isFile() && (await this.#component())?.state === 'online');
+    await waitFor(`${this.role} ${this.name}`, 60, async () => (await stat(ready)).isFile() && (await this.seen())?.state === 'online');
   }
 
   /** Idempotent. */
@@ -45,7 +50,8 @@ export class FurtherProcessServer {
     await ended;
   }
 
-  async #component(): Promise<ClusterStatus['components'][number] | undefined> {
+  /** As the configuration server sees it. */
+  async seen(): Promise<ClusterStatus['components'][number] | undefined> {
     return (await this.cluster.status()).components.find(({ name }) => name === this.name);
   }
 }
