@@ -10,7 +10,7 @@ const may = (role: ComponentAddress['role'], subject: string): boolean => busUse
 const tellsOnlyConfigServer = [
   'host-added', 'host-removed', 'host-priority-changed', 'component-bandwidth-changed', 'component-enrolled', 'volume-added', 'volume-removed', 'enrolment-token-issued', 'enrolment-refused', 'certificate-issued',
   'certificate-renewed', 'plan-created', 'plan-paused', 'plan-resumed', 'plan-removed', 'volume-protected', 'volume-unprotected', 'pair-created', 'pair-removed',
-  'retention-changed', 'bandwidth-changed', 'rpo-threshold-changed', 'resync-requested', 'automatic-resync-changed', 'alert-raised', 'alert-cleared', 'point-pinned', 'point-unpinned', 'consistency-level-changed', 'deduplication-changed', 'pair-joined-plan', 'pair-left-plan', 'process-server-changed', 'process-server-switched', 'process-server-left', 'volume-hooks-set', 'consistency-interval-changed', 'view-opened', 'view-closed', 'point-refused',
+  'retention-changed', 'bandwidth-changed', 'rpo-threshold-changed', 'resync-requested', 'automatic-resync-changed', 'alert-raised', 'alert-cleared', 'point-pinned', 'point-unpinned', 'consistency-level-changed', 'deduplication-changed', 'pair-joined-plan', 'pair-left-plan', 'process-server-changed', 'process-server-switched', 'process-server-left', 'target-move-started', 'target-move-cancelled', 'target-moved', 'volume-hooks-set', 'consistency-interval-changed', 'view-opened', 'view-closed', 'point-refused',
 ];
 
 describe('the rights on the bus', () => {
