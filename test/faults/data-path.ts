@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { AgentHost, BufferBudget } from '@secondsite/agent';
 import { waitFor } from '@secondsite/cli/testing';
 import type { AgentDesiredState, AgentVolumeTelemetry } from '@secondsite/contracts';
+import { clockMicros } from '@secondsite/disk-files';
 import { TargetServer } from '@secondsite/master-target';
 import { NbdClient } from '@secondsite/nbd';
 import { ProcessServer } from '@secondsite/process-server';
@@ -18,6 +19,7 @@ import { allowEveryone } from '@secondsite/transport';
 import { isoFromMicros, MIB, type TimeMicros } from '@secondsite/units';
 import { blockBytes, type AcknowledgementLog } from '../system/acknowledgement-log';
 import type { Random } from '../system/random';
+import { StampedLoad } from '../system/stamped-load';
 import { FaultyWire } from './faulty-wire';
 
 export type Part = 'agent' | 'process-server' | 'master-target';
@@ -94,6 +96,16 @@ export class DataPath {
 
   spoolBytes(): number {
     return this.#processServer.telemetry()[0]?.spoolBytes ?? 0;
+  }
+
+  /** Begins to write stamped blocks all over the disk; resolves when the pair is in sync. The caller ends it. */
+  async startLoad({ pauseMillis }: { readonly pauseMillis: number }): Promise<StampedLoad> {
+    const { random, volumeBytes } = this.#options;
+    await waitFor('the disk to be exported', 20, async () => (await this.uri()) !== undefined);
+    const load = new StampedLoad({ uri: await this.uri(), blocks: volumeBytes / blockBytes, random, pauseMillis });
+    load.start();
+    await this.inSync(clockMicros());
+    return load;
   }
 
   /** Everything acknowledged until now is at the target, whose newest instants are exact. */

@@ -6,9 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@secondsite/cli/testing';
 import { clockMicros } from '@secondsite/disk-files';
 import { MIB } from '@secondsite/units';
-import { blockBytes } from '../system/acknowledgement-log';
 import { Random } from '../system/random';
-import { latencyMicrosMax, StampedLoad } from '../system/stamped-load';
+import { latencyMicrosMax, type StampedLoad } from '../system/stamped-load';
 import { DataPath } from './data-path';
 
 const volumeBytes = 64 * MIB;
@@ -23,10 +22,7 @@ describe('with an outage of the line that is longer than the spool lasts', () =>
 
   beforeAll(async () => {
     path = await DataPath.start({ random, volumeBytes, bufferBytes, spoolBytesMax });
-    await waitFor('the disk to be exported', 20, async () => (await path.uri()) !== undefined);
-    load = new StampedLoad({ uri: await path.uri(), blocks: volumeBytes / blockBytes, random, pauseMillis: 20 });
-    load.start();
-    await path.inSync(clockMicros());
+    load = await path.startLoad({ pauseMillis: 20 });
     usual = load.log.takeP99Micros();
   }, 60_000);
 

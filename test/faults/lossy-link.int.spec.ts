@@ -6,10 +6,9 @@ import { waitFor } from '@secondsite/cli/testing';
 import { clockMicros } from '@secondsite/disk-files';
 import { LossyLink } from '@secondsite/qemu/testing';
 import { MIB } from '@secondsite/units';
-import { blockBytes } from '../system/acknowledgement-log';
 import { describeWithTools } from '../system/host-tools';
 import { Random } from '../system/random';
-import { latencyMicrosMax, StampedLoad } from '../system/stamped-load';
+import { latencyMicrosMax, type StampedLoad } from '../system/stamped-load';
 import { DataPath } from './data-path';
 
 const volumeBytes = 32 * MIB;
@@ -25,10 +24,7 @@ describeWithTools('over a link of 80 ms and 1 % loss', LossyLink.tools, () => {
   beforeAll(async () => {
     link = await LossyLink.start({ delayMillis: 40, lossPercent: 1, megabitsPerSecond: 50 });
     path = await DataPath.start({ random, volumeBytes, bufferBytes: 24 * MIB, link });
-    await waitFor('the disk to be exported', 20, async () => (await path.uri()) !== undefined);
-    load = new StampedLoad({ uri: await path.uri(), blocks: volumeBytes / blockBytes, random, pauseMillis: 25 });
-    load.start();
-    await path.inSync(clockMicros());
+    load = await path.startLoad({ pauseMillis: 25 });
   }, 180_000);
 
   afterAll(async () => {

@@ -5,9 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@secondsite/cli/testing';
 import { clockMicros } from '@secondsite/disk-files';
 import { MIB } from '@secondsite/units';
-import { blockBytes } from '../system/acknowledgement-log';
 import { Random } from '../system/random';
-import { latencyMicrosMax, StampedLoad } from '../system/stamped-load';
+import { latencyMicrosMax, type StampedLoad } from '../system/stamped-load';
 import { DataPath } from './data-path';
 import type { WireFault } from './faulty-wire';
 
@@ -32,10 +31,7 @@ describe.each(['near', 'far'] as const)('with faults of the network: %s', (wire)
 
   beforeAll(async () => {
     path = await DataPath.start({ random, volumeBytes, bufferBytes: 24 * MIB });
-    await waitFor('the disk to be exported', 20, async () => (await path.uri()) !== undefined);
-    load = new StampedLoad({ uri: await path.uri(), blocks: volumeBytes / blockBytes, random, pauseMillis: 1 });
-    load.start();
-    await path.inSync(clockMicros());
+    load = await path.startLoad({ pauseMillis: 1 });
     usual = load.log.takeP99Micros();
   }, 60_000);
 

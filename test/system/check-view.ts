@@ -36,3 +36,22 @@ export async function violationsAtRandomInstants(check: ViewCheck, { count, rand
   }
   return found;
 }
+
+/**
+ * At 30 random instants of before, during and after what happened between two moments. Throws unless one green range of recovery points spans all
+ * of it: then no instant is missing.
+ */
+export async function violationsAcross(check: ViewCheck, { begin, end, random }: { readonly begin: TimeMicros; readonly end: TimeMicros; readonly random: Random }): Promise<string[]> {
+  const { common } = await check.cluster.cli<RecoveryPoints>('points', check.disk.name);
+  const micros = (time: string | undefined): TimeMicros => microsFromIso(time ?? '') ?? 0;
+  const last = micros(common.latest);
+  const range = common.ranges.find(({ green, from, to }) => green && micros(from) < begin && micros(to) >= last);
+  if (!range) throw new Error(`no green range from before ${isoFromMicros(begin)} to the end: ${JSON.stringify(common.ranges)}`);
+  const phases = [[micros(range.from), begin], [begin, end], [end, last]] as const;
+  const found: string[] = [];
+  for (let instant = 0; instant < 30; instant++) {
+    const [from, to] = phases[instant % 3] as (typeof phases)[0];
+    found.push(...(await violationsAt(check, from + random.below(to - from + 1))));
+  }
+  return found;
+}

@@ -16,11 +16,13 @@ import { Profiles } from './profiles';
  * generators, so that each keeps its name.
  */
 const program = `
+const { writeSync } = require('node:fs');
 const { isMainThread, Worker, workerData } = require('node:worker_threads');
 const busy = () => { const until = Date.now() + 5; while (Date.now() < until); };
 const spins = { *spinMain() { busy(); }, *spinEarly() { busy(); }, *spinLate() { busy(); }, *end() { process.exit(); } };
 const start = (spin, name) => new Worker(__filename, { workerData: spin, name });
-setInterval(() => [...spins[isMainThread ? 'spinMain' : workerData]()], 10);
+const name = isMainThread ? 'spinMain' : workerData;
+setInterval(() => { [...spins[name]()]; writeSync(2, name + '\\n'); }, 10);
 if (isMainThread) {
   start('spinEarly', 'volume 6f1c0a52-0000-4000-8000-000000000001');
   process.stdin.on('data', () => { start('spinLate', 'pair 6f1c0a52-0000-4000-8000-000000000002'); start('end', 'short'); });
@@ -51,11 +53,15 @@ describe('profiles of a running process', () => {
     const spinning = await ProfiledProcess.open({ name: 'spinner', url: await inspectorUrlOf({ pid: child.pid as number, logFile }) });
     const profiles = new Profiles(join(folder, 'out'));
     const during = (act: () => Promise<unknown>): Promise<unknown> => profiles.during('spin', [spinning], act);
-    const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
-    await during(pause);
+    const turnsOf = async (name: string): Promise<number> => (await readFile(logFile, 'utf8')).split(`${name}\n`).length;
+    const spun = async (...names: string[]): Promise<void> => {
+      const before = await Promise.all(names.map(turnsOf));
+      await waitFor(`${names.join(', ')} to spin`, 10, async () => (await Promise.all(names.map(turnsOf))).every((turns, index) => turns >= (before[index] as number) + 20));
+    };
+    await during(() => spun('spinMain', 'spinEarly'));
     await during(async () => {
       child.stdin?.write('go\n');
-      await pause();
+      await spun('spinMain', 'spinEarly', 'spinLate');
     });
     const folded = await readFile(join(folder, 'out', 'spin.folded'), 'utf8');
     for (const line of [/^spinner main;.*spin:spinMain.* \d+$/m, /^spinner volume;.*spin:spinEarly.* \d+$/m, /^spinner pair;.*spin:spinLate.* \d+$/m]) expect(folded).toMatch(line);

@@ -70,6 +70,26 @@ async function oldestView(bench: ColdBench): Promise<{ reader: ViewReader; time:
   return { reader: await viewAt(bench, time), time };
 }
 
+/** A journal that has segments to move, opened anew on a disk of which reads can be held up. */
+async function makeHeldJournal() {
+  const gate = Promise.withResolvers<void>();
+  const bench = await makeColdBench(8);
+  await applySome(bench, 20);
+  const tier = await reopenCold(bench, { policy: { afterMicros: 0, aboveShare: 1 } });
+  await bench.applier.journal.close();
+  let waits = false;
+  const journal = await RetentionJournal.open(slowed(await bench.storage.root.directory('journal'), () => (waits ? gate.promise : undefined)), { cold: tier });
+  /** What `begin` reads in its first turn does not end before `release`. */
+  const held = async <Result>(begin: () => Promise<Result>): Promise<{ readonly work: Promise<Result> }> => {
+    waits = true;
+    const work = begin();
+    await new Promise(setImmediate);
+    waits = false;
+    return { work };
+  };
+  return { bench, journal, held, release: () => gate.resolve() };
+}
+
 describe('segments in a cold store', () => {
   it.each([['a window', window], ['a ladder', ladder]])('offer with %s the same points as before, each with its bytes, and take their space from the disk', async (_, limits) => {
     let [here, away, before] = [0, 0, 0];
@@ -138,19 +158,10 @@ describe('segments in a cold store', () => {
   });
 
   it('let a read that has begun end in the file that it began with', async () => {
-    const gate = Promise.withResolvers<void>();
-    const bench = await makeColdBench(8);
-    await applySome(bench, 20);
-    const tier = await reopenCold(bench, { policy: { afterMicros: 0, aboveShare: 1 } });
-    await bench.applier.journal.close();
-    let waits = false;
-    const journal = await RetentionJournal.open(slowed(await bench.storage.root.directory('journal'), () => (waits ? gate.promise : undefined)), { cold: tier });
+    const { bench, journal, held, release } = await makeHeldJournal();
     const time = journal.points(everything).earliest as number;
     const reader = new ViewReader({ journal, replica: bench.applier.replica, map: await journal.openView(time) });
-    waits = true;
-    const reading = expectImageLater(bench, reader, time);
-    await new Promise(setImmediate);
-    waits = false;
+    const { work: reading } = await held(() => expectImageLater(bench, reader, time));
     let moved = false;
     const moving = (async () => {
       while (await journal.cold?.tend(everything, async () => undefined));
@@ -158,30 +169,21 @@ describe('segments in a cold store', () => {
     })();
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
     expect(moved).toBe(false);
-    gate.resolve();
+    release();
     await Promise.all([reading, moving]);
     await expectImageLater(bench, reader, time);
   });
 
   it('let a view that is being opened find the indexes that it began with', async () => {
-    const gate = Promise.withResolvers<void>();
-    const bench = await makeColdBench(8);
-    await applySome(bench, 20);
-    const tier = await reopenCold(bench, { policy: { afterMicros: 0, aboveShare: 1 } });
-    await bench.applier.journal.close();
-    let waits = false;
-    const journal = await RetentionJournal.open(slowed(await bench.storage.root.directory('journal'), () => (waits ? gate.promise : undefined)), { cold: tier });
+    const { bench, journal, held, release } = await makeHeldJournal();
     await journal.cold?.tend(everything, async () => undefined);
     const time = journal.points(everything).earliest as number;
-    waits = true;
-    const opening = journal.openView(time);
-    await new Promise(setImmediate);
-    waits = false;
+    const { work: opening } = await held(() => journal.openView(time));
     const moving = (async () => {
       while (await journal.cold?.tend(everything, async () => undefined));
     })();
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
-    gate.resolve();
+    release();
     const reader = new ViewReader({ journal, replica: bench.applier.replica, map: await opening });
     await moving;
     await expectImageLater(bench, reader, time);
