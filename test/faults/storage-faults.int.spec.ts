@@ -62,6 +62,15 @@ describeWithTools('with faults of the disks', faultyDiskTools, () => {
     expect(load.log.takeP99Micros()).toBeLessThan(latencyMicrosMax(usual));
   }
 
+  // The first, while the journal is one segment: with older ones the target would make room by dropping them, and go on.
+  it('gets over a full disk of the master target: the process server keeps what it cannot take', async () => {
+    await disks['master-target'].fillUp(MIB);
+    await cluster.whenPair('plan', 'kept in the spool', ({ dataInTransit }) => dataInTransit.processServerBytes > MIB);
+    await disks['master-target'].heal();
+    await inSync();
+    expectQuickWrites();
+  }, 180_000);
+
   it.each(parts)('gets over a disk of %s that takes 8 Mbit/s', async (part) => {
     await disks[part].slowDown(8_000_000);
     await writesGoOn();
@@ -85,14 +94,6 @@ describeWithTools('with faults of the disks', faultyDiskTools, () => {
       await cluster.whenPair('plan', 'in bitmap mode', ({ flags }) => flags.includes('bitmap-mode'));
     });
     await disks['process-server'].heal();
-    await inSync();
-    expectQuickWrites();
-  }, 180_000);
-
-  it('gets over a full disk of the master target: the process server keeps what it cannot take', async () => {
-    await disks['master-target'].fillUp(MIB);
-    await cluster.whenPair('plan', 'kept in the spool', ({ dataInTransit }) => dataInTransit.processServerBytes > MIB);
-    await disks['master-target'].heal();
     await inSync();
     expectQuickWrites();
   }, 180_000);

@@ -99,6 +99,8 @@ describe('what an operator sees', () => {
         if (bottleneck !== 'master-target' || !/^the master target has not been heard for [\d.]+ s$/.test(words ?? '')) throw new Error(`${bottleneck}: ${words}`);
         return true;
       });
+      // A set that began meanwhile, at the latest when the process server had written down the one before it, is slow after three seconds.
+      await waitFor('change sets to be slow', 30, async () => ((await cluster.planStatus('plan')).rpoSeconds ?? 0) > 8);
       expect(await cluster.print('alerts')).toMatch(/^CRITICAL rpo-exceeded of disk since \S+: the RPO of disk is above 3 s\n {2}Run "secondsite rpo disk"/m);
     } finally {
       process.kill(target?.pid as number, 'SIGCONT');

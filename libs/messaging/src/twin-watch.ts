@@ -101,10 +101,11 @@ export class TwinWatch {
     const { link, self } = this.#options;
     this.#subscription = link.connection().subscribe(this.#subject, {
       callback: (error, message) => {
-        const asking = error ? undefined : read(questionSchema, message);
-        if (asking === undefined || asking.instanceId === self.instanceId) return;
+        const question = error ? undefined : read(questionSchema, message);
+        if (question === undefined || question.instanceId === self.instanceId) return;
         message.respond(JSON.stringify(self));
-        if (asking.isAtWork) this.#yieldTo(asking);
+        const { isAtWork, ...asking } = question;
+        if (isAtWork) this.#yieldTo(asking);
       },
     });
   }
