@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { describeStorageContract } from '@secondsite/durable-storage/testing';
 import { DiskDirectory, openDirectory } from './disk-directory';
@@ -12,6 +13,7 @@ import { lockFolder } from './lock-folder';
 import { clockMicros, MonotonicClock } from './monotonic-clock';
 import { openBlockFile } from './open-block-file';
 import { storageFailure } from './storage-failure';
+import { setSlice } from './system-calls';
 import { temporaryDirectory } from './testing';
 
 describeStorageContract('disk files', temporaryDirectory, { afterEach, beforeEach, describe, expect, it });
@@ -96,6 +98,21 @@ describe('clocks', () => {
     const times = [100, 100, 50, 200];
     const clock = new MonotonicClock({ after: 99, source: () => times.shift() ?? 0 });
     expect([clock.now(), clock.now(), clock.now(), clock.now(), clock.last]).toEqual([100, 101, 102, 200, 200]);
+  });
+});
+
+describe('threads that give way', () => {
+  it('have the niceness and the slice that they were given', async () => {
+    const child = spawn('sleep', ['60']);
+    try {
+      const pid = child.pid as number;
+      setSlice(pid, { niceness: getPriority(pid) + 1, sliceMillis: 50 });
+      expect(getPriority(pid)).toBe(getPriority() + 1);
+      const [, nanoseconds] = /^se\.slice\s*:\s*(\d+)/m.exec(await readFile(`/proc/${pid}/sched`, 'utf8').catch(() => '')) ?? [];
+      if (nanoseconds !== undefined) expect(Number(nanoseconds)).toBe(50_000_000);
+    } finally {
+      child.kill();
+    }
   });
 });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few system calls that Node does not offer, by koffi from the C library that Node itself is linked to.
-// Source: man pages fallocate(2), lseek(2), flock(2), clock_gettime(2), madvise(2). On other systems than Linux the sparse-file calls are absent.
+// Source: man pages fallocate(2), lseek(2), flock(2), clock_gettime(2), madvise(2), sched_setattr(2). On other systems than Linux the sparse-file calls are absent.
 import koffi from 'koffi';
 
 const library = koffi.load(null);
@@ -14,6 +14,12 @@ const fallocate = onLinux
   : undefined;
 const madvise = onLinux
   ? (library.func('int madvise(uintptr_t start, size_t length, int advice)') as (start: bigint, length: bigint, advice: number) => number)
+  : undefined;
+
+/** Not in the C library of Debian 12; by number, which differs between processors. */
+const schedSetattrNumber = onLinux ? { x64: 314, arm64: 274 }[process.arch as string] : undefined;
+const schedSetattr = schedSetattrNumber
+  ? (library.func('long syscall(long number, int thread, void *attributes, unsigned int flags)') as (number: number, thread: number, attributes: Buffer, flags: number) => number)
   : undefined;
 
 const seekEnd = 2;
@@ -65,6 +71,21 @@ export function giveBackPages(bytes: Uint8Array): void {
   const first = ((start + pagesBytes - 1n) / pagesBytes) * pagesBytes;
   const end = ((start + BigInt(bytes.byteLength)) / pagesBytes) * pagesBytes;
   if (end > first) madvise?.(first, end - first, dontNeed);
+}
+
+const schedAttributesBytes = 48;
+
+/**
+ * Sets how nice a thread is and how long it may go on before the scheduler looks again, 0.1 to 100 ms: whoever wakes up with a shorter slice
+ * (default: one to three) interrupts it at once. Threads that it starts inherit both. Linux 6.12 or later; older kernels take the niceness only. Best effort.
+ * Source: struct sched_attr; the slice is `sched_runtime` of SCHED_OTHER.
+ */
+export function setSlice(threadId: number, { niceness, sliceMillis }: { readonly niceness: number; readonly sliceMillis: number }): void {
+  const attributes = Buffer.alloc(schedAttributesBytes);
+  attributes.writeUInt32LE(schedAttributesBytes, 0);
+  attributes.writeInt32LE(niceness, 16);
+  attributes.writeBigUInt64LE(BigInt(sliceMillis) * 1_000_000n, 24);
+  schedSetattr?.(schedSetattrNumber as number, threadId, attributes, 0);
 }
 
 const timespec = new BigInt64Array(2);

@@ -3,11 +3,12 @@
  * Keeps the parts of a local cluster running. Level-triggered: each round starts what does not run (and is not held), in order; so a first start,
  * a part that died and a supervisor that was itself killed are the same case. Parts outlive the supervisor.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { restRoutes } from '@secondsite/contracts';
+import { setSlice } from '@secondsite/disk-files';
 import { findService, natsPidFile, serviceLogFile, startNats, startPostgres, startService, waitForReadyFile, waitUntil } from '@secondsite/embedded-services';
 import { ApiClient } from '../api-client';
 import { type ClusterFile, writeClusterFile } from '../cluster-file';
@@ -33,12 +34,17 @@ const nodeFlags = ['--enable-source-maps', '--max-semi-space-size=4'];
 /** On one machine the agent, which is in the path of the application's writes, goes before what only has to catch up. */
 const niceness = { agent: 0, 'config-server': 0, 'process-server': 10, 'master-target': 15 } as const;
 
+/** The longest that the kernel takes. */
+const catchUpSliceMillis = 100;
+
 /**
- * Where the kernel groups processes by session (CONFIG_SCHED_AUTOGROUP), and each part has a session of its own, `nice` counts only inside
- * of one and the group has a value of its own. Best effort: without it the parts share the processors evenly.
+ * Lets the application go before a part: where the kernel groups processes by session (CONFIG_SCHED_AUTOGROUP), and each part has a session of
+ * its own, `nice` counts only inside of one and the group has a value of its own. And niceness counts over many slices: who wakes up to answer
+ * one write would wait until the part has had a whole one, unless its own is shorter. Best effort: without it the parts share the processors evenly.
  */
-function setGroupNiceness(pid: number, value: number): void {
+function giveWay(pid: number, value: number): void {
   try {
+    if (value > 0) for (const threadId of readdirSync(`/proc/${pid}/task`)) setSlice(Number(threadId), { niceness: value, sliceMillis: catchUpSliceMillis });
     writeFileSync(`/proc/${pid}/autogroup`, String(value));
   } catch (error) {
     if (!['ENOENT', 'EACCES', 'EPERM', 'EAGAIN', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
@@ -137,8 +143,9 @@ export class Supervisor {
     const env = { ...environment, ...listen, SECONDSITE_DATA_DIR: runDir, SECONDSITE_HOME: undefined };
     const node = [process.execPath, ...nodeFlags, appMain(name)];
     const { pid } = await startService({ name, runDir, command: 'nice', args: ['-n', String(niceness[name]), ...node], env });
-    setGroupNiceness(pid, niceness[name]);
-    return waitForReadyFile<ReadyFile>({ name, runDir, readyFile: join(runDir, 'ready.json'), timeoutMillis: 60_000 });
+    const ready = await waitForReadyFile<ReadyFile>({ name, runDir, readyFile: join(runDir, 'ready.json'), timeoutMillis: 60_000 });
+    giveWay(pid, niceness[name]);
+    return ready;
   }
 
   async #listenPort(name: ServiceName): Promise<number> {
