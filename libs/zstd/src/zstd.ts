@@ -25,18 +25,32 @@ const ownMemoryBytesMin = 256 * 1024;
  * compressed content), which costs about 0.1 ms instead of 8 ms for 8 MiB. The parts must not change before it resolves.
  */
 export async function compressZstd(parts: readonly Uint8Array[]): Promise<Uint8Array | undefined> {
-  const content = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
-  if (!isWorthwhile(content)) return undefined;
+  const [only] = parts;
+  if (parts.length === 1 && only) return isWorthwhile(only) ? atOnce.run(() => compressWhole(only)) : undefined;
+  return atOnce.run(async () => {
+    const content = Buffer.concat(parts);
+    try {
+      return isWorthwhile(content) ? await compressWhole(content) : undefined;
+    } finally {
+      giveBackOwn(content);
+    }
+  });
+}
+
+async function compressWhole(content: Uint8Array): Promise<Uint8Array> {
   const boundBytes = content.byteLength + (content.byteLength >> 7) + chunkBytesMin;
-  const result = await atOnce.run(() => compress(content, { params, chunkSize: boundBytes, pledgedSrcSize: content.byteLength }));
-  return inMemoryOfItsSize(result);
+  return inMemoryOfItsSize(await compress(content, { params, chunkSize: boundBytes, pledgedSrcSize: content.byteLength }));
 }
 
 /** It lies in memory of the bound's size, which would be kept with it, and the collector comes late to what is left. */
 function inMemoryOfItsSize(result: Buffer): Uint8Array {
   const copy = new Uint8Array(result);
-  if (result.buffer.byteLength >= ownMemoryBytesMin) giveBackPages(new Uint8Array(result.buffer));
+  giveBackOwn(result);
   return copy;
+}
+
+function giveBackOwn(bytes: Buffer): void {
+  if (bytes.buffer.byteLength >= ownMemoryBytesMin) giveBackPages(new Uint8Array(bytes.buffer));
 }
 
 /** The reverse; rejects rather than produce more than `bytesMax`. */

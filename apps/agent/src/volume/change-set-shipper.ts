@@ -2,6 +2,7 @@
 // Sends sealed change sets to the process server, several at a time, for as long as it takes. Invariants: memory of a set is freed only
 // when the process server has it durably (I2) or its epoch was given up; the oldest waiting set always goes first; bytes on their way
 // never exceed the process server's credit by more than one set.
+import { giveBackPages } from '@secondsite/disk-files';
 import type { ByteCount, SequenceNumber } from '@secondsite/units';
 import { type CompareAnswer, type CompareOptions, endsEpoch, type HeldOff, type LateTraceQueue, type PositionAnswer, type Progress, type PutOptions, type PutOutcome } from '@secondsite/transport';
 import { PassageMeter, type SealedChangeSet } from '@secondsite/change-set';
@@ -190,7 +191,10 @@ export class ChangeSetShipper {
     const oldestPending = this.#items[0]?.set.header.sequence;
     const late = lateTraces?.next() ?? [];
     const outcome = await sender.put(ready.parts, { pairId, epoch, sequence, traceparent, oldestPending, lateTraces: late, signal });
-    if (outcome.kind === 'stored') lateTraces?.told(late);
+    if (outcome.kind !== 'stored') return outcome;
+    lateTraces?.told(late);
+    // What was made of the set for the way is memory beside the buffer, which the collector would free late.
+    for (const part of ready.parts) if (!set.parts.includes(part)) giveBackPages(part);
     return outcome;
   }
 
