@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `./secondsite bench [--rounds N] [--row NAME] [--profile DIR] [--trace FILE]`: every figure beside its peer from the same run.
-// `--row memory [--minutes N]`, which takes ten minutes, only when asked for.
+// Every figure beside its peer from the same run; `usage` says how to ask.
 import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
 import { humanBytes } from '@secondsite/cli';
 import type { BenchSite } from './bench-site';
 import { BenchSites } from './bench-sites';
@@ -19,6 +19,19 @@ import { traceRows } from './rows/trace-row';
 import { viewReadsRows } from './rows/view-reads-row';
 import { viewRow } from './rows/view-row';
 import { rowLines, type TableRow } from './table-row';
+
+const usage = `./secondsite bench [--row NAME] [--rounds N] [--profile DIR] [--trace FILE] [--minutes N]
+
+Prints each figure beside its peer from the same run. All rows take more than an hour; on a machine with other work the figures say little.
+  --row NAME     one row, or all whose names begin with NAME-
+  --rounds N     how often each is measured; default 5
+  --profile DIR  profiles of the data plane meanwhile, for flame graphs
+  --trace FILE   a block trace for the row "trace", which is left out without
+  --minutes N    how long the row "memory" takes, which runs only by name; default 10`;
+
+const { values: given } = parseArgs({
+  options: { help: { type: 'boolean' }, row: { type: 'string' }, rounds: { type: 'string' }, profile: { type: 'string' }, trace: { type: 'string' }, minutes: { type: 'string' } },
+});
 
 interface BenchOptions {
   readonly rounds: number;
@@ -39,7 +52,7 @@ const rows: readonly BenchRow[] = [
   { name: 'tap-4k', run: onTls(tapRows) },
   { name: 'tap-sequential', run: onTls(tapSequentialRows) },
   { name: 'agentless', run: onTls(async (site, rounds) => [await agentlessRow(site, rounds)]) },
-  { name: 'memory', onlyByName: true, run: onTls(async (site) => [await memoryRow(site, Number(optionValue('--minutes', '10')))]) },
+  { name: 'memory', onlyByName: true, run: onTls(async (site) => [await memoryRow(site, Number(given.minutes ?? 10))]) },
   { name: 'boot-10k', run: onTls(async (site, rounds) => [await bootRow(site, rounds, boot10k)]) },
   { name: 'boot-1m', run: onTls(async (site, rounds) => [await bootRow(site, rounds, boot1m)]) },
   { name: 'view-reads', run: onTls(viewReadsRows) },
@@ -67,30 +80,28 @@ async function sustainedAndRpo({ sites, rounds }: BenchOptions): Promise<TableRo
 }
 
 async function traceIfThere({ sites, rounds }: BenchOptions): Promise<readonly TableRow[]> {
-  const file = optionValue('--trace', process.env['SECONDSITE_BENCH_TRACE'] ?? '');
+  const file = given.trace ?? process.env['SECONDSITE_BENCH_TRACE'] ?? '';
   if (file !== '') return traceRows((await sites.only('tls'))[0], { rounds, file });
   console.log('\nrow trace is left out: give a block trace in the format of blkreplay with --trace FILE or SECONDSITE_BENCH_TRACE');
   return [];
 }
 
-function optionValue(name: string, fallback: string): string {
-  const index = process.argv.indexOf(name);
-  return index < 0 ? fallback : (process.argv[index + 1] ?? fallback);
-}
-
 function wantedRows(): readonly BenchRow[] {
-  const only = optionValue('--row', '');
-  const wanted = rows.filter(({ name, onlyByName }) => (only === '' ? onlyByName !== true : name === only || name.startsWith(`${only}-`)));
+  const only = given.row;
+  const wanted = rows.filter(({ name, onlyByName }) => (only === undefined ? onlyByName !== true : name === only || name.startsWith(`${only}-`)));
   if (wanted.length === 0) throw new Error(`there is no row ${only}; the rows are ${rows.map(({ name }) => name).join(', ')}`);
   return wanted;
 }
 
 async function main(): Promise<void> {
+  if (given.help) return console.log(`${usage}\n\nRows: ${rows.map(({ name }) => name).join(', ')}`);
   const wanted = wantedRows();
-  const rounds = Number(optionValue('--rounds', '5'));
-  const folder = optionValue('--profile', '');
-  const profiles = folder === '' ? undefined : new Profiles(folder);
+  const rounds = Number(given.rounds ?? 5);
+  const folder = given.profile;
+  const profiles = folder === undefined ? undefined : new Profiles(folder);
   const sites = new BenchSites(profiles);
+  // Services of a cluster outlive who started them: not the bench.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sites.stop().finally(() => process.exit(1)));
   console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, ${humanBytes(totalmem())}, Node ${process.version}; medians of ${rounds} (extremes), ours and peers in turn`);
   if (profiles) console.log(`profiles of what is measured go to ${folder}; they slow it down by a few percent`);
   try {
