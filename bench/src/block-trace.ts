@@ -61,7 +61,7 @@ export async function replayTrace(trace: readonly TraceRequest[], client: NbdCli
   const started = performance.now();
   for (const [index, request] of trace.entries()) {
     const due = started + (request.seconds * 1000) / speed;
-    while (performance.now() < due) await delay(due - performance.now());
+    for (let wait = due - performance.now(); wait > 0; wait = due - performance.now()) await delay(wait);
     const answered = send(request, index).finally(() => pending.delete(answered));
     pending.add(answered);
   }
