@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Purpose: sends change sets to the next hop over a few keep-alive connections. Bodies go out as they lie in memory, without a copy.
 // Whatever goes wrong comes back as a value: the caller's only question is what to do next.
-import { chooseCongestionControl } from '@secondsite/direct-socket';
 import type { Transfer } from '@secondsite/traffic-shaping';
 import { type ByteCount, MIB, OperationError, type SequenceNumber } from '@secondsite/units';
 import { Agent as PlainAgent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
@@ -11,6 +10,7 @@ import type { ConnectionOptions } from 'node:tls';
 import {
   type ChangeSetKey, changeSetPath, type CompareAnswer, comparisonPath, type CopyAnswer, copyPath, oldestPendingHeader, type PositionAnswer, positionPath, type PutOutcome, type Unreachable,
 } from './change-set-protocol';
+import { suitCongestionControl } from './congestion';
 import { type ChangeSetPlace, lateTracesHeader, lateTracesText } from './late-traces';
 import { compareAnswerFromReply, copyAnswerFromReply, type HttpReply, positionFromReply, putOutcomeFromReply, unreachable } from './http-reply';
 
@@ -57,11 +57,6 @@ interface Exchange {
   readonly bodySent?: () => void;
 }
 
-/**
- * A lost packet does not slow it down, as it does CUBIC, which carries 2 Mbit/s a connection at 80 ms and 1 % loss. Where the system does not
- * have it, what the system chooses.
- */
-const forLossyLinks = 'bbr';
 const freeSocketMillisMax = 30_000;
 const replyBytesMax = 65_536;
 /** A piece of a copied pair, see CopyRequest. */
@@ -173,7 +168,7 @@ export class ChangeSetClient {
       signal?.addEventListener('abort', cancel, { once: true });
       request.once('close', () => signal?.removeEventListener('abort', cancel));
       request.once('socket', (socket) => {
-        if (socket.connecting) socket.once('connect', () => chooseCongestionControl(socket, forLossyLinks));
+        if (socket.connecting) suitCongestionControl(socket);
         this.limitTime(request, socket);
       });
       request.once('response', (response) => {
