@@ -515,7 +515,7 @@ describe('the configuration server', () => {
       return pair?.standby === true && pair;
     });
     expect(standby.pairId).toBe(pairId);
-    expect((await masterTarget.desiredState())?.pairs[0]).toMatchObject({ pairId, retention: { windowSeconds: 10_800 } });
+    await until('the time of grace at the target', async () => (await masterTarget.desiredState())?.pairs[0]?.retention.windowSeconds === 10_800);
     expect(await cluster.rest.call(restRoutes.removeVolume, { params: { volume: 'web-root' } })).toMatchObject({ status: 409, body: { code: 'volume/kept' } });
     expect(await add(plans.shop, false)).toMatchObject({ status: 200, body: { volumes: [{ pairId }] } });
     await until('the agent as before', async () => (await agent.desiredState())?.volumes[0]?.pair?.standby === undefined);
@@ -535,7 +535,8 @@ describe('the configuration server', () => {
     expect(await to(processServer.componentId)).toMatchObject({ status: 422, body: { code: 'component/not-a-master-target' } });
     const arriving = async () => (await other.desiredState())?.arrivingPairs?.[0];
     expect(await until('the move at the new target', arriving)).toMatchObject({ pairId, placement: 1, sourceUrl: 'https://127.0.0.1:2' });
-    expect((await masterTarget.desiredState())?.pairs[0]).toMatchObject({ pairId, placement: 0, movingTo: other.componentId });
+    await until('the move at the old target', async () => (await masterTarget.desiredState())?.pairs[0]?.movingTo === other.componentId);
+    expect((await masterTarget.desiredState())?.pairs[0]).toMatchObject({ pairId, placement: 0 });
     const arrival = { pairId, placement: 1, state: 'copying', copiedBytes: 250, totalBytes: 1000, finishSeconds: 90 } as const;
     other.say({ url: 'https://127.0.0.1:3', pairs: [], arrivals: [arrival] });
     const status = async () => (await cluster.rest.ok<PlanStatus>(restRoutes.getPlanStatus, { params: { plan: 'shop' } })).pairs[0];
@@ -551,7 +552,7 @@ describe('the configuration server', () => {
     expect((await status())?.masterTargetId).toBe(masterTarget.componentId);
     other.say({ url: 'https://127.0.0.1:3', pairs: [], arrivals: [{ ...arrival, placement: 2, state: 'complete' }] });
     await until('the process server to turn', async () => (await processServer.desiredState())?.pairs[0]?.masterTargetUrl === 'https://127.0.0.1:3');
-    expect((await other.desiredState())?.pairs).toMatchObject([{ pairId, placement: 2 }]);
+    await until('the pair at the new target', async () => (await other.desiredState())?.pairs[0]?.placement === 2);
     await until('the old target to let go', async () => (await masterTarget.desiredState())?.departedPairs?.[0]?.pairId === pairId);
     const told = (await history()).map((entry) => entry.type.split('.')[2] ?? '').filter((fact) => fact.startsWith('target-move'));
     expect(told).toEqual(['target-move-started', 'target-move-cancelled', 'target-move-started', 'target-moved']);
