@@ -121,6 +121,7 @@ describe('what an operator sees', () => {
     const waited = ofTrace().map(({ serviceName, name, startNanos, endNanos }) => [`${serviceName} ${name}`, Number(endNanos - startNanos) / 1e9] as const);
     process.stdout.write(`${waited.map(([span, seconds]) => `${span} ${seconds.toFixed(1)} s`).join('\n')}\n`);
     expect(waited.filter(([, seconds]) => seconds > 2).map(([span]) => span)).toEqual(expect.arrayContaining([expect.stringMatching(/^process-server (forward|wait)/)]));
+    expect(ofTrace().filter(({ serviceName, name, parentSpanId }) => wanted.includes(`${serviceName} ${name}`) && parentSpanId !== slow.spanId).map(({ name }) => name)).toEqual([]);
     await waitFor('nothing to hang under a span that nobody has', 20, async () => {
       const there = new Set<string | undefined>(ofTrace().map(({ spanId }) => spanId));
       const lost = ofTrace().filter(({ parentSpanId }) => parentSpanId !== undefined && !there.has(parentSpanId)).map(({ name }) => name);

@@ -10,10 +10,10 @@ const ownMachine = /^(?:127\.|::1$|::ffff:127\.)/;
  * Chooses the congestion control of a connection that is being made, when it is there. Where the system does not have what suits, it stays what
  * the system chooses.
  */
-export function suitCongestionControl(connecting: Socket, millis: () => number = () => performance.now()): void {
-  const started = millis();
+export function suitCongestionControl(connecting: Socket): void {
+  const started = performance.now();
   connecting.once('connect', () => {
-    const wanted = suitable({ remoteAddress: connecting.remoteAddress ?? '', handshakeMillis: millis() - started });
+    const wanted = suitable({ remoteAddress: connecting.remoteAddress ?? '', handshakeMillis: performance.now() - started });
     wanted.some((name) => chooseCongestionControl(connecting, name));
   });
 }
