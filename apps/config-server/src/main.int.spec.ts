@@ -121,7 +121,7 @@ describe('the process of the configuration server', () => {
   });
 
   it('renews the certificate of nats-server before it ends; who is connected stays, and who connects later trusts the new one', async () => {
-    const short = { SECONDSITE_CERTIFICATE_SECONDS: '6' };
+    const short = { SECONDSITE_CERTIFICATE_SECONDS: '12' };
     await init(short);
     const ready = await start(short);
     const observer = await MessageBus.start({
@@ -130,7 +130,7 @@ describe('the process of the configuration server', () => {
     await observer.whenConnected(10_000);
     const first = await waitUntil(async () => {
       const { serialNumber, validTo } = await natsCertificate(nats.url);
-      return Date.parse(validTo) - Date.now() < 6_000 && { serialNumber, validTo };
+      return Date.parse(validTo) - Date.now() < 12_000 && { serialNumber, validTo };
     }, { what: 'the short certificate in use', timeoutMillis: 10_000 });
     let interruptions = 0;
     observer.link.onDisconnected(() => (interruptions += 1));
