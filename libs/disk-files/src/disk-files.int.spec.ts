@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
@@ -30,9 +31,22 @@ describe('disk files', () => {
     file.writeNow(new Uint8Array(4 << 20).fill(1), 0);
     await file.sync();
     const before = (await stat(join(folder.path, 'a'))).blocks;
+    expect(file.nextData(1 << 20)).toEqual({ offset: 1 << 20, length: 3 << 20 });
     file.punchHole(0, 4 << 20);
     expect((await stat(join(folder.path, 'a'))).blocks).toBeLessThan(before / 8);
-    expect(file.nextData(0)).toBeUndefined();
+    expect([file.nextData(0), file.nextData(1 << 20)]).toEqual([undefined, undefined]);
+    await file.close();
+  });
+
+  it('long writes, which the kernel gets in pieces, are written whole and in their place, in one part or many', async () => {
+    const content = randomBytes((5 << 20) + 12_345);
+    const parts = [content.subarray(0, 100), content.subarray(100, 100), content.subarray(100, 3 << 20), content.subarray(3 << 20)];
+    const file = await folder.directory.open('a', { create: true });
+    file.writeNow(content, 7);
+    await file.write(parts, 8 << 20);
+    const written = await readFile(join(folder.path, 'a'));
+    expect(written.subarray(7, 7 + content.length).equals(content)).toBe(true);
+    expect(written.subarray(8 << 20).equals(content)).toBe(true);
     await file.close();
   });
 

@@ -40,6 +40,22 @@ describe('a write-intent bitmap', () => {
     expect(bitmap.mark({ offset: 99 * MIB, length: 4096 })).toBeUndefined();
   });
 
+  it('lets a writer that goes through the volume in order wait once for many regions, and marks nothing ahead of others', async () => {
+    const bitmap = await emptied(new CrashableStorage());
+    let waits = 0;
+    for (let region = 100; region < 400; region++) {
+      const marked = bitmap.mark({ offset: region * MIB, length: MIB });
+      waits += marked ? 1 : 0;
+      await marked;
+    }
+    expect(waits).toBeLessThan(20);
+    expect(bitmap.markedRegions).toBeLessThan(300 + 32);
+    await bitmap.mark({ offset: 1000 * MIB, length: MIB });
+    await bitmap.mark({ offset: 1001 * MIB, length: MIB });
+    expect([bitmap.isMarked(1001), bitmap.isMarked(1002)]).toEqual([true, false]);
+    await bitmap.mark({ offset: bitmap.regionCount * MIB - 2 * MIB, length: 1 });
+  });
+
   it('does not call a region durable once its cleared bit may have reached the disk', async () => {
     const bitmap = await emptied(new CrashableStorage());
     await bitmap.mark({ offset: 0, length: 1 });

@@ -20,6 +20,9 @@ export interface ByteRange {
   readonly length: ByteCount;
 }
 
+/** So far ahead of a writer that goes through the volume in order regions are marked: it waits once for many. After a crash they are compared needlessly. */
+const AHEAD_REGIONS_MAX = 32;
+
 export class WriteIntentBitmap {
   readonly regionBytes: ByteCount;
   readonly regionCount: number;
@@ -88,14 +91,16 @@ export class WriteIntentBitmap {
   }
 
   /**
-   * Marks the regions of a range. `undefined`: they are on stable storage already. Otherwise wait: many callers share one sync. Rejects
-   * with the storage's OperationError; the regions are then marked in memory only.
+   * Marks the regions of a range, and some that follow when those before are marked as well. `undefined`: the range's are on stable storage
+   * already. Otherwise wait: many callers share one sync. Rejects with the storage's OperationError; the regions are then marked in memory only.
    */
   mark(range: ByteRange): undefined | Promise<void> {
     const { first, last } = this.regionsOf(range);
     let durable = true;
     for (let region = first; region <= last; region++) durable = this.#markRegion(region) && durable;
-    return durable ? undefined : this.#commit();
+    if (durable) return undefined;
+    this.#markAhead(first, last);
+    return this.#commit();
   }
 
   /** Unmarks a region, later also on disk (with the next commit or `flush`); a crash before that only costs a needless resync. */
@@ -127,6 +132,13 @@ export class WriteIntentBitmap {
   #markRegion(region: number): boolean {
     if (this.#marked.add(region)) this.#changedPages.add(Math.floor(region / REGIONS_PER_PAGE));
     return this.#durable.has(region);
+  }
+
+  /** One region less than are marked in a row before `first`: a lone neighbour says nothing, and a long run soon marks far ahead. */
+  #markAhead(first: number, last: number): void {
+    let run = 0;
+    while (run < Math.min(AHEAD_REGIONS_MAX, first) && this.#marked.has(first - run - 1)) run++;
+    for (let region = last + 1; region < Math.min(last + run, this.regionCount); region++) this.#markRegion(region);
   }
 
   #commit(): Promise<void> {
