@@ -10,7 +10,7 @@ export interface ProcessIdentity {
   readonly startedAt: string;
 }
 
-/** Identity of a process that runs now; undefined when there is none, or only its remains. */
+/** Identity of a process that runs now; undefined when there is none, or only its remains. As long as one of its threads is left its ports are taken. */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
   const startedAt = process.platform === 'linux' ? startedAtLinux(pid) : startedAtPosix(pid);
   return startedAt === undefined ? undefined : { pid, startedAt };
@@ -41,12 +41,15 @@ export function commandOf(pid: number): string | undefined {
   }
 }
 
-/** proc(5): field 3 of `stat` is the state, field 22 the start in ticks since boot; the name in field 2 may contain anything. */
+/**
+ * proc(5): field 3 of `stat` is the state, of the first thread only, field 20 the number of threads, field 22 the start in ticks since boot; the name
+ * in field 2 may contain anything.
+ */
 function startedAtLinux(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    if (fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1)) return undefined;
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${fields[19]}`;
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
