@@ -12,7 +12,7 @@ import { DataPath } from './data-path';
 
 const volumeBytes = 64 * MIB;
 /** As eight hours of 1.5 MB/s (40 GB) beside a spool of 8 GB; a set waits for seconds before it goes into the spool, so the buffer holds more than that. */
-const [spoolBytesMax, bufferBytes, writesOfOutage] = [6 * MIB, 12 * MIB, 3000];
+const [spoolBytesMax, bufferBytes, writesOfOutage] = [6 * MIB, 20 * MIB, 4000];
 
 describe('with an outage of the line that is longer than the spool lasts', () => {
   const random = Random.announced('long outage');
@@ -24,7 +24,7 @@ describe('with an outage of the line that is longer than the spool lasts', () =>
     path = await DataPath.start({ random, volumeBytes, bufferBytes, spoolBytesMax });
     load = await path.startLoad({ pauseMillis: 20 });
     usual = load.log.takeP99Micros();
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     await load?.stop();

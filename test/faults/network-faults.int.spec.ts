@@ -33,7 +33,7 @@ describe.each(['near', 'far'] as const)('with faults of the network: %s', (wire)
     path = await DataPath.start({ random, volumeBytes, bufferBytes: 24 * MIB });
     load = await path.startLoad({ pauseMillis: 1 });
     usual = load.log.takeP99Micros();
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     await load?.stop();

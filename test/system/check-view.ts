@@ -25,12 +25,14 @@ export async function violationsAt({ cluster, disk, log }: ViewCheck, at: TimeMi
   });
 }
 
-/** The same at random instants of the green ranges of the disk, each range in turn, and at the newest point. */
-export async function violationsAtRandomInstants(check: ViewCheck, { count, random }: { count: number; random: Random }): Promise<string[]> {
+const instantCount = 30;
+
+/** The same at 30 random instants of the green ranges of the disk, each range in turn, and at the newest point. */
+export async function violationsAtRandomInstants(check: ViewCheck, random: Random): Promise<string[]> {
   const points = await check.cluster.cli<RecoveryPoints>('points', check.disk.name);
   const ranges = points.common.ranges.filter(({ green }) => green).map(({ from, to }) => ({ from: microsFromIso(from) as TimeMicros, to: microsFromIso(to) as TimeMicros }));
   const found = await violationsAt(check, microsFromIso(points.common.latest ?? '') as TimeMicros);
-  for (let instant = 0; instant < count; instant++) {
+  for (let instant = 0; instant < instantCount; instant++) {
     const { from, to } = ranges[instant % ranges.length] as { from: TimeMicros; to: TimeMicros };
     found.push(...(await violationsAt(check, from + random.below(to - from + 1))));
   }
@@ -49,7 +51,7 @@ export async function violationsAcross(check: ViewCheck, { begin, end, random }:
   if (!range) throw new Error(`no green range from before ${isoFromMicros(begin)} to the end: ${JSON.stringify(common.ranges)}`);
   const phases = [[micros(range.from), begin], [begin, end], [end, last]] as const;
   const found: string[] = [];
-  for (let instant = 0; instant < 30; instant++) {
+  for (let instant = 0; instant < instantCount; instant++) {
     const [from, to] = phases[instant % 3] as (typeof phases)[0];
     found.push(...(await violationsAt(check, from + random.below(to - from + 1))));
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One local cluster through its life as its user sees it: started, used, paused, killed in part, rebuilt, stopped and started again.
 import { randomBytes } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ComponentIdentity, enroll, identityFiles } from '@secondsite/certificates';
@@ -200,6 +201,14 @@ describe('a local cluster', () => {
     expect((await cluster.cli<RecoveryPoints>('points', 'plan')).common.bookmarks.map(({ name }) => name)).toEqual(['mark']);
     expect(await cluster.withView({ of: 'disk', point: ['--latest'] }, (client) => firstDifference(client, disk.image))).toBeUndefined();
   }, 120_000);
+
+  it('leaves nothing behind when it is removed, not even its database, which may lie outside of its folder', async () => {
+    const postgres = (await cluster.processes()).find(({ name }) => name === 'postgres');
+    const databaseFolder = /\0-D\0([^\0]+)/.exec(await readFile(`/proc/${postgres?.pid}/cmdline`, 'latin1'))?.[1] as string;
+    expect(existsSync(databaseFolder)).toBe(true);
+    await cluster.stop();
+    expect([databaseFolder, cluster.folder].filter(existsSync)).toEqual([]);
+  }, 60_000);
 
   /** A few hundred KiB in the first MiB and at two other places; returns when the last write was acknowledged. */
   async function writeRandomly(): Promise<TimeMicros> {

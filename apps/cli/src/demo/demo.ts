@@ -15,7 +15,7 @@ import { findEndpoint } from '../cluster-file';
 import type { CliConfig } from '../config';
 import { killPrimarySite } from '../local-cluster/kill-primary-site';
 import { startCluster } from '../local-cluster/start-cluster';
-import { stopCluster } from '../local-cluster/stop-cluster';
+import { removeCluster, stopCluster } from '../local-cluster/stop-cluster';
 import { humanBytes, humanSeconds, table } from '../output';
 import { type Acknowledgement, acknowledgementsOf, judgeRecovery, readGuestCheck } from './acknowledgements';
 import { Progress } from './progress';
@@ -62,6 +62,7 @@ export async function runDemo({ config, cacheFolder, print }: { config: CliConfi
     return await protectDestroyRecover({ client, config: demoConfig, folder, guest, accelerator, progress });
   } finally {
     await stopCluster(demoConfig);
+    await removeCluster(demoConfig);
     await rm(folder, { recursive: true, force: true });
   }
 }

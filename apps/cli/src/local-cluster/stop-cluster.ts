@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stopNats, stopPostgres, stopService } from '@secondsite/embedded-services';
+import { removePostgresData, stopNats, stopPostgres, stopService } from '@secondsite/embedded-services';
 import type { CliConfig } from '../config';
 import { serviceFolder, type ServiceName, serviceNames, supervisorName } from './cluster-layout';
 
@@ -16,6 +16,12 @@ export async function stopCluster({ home }: CliConfig): Promise<Record<string, S
   for (const name of [...serviceNames].reverse()) outcomes[name] = await stopPart(home, name);
   await rm(join(home, 'held'), { recursive: true, force: true });
   return outcomes;
+}
+
+/** Removes everything of a stopped cluster, also what of its database lies outside of its folder. */
+export async function removeCluster({ home }: Pick<CliConfig, 'home'>): Promise<void> {
+  removePostgresData(serviceFolder(home, 'postgres'));
+  await rm(home, { recursive: true, force: true });
 }
 
 function stopPart(home: string, name: ServiceName): Promise<StopOutcome> {

@@ -13,6 +13,7 @@ import { ApiClient } from '../api-client';
 import { findEndpoint } from '../cluster-file';
 import { readConfig } from '../config';
 import { heldFile, serviceFolder, type ServiceName } from '../local-cluster/cluster-layout';
+import { removeCluster } from '../local-cluster/stop-cluster';
 
 const cliFile = join(__dirname, '..', '..', 'dist', 'main.js');
 
@@ -249,6 +250,7 @@ export class TestCluster {
   /** Stops everything and removes it. Idempotent. */
   async stop(): Promise<void> {
     await this.cli('down');
+    await removeCluster({ home: this.#home });
     await rm(this.folder, { recursive: true, force: true });
   }
 
