@@ -108,6 +108,7 @@ async function main(): Promise<void> {
     for (const row of wanted) for (const line of await row.run({ rounds, sites, profiles })) console.log(`\n${rowLines(line).join('\n')}`);
   } finally {
     await sites.stop();
+    await profiles?.close();
   }
 }
 

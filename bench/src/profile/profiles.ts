@@ -51,6 +51,11 @@ export class Profiles {
     return this.during(name, [await this.#own], act);
   }
 
+  /** Lets go of this process, which does not end as long as its inspector is in use. */
+  async close(): Promise<void> {
+    (await this.#own)?.close();
+  }
+
   async #write(name: string): Promise<void> {
     const all = this.#runs.get(name) ?? [];
     const runs = all.length > 1 ? all.slice(1) : all;

@@ -7,6 +7,7 @@ import type { BenchSite } from '../bench-site';
 import { fio, nbdLoad } from '../fio';
 import { measureInterleaved } from '../measure';
 import { repositoryRoot, runProgram } from '../run-program';
+import { settleMachine } from '../settle-machine';
 import type { TableRow } from '../table-row';
 
 const guestBytes = 256 * MIB;
@@ -42,7 +43,7 @@ export async function bootRow(site: BenchSite, rounds: number, { undoExtents, wr
   const [ours, peer] = await measureInterleaved([
     { name: `view ${undoExtents} undo extents back`, run: () => site.profiled(`boot-${undoExtents}`, () => secondsToInit(guest, view.uri)) },
     { name: 'plain raw file', run: () => secondsToInit(guest, raw) },
-  ], rounds);
+  ], rounds, () => settleMachine({ folder: site.folder, memoryBytes: guestBytes }));
   await view.close();
   await site.remove(disk);
   await rm(raw);
