@@ -8,8 +8,10 @@ export const BLOCK_BYTES = 64 * KIB;
 export const CHUNK_BYTES = BLOCKS_PER_CHUNK * BLOCK_BYTES;
 /** XXH3-128. */
 export const CHECKSUM_BYTES = 16;
-/** In one question; what is read for it is at most so many chunks. */
-export const CHUNKS_MAX = 64;
+/** In one question; an answer in which all of them differ still fits into 64 KiB. */
+export const CHUNKS_MAX = 240;
+/** The same for the first receivers, to which a longer question is malformed. */
+export const CHUNKS_MAX_FIRST = 64;
 
 /** How a volume is cut into blocks and chunks. Agent and target of a pair use the same; the format knows only the standard one. */
 export class BlockLayout {

@@ -3,7 +3,7 @@ import type { ByteCount, ByteOffset } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { BlockHasher } from './block-hasher';
 import { type BlockLayout, CHECKSUM_BYTES } from './block-layout';
-import type { KeptChecksums } from './kept-checksums';
+import { isSet, type KeptChecksums } from './kept-checksums';
 
 export interface ChecksummedContentOptions {
   readonly hasher: BlockHasher;
@@ -42,20 +42,19 @@ export class ChecksummedContent {
    */
   async *chunksOf(run: ByteRange): AsyncGenerator<ChunkChecksums> {
     const { layout } = this.#options.hasher;
-    const known = await this.#options.kept?.lookUp(run);
+    const known = (await this.#options.kept?.known(run)) ?? Buffer.alloc(layout.blockCountOf(run.length) * CHECKSUM_BYTES);
     for (let at = 0; at < run.length; at += layout.chunkBytes) {
       const chunk = { offset: run.offset + at, length: Math.min(layout.chunkBytes, run.length - at) };
       const first = at / layout.blockBytes;
-      yield await this.#chunk(chunk, known?.slice(first, first + layout.blockCountOf(chunk.length)) ?? []);
+      yield await this.#chunk(chunk, known.subarray(first * CHECKSUM_BYTES, (first + layout.blockCountOf(chunk.length)) * CHECKSUM_BYTES));
     }
   }
 
-  async #chunk(chunk: ByteRange, known: readonly (Buffer | undefined)[]): Promise<ChunkChecksums> {
+  /** `checksums`: those that are known; the others are put in their places. */
+  async #chunk(chunk: ByteRange, checksums: Buffer): Promise<ChunkChecksums> {
     const { hasher, isHole } = this.#options;
     const { layout } = hasher;
-    const unknown = unknownRuns(chunk, known, layout);
-    const checksums = Buffer.alloc(layout.blockCountOf(chunk.length) * CHECKSUM_BYTES);
-    known.forEach((checksum, block) => checksum?.copy(checksums, block * CHECKSUM_BYTES));
+    const unknown = unknownRuns(chunk, checksums, layout);
     if (unknown.length === 0) return { checksums, readBlocks: 0 };
     if (isHole?.(chunk) === true) return { checksums: hasher.checksumsOfZeros(chunk.length), readBlocks: 0 };
     let readBlocks = 0;
@@ -97,10 +96,10 @@ export class ChecksummedContent {
 }
 
 /** The blocks of a chunk without a known checksum, those in a row together. */
-function unknownRuns(chunk: ByteRange, known: readonly (Buffer | undefined)[], { blockBytes }: BlockLayout): ByteRange[] {
+function unknownRuns(chunk: ByteRange, checksums: Buffer, { blockBytes }: BlockLayout): ByteRange[] {
   const runs: { offset: ByteOffset; length: ByteCount }[] = [];
   for (let block = 0; block * blockBytes < chunk.length; block++) {
-    if (known[block]) continue;
+    if (isSet(checksums, block)) continue;
     const offset = chunk.offset + block * blockBytes;
     const length = Math.min(blockBytes, chunk.length - block * blockBytes);
     const last = runs.at(-1);

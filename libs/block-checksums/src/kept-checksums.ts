@@ -24,6 +24,12 @@ export interface KeptChecksumsOptions {
   readonly layout?: BlockLayout | undefined;
 }
 
+/** False: in this place there are only zeros, which stand for a checksum that is not known. */
+export function isSet(checksums: Buffer, index: number): boolean {
+  const at = index * CHECKSUM_BYTES;
+  return checksums.readUInt32LE(at) !== 0 || checksums.compare(unset, 0, CHECKSUM_BYTES, at, at + CHECKSUM_BYTES) !== 0;
+}
+
 /** Blocks whose content is being read; what changes meanwhile is not kept. */
 export interface Keeping extends ByteRange {
   readonly changed: Set<number>;
@@ -84,16 +90,23 @@ export class KeptChecksums {
   }
 
   /** The known checksums of the blocks of a range, undefined for the others; true at some moment of the call. */
-  async lookUp({ offset, length }: ByteRange): Promise<(Buffer | undefined)[]> {
+  async lookUp(range: ByteRange): Promise<(Buffer | undefined)[]> {
+    const known = await this.known(range);
+    return Array.from({ length: known.length / CHECKSUM_BYTES }, (_, index) =>
+      isSet(known, index) ? known.subarray(index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES) : undefined);
+  }
+
+  /** The same in one piece, one after another: see `isSet`. For long ranges. */
+  async known({ offset, length }: ByteRange): Promise<Buffer> {
     const first = offset / this.#layout.blockBytes;
-    const known = Array.from({ length: this.#layout.blockCountOf(length) }, (_, index) => this.#isKnown(first + index));
-    if (!known.includes(true)) return known.map(() => undefined);
-    const bytes = Buffer.alloc(known.length * CHECKSUM_BYTES);
-    await this.#file.read(bytes, first * CHECKSUM_BYTES);
-    return known.map((isKnown, index) => {
-      const checksum = bytes.subarray(index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES);
-      return isKnown && !checksum.equals(unset) ? checksum : undefined;
-    });
+    const count = this.#layout.blockCountOf(length);
+    const unknown: number[] = [];
+    for (let index = 0; index < count; index++) if (!this.#isKnown(first + index)) unknown.push(index);
+    const checksums = Buffer.alloc(count * CHECKSUM_BYTES);
+    if (unknown.length === count) return checksums;
+    await this.#file.read(checksums, first * CHECKSUM_BYTES);
+    for (const index of unknown) checksums.fill(0, index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES);
+    return checksums;
   }
 
   /** Before the content of whole blocks is read, which is to be kept. Ends with `keep` or `forget`. */

@@ -2,7 +2,7 @@
 // Purpose: receives change sets over HTTP/1.1 (mutual TLS) and hands each, whole, to a handler.
 // Invariants: a body is either complete or never handed over; memory of bodies stays inside the budget (I9); a peer that was not authorised
 // costs no body memory; a success is answered only after the handler says that the change set is durable.
-import { type PeerIdentity, peerIdentity } from '@secondsite/certificates';
+import { type PeerIdentity, peerIdentity } from '@secondsite/certificates/peer-identity';
 import { isOperationError, MIB, OperationError } from '@secondsite/units';
 import assert from 'node:assert';
 import { once } from 'node:events';

@@ -57,7 +57,6 @@ const passing = new Set(['change-set/unknown-pair', 'change-set/not-this-pair', 
 const REFUSALS_MAX = 5;
 
 export class ChangeSetShipper {
-  paused = false;
   /** The last thing that went wrong and still does. */
   fault: { readonly code: string; readonly hint: string } | undefined;
   readonly #options: ShipperOptions;
@@ -66,6 +65,7 @@ export class ChangeSetShipper {
   readonly #queue: PassageMeter;
   readonly #answers: PassageMeter;
   #items: Item[] = [];
+  #paused = false;
   #abort = new AbortController();
   #heldBytes: ByteCount = 0;
   #onTheWay = 0;
@@ -80,6 +80,16 @@ export class ChangeSetShipper {
     this.#backoff = new Backoff(options.millis);
     this.#queue = new PassageMeter(this.#micros);
     this.#answers = new PassageMeter(this.#micros);
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** False: what waits is sent from now on. */
+  set paused(paused: boolean) {
+    this.#paused = paused;
+    this.pump();
   }
 
   /** Memory of sets that the process server does not have yet. */
@@ -129,7 +139,7 @@ export class ChangeSetShipper {
    * @writePath 4 The change set is PUT to the process server and stays in the agent's memory until the answer says that the spool, or the target behind it, has it durably; a crash of the agent before that is repaired by a resync of the marked regions.
    */
   pump(): void {
-    while (!this.paused && this.#onTheWay < this.#windowSets && this.#backoff.isOver) {
+    while (!this.#paused && this.#onTheWay < this.#windowSets && this.#backoff.isOver) {
       const item = this.#items.find((candidate) => !candidate.sending);
       if (!item || !this.#hasCredit(item.bytes)) return;
       void this.#send(item);

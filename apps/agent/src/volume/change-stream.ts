@@ -56,6 +56,11 @@ export class ChangeStream {
     return this.#options.buffer.isEmpty;
   }
 
+  /** Of the open set. */
+  get openBytes(): ByteCount {
+    return this.#options.buffer.openBytes;
+  }
+
   /** How long ago the first entry of the open set came, whatever became of the host's clock since. */
   get openMillis(): number {
     return this.#options.millis() - this.#openedMillis;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it, jest } from '@jest/globals';
 import { BLOCK_BYTES } from '@secondsite/block-checksums';
+import { verifyStored } from '@secondsite/change-set';
 import { seededRandom } from '@secondsite/durable-storage/testing';
 import { MIB } from '@secondsite/units';
 import { ReplicationBench } from '../testing/replication-bench';
@@ -60,6 +61,33 @@ describe('fast resync', () => {
     const bench = await started();
     for (const offset of [0, 3 * BLOCK_BYTES - 1, 20 * BLOCK_BYTES + 9, bench.volumeBytes - 1]) bench.target.replica[offset] = 0;
     expect(await resync(bench)).toEqual({ sentBytes: 3 * BLOCK_BYTES + 300, comparedBlocks: 81, sentBlocks: 4, skippedBlocks: 77 });
+  });
+
+  it('waits for no tick, and its end goes out by itself', async () => {
+    const bench = await started();
+    bench.target.replica[3 * BLOCK_BYTES] = 0;
+    bench.target.immediate = true;
+    const put = jest.spyOn(bench.target, 'put');
+    await bench.replication.requestResync();
+    for (let turn = 0; turn < 200 && (bench.target.epoch < 2 || !bench.target.green); turn++) await bench.settle();
+    expect(reported(bench)).toEqual({ comparedBlocks: 81, sentBlocks: 1, skippedBlocks: 80 });
+    const sets = put.mock.calls.map(([parts]) => {
+      const set = verifyStored(Buffer.concat(parts));
+      return set.ok ? set.header.entryCount : 0;
+    });
+    expect(sets).toEqual([1, 1, 1]);
+  });
+
+  it('begins in the moment in which its pair is not paused any more', async () => {
+    const bench = await started();
+    const put = jest.spyOn(bench.target, 'put');
+    bench.replication.paused = true;
+    await bench.replication.requestResync();
+    await bench.settle();
+    expect(put).not.toHaveBeenCalled();
+    bench.replication.paused = false;
+    await bench.settle();
+    expect(put).toHaveBeenCalledTimes(1);
   });
 
   it('sends a volume of which nothing is the same nearly as if it had not asked', async () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tap 1: the agent's NBD export is the disk that the server uses; the content lies in a raw file or block device.
-import { tlsOptions, verifiedPeer } from '@secondsite/certificates';
+import { tlsOptions, verifiedPeer } from '@secondsite/certificates/tls';
 import { type DiskFile, openBlockFile } from '@secondsite/disk-files';
 import { formatNbdUri, NbdServer } from '@secondsite/nbd';
 import { type ByteCount, OperationError } from '@secondsite/units';

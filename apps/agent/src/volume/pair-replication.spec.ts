@@ -78,6 +78,19 @@ describe('replication of a volume', () => {
     await bench.drain();
   });
 
+  it('leaves memory for the writes of the application, whatever a resynchronisation has under way', async () => {
+    const bench = new ReplicationBench({ volumeBytes: 16 * MIB });
+    await bench.fillDisk();
+    await bench.start();
+    bench.target.behaviour = 'unreachable';
+    for (let tick = 0; tick < 20; tick++) await bench.tick(10);
+    expect(bench.replication.status).toMatchObject({ mode: 'data', resync: expect.anything() });
+    expect(bench.replication.status.heldBytes).toBeGreaterThan(3 * MIB);
+    for (let write = 0; write < 4; write++) await bench.device.write(write * MIB, [pattern(MIB / 8, write)], plain);
+    expect(bench.replication.status.mode).toBe('data');
+    await bench.drain();
+  });
+
   it('reads only marked regions again after a kill, nothing after a clean stop', async () => {
     const bench = await started();
     await bench.tick(6000);

@@ -83,7 +83,7 @@ export class PairReplication {
     this.#reader = new ResyncReader({
       ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: this.#comparer.canCompare(regionBytes) ? this.#comparer : undefined,
       mayBegin: () => !this.#whole.waits, mayRead: (bytes) => this.#mayReadAhead(bytes),
-      failed: this.#readFailed,
+      ended: () => this.#endResync(), failed: this.#readFailed,
     });
     this.#repair = new DamageRepair({ ...options, ledger: this.#ledger, stream: this.#stream, mayRead: (bytes) => this.#mayReadAhead(bytes), failed: this.#readFailed });
     const isNew = options.bitmap.recovery.origin !== 'recovered';
@@ -167,9 +167,10 @@ export class PairReplication {
     return { epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence };
   }
 
-  /** Reads the whole volume again in a new epoch. Resolves when that is decided durably. */
+  /** Reads the whole volume again in a new epoch. Resolves when that is decided durably; it begins at once. */
   async requestResync(): Promise<void> {
     await this.#epochs.markAll(this.#needWhole({ cause: 'requested' }));
+    this.tick();
   }
 
   /** The tap may miss changes from now on. What was captured before is still shipped; nothing more enters the stream until `resumeTap`. */
@@ -320,14 +321,18 @@ export class PairReplication {
     return calm && this.#shipper.heldBytes <= budget.bytesMax / 4 && this.#buffer.freeBytes >= budget.bytesMax / 4;
   }
 
+  /** A quarter of the memory stays free for the application's writes, also when everything that is being read has come. */
   #mayReadAhead(bytes: ByteCount): boolean {
     const { bytesMax } = this.#options.budget;
-    return this.#shipper.heldBytes + bytes <= Math.min(READ_AHEAD_BYTES_MAX, bytesMax / 2) && this.#buffer.freeBytes >= bytesMax / 4;
+    return this.#shipper.heldBytes + bytes <= Math.min(READ_AHEAD_BYTES_MAX, bytesMax / 2) && this.#buffer.freeBytes - bytes >= bytesMax / 4;
   }
 
   #endResync(): void {
     if (!this.#resync || this.#interruption || this.#options.tap?.isProven === false) return;
-    if (this.#ledger.toResync.size > 0 || !this.#reader.isIdle || !this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
+    this.#sealer.read();
+    if (this.#ledger.toResync.size > 0 || !this.#reader.isIdle) return;
+    this.#stream.seal(); // The last blocks go by themselves: a set with a marker does not pass (ADR 11).
+    if (!this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
     this.#whole.end().catch((error: unknown) => (this.#fault = faultOf(error, 'pair-state/not-durable')));
     this.#overload.caughtUp();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One volume of the host: its tap, and its replication while it is protected. Needs a thread of its own, because its
 // writes block; can be used without one in tests.
-import { clientTlsOptions } from '@secondsite/certificates';
+import { clientTlsOptions } from '@secondsite/certificates/tls';
 import type { BookmarkMarker } from '@secondsite/change-set';
 import { clockMicros } from '@secondsite/disk-files';
 import { ChangeSetClient } from '@secondsite/transport';

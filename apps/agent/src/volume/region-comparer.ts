@@ -4,7 +4,7 @@
 // that was the same stays the same: either nothing in the stream touches it, or the last entry that does makes it the same on both sides.
 // Nothing here has a timer: `pump` is called every few milliseconds.
 import {
-  type Answer, BlockHasher, BlockLayout, CHECKSUM_BYTES, ChecksummedContent, CHUNKS_MAX, decodeAnswer, encodeQuestion, type KeptChecksums,
+  type Answer, BlockHasher, BlockLayout, CHECKSUM_BYTES, ChecksummedContent, chunkCountOf, CHUNKS_MAX, CHUNKS_MAX_FIRST, decodeAnswer, decodeQuestion, encodeQuestion, type KeptChecksums,
 } from '@secondsite/block-checksums';
 import { type CompareAnswer, type CompareOptions, endsEpoch } from '@secondsite/transport';
 import type { ByteCount, ByteOffset, SequenceNumber } from '@secondsite/units';
@@ -38,7 +38,10 @@ const dropped: Verdict = { kind: 'dropped' };
 const RETRY = { firstMillis: 20, longestMillis: 1000 };
 /** Of an epoch that ends, besides those of `endsEpoch`, or a pair that is not there yet: the shipper hears the same. */
 const passing = new Set(['change-set/stream-broken', 'change-set/unknown-pair']);
+/** Compared at once while much of it has to be read; longer runs as long as both sides know nearly all checksums. */
 const RUN_CHUNKS = 32;
+/** So much of a longer run, at most, is read: about as much as of a short one. */
+const READ_PART_MAX = 1 / 8;
 const FLUSH_MILLIS = 2000;
 
 export class RegionComparer {
@@ -50,6 +53,8 @@ export class RegionComparer {
   #waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
   #abort = new AbortController();
   #marker: SequenceNumber = 0;
+  #runChunks = RUN_CHUNKS;
+  #runChunksMax = CHUNKS_MAX;
   #flushedMillis: number;
 
   constructor(options: RegionComparerOptions) {
@@ -63,18 +68,19 @@ export class RegionComparer {
 
   /** Bytes that should be compared at once. */
   get runBytes(): ByteCount {
-    return RUN_CHUNKS * this.layout.chunkBytes;
+    return this.#runChunks * this.layout.chunkBytes;
   }
 
   /** False: a region has more than fits into a question. */
   canCompare(regionBytes: ByteCount): boolean {
     const { chunkBytes } = this.layout;
-    return regionBytes % chunkBytes === 0 && regionBytes <= CHUNKS_MAX * chunkBytes;
+    return regionBytes % chunkBytes === 0 && regionBytes <= CHUNKS_MAX_FIRST * chunkBytes;
   }
 
   /** Questions are about the replica after this set of the epoch, which holds the marker that began the resync. */
   start(marker: SequenceNumber): void {
     this.#marker = marker;
+    this.#runChunks = RUN_CHUNKS;
   }
 
   /** Lets those go on that waited, and makes kept checksums durable now and then. */
@@ -105,13 +111,18 @@ export class RegionComparer {
    */
   async compare(run: ResyncActivity): Promise<Verdict> {
     const chunks: Buffer[] = [];
-    for await (const { checksums } of this.#content.chunksOf(run)) {
+    let readBlocks = 0;
+    for await (const chunk of this.#content.chunksOf(run)) {
       if (run.dropped) return dropped;
-      chunks.push(checksums);
+      chunks.push(chunk.checksums);
+      readBlocks += chunk.readBlocks;
     }
     const digests = Buffer.concat(chunks.map((chunk) => this.#hasher.digestOf(chunk)));
     const answer = await this.#ask(run, encodeQuestion({ offset: run.offset, volumeBytes: this.#options.volumeBytes, digests }));
-    return answer === 'refused' || answer === 'dropped' ? { kind: answer } : { kind: 'compared', different: differentBlocks(run, { ours: chunks, theirs: answer, layout: this.layout }) };
+    if (answer === 'refused' || answer === 'dropped') return { kind: answer };
+    const isKnown = readBlocks + answer.readBlocks <= READ_PART_MAX * this.layout.blockCountOf(run.length);
+    this.#runChunks = isKnown ? Math.min(2 * this.#runChunks, this.#runChunksMax) : RUN_CHUNKS;
+    return { kind: 'compared', different: differentBlocks(run, { ours: chunks, theirs: answer, layout: this.layout }) };
   }
 
   /** Until there is an answer, for as long as the comparison is wanted. */
@@ -125,7 +136,7 @@ export class RegionComparer {
         continue;
       }
       const outcome = await compare(question, { pairId, epoch: at.epoch, sequence: this.#marker, signal });
-      if (outcome.kind === 'refused' && !endsEpoch(outcome.code) && !passing.has(outcome.code)) return 'refused';
+      if (outcome.kind === 'refused' && !endsEpoch(outcome.code) && !passing.has(outcome.code)) return this.#isTooLong(question, outcome.code) ? 'dropped' : 'refused';
       const answer = outcome.kind === 'compared' ? decodeAnswer(outcome.answer, question, this.layout) : undefined;
       if (!answer) this.#backoff.fail();
       else if (!run.dropped) {
@@ -134,6 +145,14 @@ export class RegionComparer {
       }
     }
     return 'dropped';
+  }
+
+  /** An older target takes shorter questions only, and gets those from now on. */
+  #isTooLong(question: Buffer, code: string): boolean {
+    const chunks = decodeQuestion(question, this.layout);
+    if (code !== 'comparison/malformed' || !chunks || chunkCountOf(chunks) <= CHUNKS_MAX_FIRST) return false;
+    this.#runChunks = this.#runChunksMax = CHUNKS_MAX_FIRST;
+    return true;
   }
 
   #flush(): void {

@@ -21,10 +21,12 @@ export interface ResyncReaderOptions {
   readonly stream: ChangeStream;
   /** False: the pair has to wait with its resynchronisation; what is under way goes on. */
   readonly mayBegin: () => boolean;
-  /** True when so much may be read ahead now: memory is not short for the application's writes. */
+  /** True when so much, in all, may be under way from the disk into the stream: memory is not short for the application's writes. */
   readonly mayRead: (bytes: ByteCount) => boolean;
   /** A read failed; the region stays to be read and is tried again later. */
   readonly failed: (error: unknown) => void;
+  /** Something that was under way has ended. */
+  readonly ended: () => void;
   /** Asks the target; undefined: everything is sent. */
   readonly comparer?: RegionComparer | undefined;
   /** Reads under way at once; default 4. */
@@ -57,6 +59,7 @@ export class ResyncReader {
   #lookingUp: ActiveRead | undefined;
   #cursor = 0;
   #reads = 0;
+  #readingBytes: ByteCount = 0;
   #comparing = false;
   #comparisons = 0;
   #comparisonsMax = 1;
@@ -96,6 +99,7 @@ export class ResyncReader {
     this.#comparisonsMax = 1;
     this.#uncomparedRegions = 0;
     Object.assign(this.#counts, { comparedBlocks: 0, sentBlocks: 0, skippedBlocks: 0 } satisfies ResyncCounts);
+    this.pump();
   }
 
   /** Results of reads under way are dropped; their regions stay to be read. */
@@ -115,6 +119,11 @@ export class ResyncReader {
   pump(): void {
     this.#options.comparer?.pump();
     while (this.#running && !this.#lookingUp && this.#options.mayBegin() && (this.#readDifferent() || this.#startNext()));
+  }
+
+  #goOn(): void {
+    this.pump();
+    this.#options.ended();
   }
 
   /** Reads the blocks of a compared region. False: there is none, or it has to wait. */
@@ -148,7 +157,7 @@ export class ResyncReader {
   }
 
   #mayRead({ length }: ByteRange): boolean {
-    return this.#reads < this.#readsMax && this.#options.mayRead(length);
+    return this.#reads < this.#readsMax && this.#options.mayRead(this.#readingBytes + length);
   }
 
   #nextRegion(): number | undefined {
@@ -227,7 +236,7 @@ export class ResyncReader {
       (found) => {
         ended();
         if (this.#running && !read.dropped && !this.#skipHole(this.#holeFrom(region, found, end), read.written)) this.#begin(region);
-        this.pump();
+        this.#goOn();
       },
       (error: unknown) => {
         ended();
@@ -259,7 +268,7 @@ export class ResyncReader {
       (verdict) => {
         ended();
         if (this.#running && !comparison.dropped) this.#judge(comparison, verdict);
-        this.pump();
+        this.#goOn();
       },
       (error: unknown) => {
         ended();
@@ -294,17 +303,19 @@ export class ResyncReader {
     const read = new ActiveRead(range);
     this.#active.add(read);
     this.#reads += 1;
+    this.#readingBytes += range.length;
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(this.#options.regionBytes);
     const ended = (): void => {
       this.#active.delete(read);
       this.#reads -= 1;
+      this.#readingBytes -= range.length;
     };
     Promise.all(parts.map((part) => this.#readPart(buffer, range, part))).then(
       () => {
         ended();
         if (this.#running && !read.dropped) this.#insert(read, { bytes: buffer, parts });
         this.#buffers.push(buffer);
-        this.pump();
+        this.#goOn();
       },
       (error: unknown) => {
         ended();

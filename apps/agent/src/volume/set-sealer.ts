@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { MIB } from '@secondsite/units';
 import type { ChangeSetShipper } from './change-set-shipper';
 import { type ChangeStream, MARKER_ROOM_BYTES, type StreamClock } from './change-stream';
 import type { TapWatch } from './tap-watch';
@@ -15,6 +16,7 @@ export interface SetSealerOptions {
 }
 
 const HEARTBEAT_MILLIS = 1000;
+const READ_BYTES_MIN = 3 * MIB;
 
 /** Seals change sets by time, and sends a heartbeat when nobody writes. */
 export class SetSealer {
@@ -28,6 +30,12 @@ export class SetSealer {
   /** A set was sealed, by whomever. */
   sealed(): void {
     this.#sealedMillis = this.#options.millis();
+  }
+
+  /** Called often in a resynchronisation: a way on which nothing is gets what was read, although the set has room for more. */
+  read(): void {
+    const { stream, shipper } = this.#options;
+    if (shipper.pendingSets === 0 && stream.openBytes >= READ_BYTES_MIN) stream.seal();
   }
 
   /** Called often while the pair captures. A set waits for more writes as long as the process server has others to take first. */

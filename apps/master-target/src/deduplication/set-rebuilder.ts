@@ -3,7 +3,7 @@
 // set at a time, so that its memory is bounded (I9); what cannot be resolved stores nothing.
 import type { Decompress, VerifiedChangeSet } from '@secondsite/change-set';
 import type { StorageFile } from '@secondsite/durable-storage';
-import { BLOCKS_MISSING, type StoreOutcome } from '@secondsite/transport';
+import { BLOCKS_MISSING, type StoreOutcome } from '@secondsite/transport/protocol';
 import { isOperationError } from '@secondsite/units';
 import {
   BlockFingerprinter, type BlockPlace, blockBytesOf, type BlockTable, type DeduplicationScope, fullBlocksOf, type ReadBlocks, rebuildSet, type Sha256,

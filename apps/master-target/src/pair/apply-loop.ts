@@ -49,6 +49,7 @@ export class ApplyLoop {
   readonly #parts: ApplyLoopParts;
   /** The newest set that the replica holds, and everything before it. */
   #reached: StreamPlace;
+  #moved = Promise.withResolvers<void>();
   /** Applied, not covered by a checkpoint yet. */
   #uncovered: CachedSet[] = [];
   #uncoveredBytes = 0;
@@ -79,6 +80,11 @@ export class ApplyLoop {
    */
   get reached(): StreamPlace | undefined {
     return this.#isRecordedReached ? this.#reached : undefined;
+  }
+
+  /** Resolves when more is applied. */
+  get moved(): Promise<void> {
+    return this.#moved.promise;
   }
 
   /** Writes the sets whose undo is recorded to the replica again. Afterwards replica and journal agree. */
@@ -182,14 +188,14 @@ export class ApplyLoop {
     if (this.#uncovered.some(isPassing)) await this.#checkpointDone();
   }
 
-  /** Nothing to apply: cover all with a checkpoint at once, then wait for the next set. */
+  /** Nothing to apply: cover all with a checkpoint at once, and wait for the next set. */
   async #rest(): Promise<void> {
-    if (this.#uncovered.length > 0 && this.#isRecordedReached) return this.#checkpointDone();
-    for (const waiter of this.#idleWaiters.splice(0)) waiter.resolve();
+    if (this.#uncovered.length > 0 && this.#isRecordedReached) this.#beginCheckpoint();
+    if (!this.#checkpointing) for (const waiter of this.#idleWaiters.splice(0)) waiter.resolve();
     if (this.#stopping) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (this.#parts.cache.readyCount > 0 || this.#idleWaiters.length > 0 || this.#failureBeside !== undefined) resolve();
+      if (this.#parts.cache.readyCount > 0 || this.#failureBeside !== undefined) resolve();
     });
     this.#wake = undefined;
   }
@@ -234,6 +240,8 @@ export class ApplyLoop {
   #covered(set: CachedSet): void {
     this.#parts.cache.applied(set);
     this.#reached = { epoch: set.epoch, sequence: set.sequence };
+    this.#moved.resolve();
+    this.#moved = Promise.withResolvers();
     this.#uncovered.push(set);
     this.#uncoveredBytes += set.storedBytes;
   }
@@ -243,6 +251,7 @@ export class ApplyLoop {
       .catch((error: unknown) => this.fail(error))
       .finally(() => {
         this.#checkpointing = undefined;
+        this.wake();
       });
   }
 
@@ -261,8 +270,11 @@ export class ApplyLoop {
     const sets = this.#uncovered;
     const applied = journal.applied;
     [this.#covering, this.#uncovered, this.#uncoveredBytes, this.#lastCheckpoint] = [sets, [], 0, clock()];
+    const synced = replica.sync();
+    const flushed = checksums.flush(() => synced).catch((cause: unknown) => Promise.reject(checkpointFailure(cause)));
+    flushed.catch(() => undefined); // It is looked at last.
     try {
-      await Promise.all([replica.sync(), journal.sync()]);
+      await Promise.all([synced, journal.sync()]);
       await checkpoint.write({ applied, endedEpochs: cache.endedEpochs });
       for (const { offset, length, isLost } of await damage.settle()) emit({ kind: 'damage-repaired', offset, bytes: length, isLost, at: applied.lastTime });
     } catch (cause) {
@@ -273,7 +285,7 @@ export class ApplyLoop {
     hops.covered(sets);
     const { epoch, sequence, lastTime } = applied;
     emit({ kind: 'applied', epoch, sequence, coveredTime: lastTime, appliedAt: clock(), traceparent: hops.find(applied)?.traceparent });
-    await checksums.flush(() => replica.sync()).catch((cause: unknown) => Promise.reject(checkpointFailure(cause)));
+    await flushed;
   }
 
   #setFault(error: OperationError): void {

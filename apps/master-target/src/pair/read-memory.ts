@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { BodyPool } from '@secondsite/transport';
+import { BodyPool } from '@secondsite/transport/body-pool';
 import type { ByteCount } from '@secondsite/units';
 
 /** Memory for sets that are read back from the cache, used again and again; knows its own from that of received bodies. */

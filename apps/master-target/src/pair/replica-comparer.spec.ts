@@ -7,6 +7,7 @@ import { KIB, MIB } from '@secondsite/units';
 import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
 import { PairDriver } from '../testing/pair-driver';
+import { withSync } from '../testing/with-sync';
 import type { StreamPlace } from './pair-types';
 import { TargetPair } from './target-pair';
 
@@ -41,11 +42,11 @@ async function ask(pair: TargetPair, image: Uint8Array, place: StreamPlace): Pro
   return answer;
 }
 
-async function openPair(storage: CrashableStorage): Promise<TargetPair> {
+async function openPair(storage: Pick<CrashableStorage, 'root'>, delay: () => Promise<void> = async () => void (await setImmediate())): Promise<TargetPair> {
   let clock = 1_000_000;
   const pair = await TargetPair.open({
     directory: storage.root, pairId, sizeBytes: volumeBytes, retention: { windowMicros: 1e12 }, decompress: decompressZstd,
-    clock: () => (clock += 1000), delay: async () => void (await setImmediate()), limits: { freeBytesMin: 0, segmentBytes: 4 * MIB },
+    clock: () => (clock += 1000), delay, limits: { freeBytesMin: 0, segmentBytes: 4 * MIB },
   });
   pair.start();
   return pair;
@@ -118,6 +119,38 @@ describe('what a target says of its replica', () => {
     await reopened.close();
   });
 
+  it('is trusted after a restart only when the content was durable before: nothing is unmarked while that is on its way to the disk', async () => {
+    const storage = new CrashableStorage();
+    let gate = Promise.withResolvers<void>();
+    gate.resolve();
+    const pair = await openPair({ root: withSync(storage.root, 'replica.img', () => gate.promise) });
+    const image = Buffer.alloc(volumeBytes);
+    const apply = async (sequence: number): Promise<void> => {
+      const [place, offset, bytes] = [{ epoch: 1, sequence }, sequence * MIB - 9, Buffer.alloc(9, sequence)];
+      bytes.copy(image, offset);
+      await pair.store(setOf(place, [{ offset, bytes }]), place);
+      for (let turn = 0; pair.status().sequence < sequence && turn < 1000; turn++) await setImmediate();
+    };
+    await apply(1);
+    await pair.idle();
+    const first = Promise.withResolvers<void>();
+    gate = first;
+    await apply(2);
+    await apply(3);
+    await ask(pair, image, { epoch: 1, sequence: 3 });
+    const second = Promise.withResolvers<void>();
+    gate = second;
+    const unmarking: string[] = [];
+    storage.fault = ({ kind, name }) => void (name === 'replica-blocks.stale' && unmarking.push(kind));
+    first.resolve();
+    for (let turn = 0; turn < 50; turn++) await setImmediate();
+    expect(unmarking).toEqual([]);
+    second.resolve();
+    await pair.idle();
+    expect(unmarking).toContain('sync');
+    await pair.close();
+  });
+
   it('is true however applying and asking fall together', async () => {
     const pair = await openPair(new CrashableStorage());
     const random = seededRandom(3);
@@ -141,6 +174,20 @@ describe('what a target says of its replica', () => {
       const answer = await ask(pair, image, place);
       if (differentBlocks(answer, image).length > 0) throw new Error(`round ${round}: a checksum was kept that is not true`);
     }
+    await pair.close();
+  });
+
+  it('waits for what the question names, when that comes in time', async () => {
+    const later = Promise.withResolvers<void>();
+    const pair = await openPair(new CrashableStorage(), () => later.promise);
+    const image = Buffer.alloc(volumeBytes);
+    const [first, second] = [{ epoch: 4, sequence: 1 }, { epoch: 4, sequence: 2 }];
+    const asked = ask(pair, image, second);
+    await pair.store(setOf(first, [{ offset: 5, bytes: Buffer.alloc(9, 1) }]), first);
+    await pair.idle();
+    await pair.store(setOf(second, [{ offset: 5, bytes: Buffer.alloc(9, 0) }]), second);
+    expect(differentBlocks(await asked, image)).toEqual([]);
+    later.resolve();
     await pair.close();
   });
 

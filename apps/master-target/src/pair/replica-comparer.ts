@@ -21,6 +21,10 @@ export interface ReplicaComparerOptions {
   readonly layout: BlockLayout | undefined;
   /** The replica holds everything up to here; undefined: nobody can tell. */
   readonly reached: () => StreamPlace | undefined;
+  /** Resolves when `reached` has moved. */
+  readonly moved: () => Promise<void>;
+  /** Resolves after about so many milliseconds. */
+  readonly delay: (millis: number) => Promise<void>;
   /** Of the pair, received or applied. */
   readonly newestEpoch: () => Epoch;
 }
@@ -28,6 +32,8 @@ export interface ReplicaComparerOptions {
 /** Answered at once; each needs memory for one chunk. */
 const QUESTIONS_MAX = 8;
 const RETRY_MILLIS = 20;
+/** So long a question waits for what it names: mostly that is on its way, and asking again costs more. */
+const WAIT_MILLIS = 500;
 
 export class ReplicaComparer {
   readonly #options: ReplicaComparerOptions;
@@ -44,21 +50,31 @@ export class ReplicaComparer {
 
   /** `bytes`: a question, unchecked. Rejects with the storage's OperationError. */
   async compare(bytes: Uint8Array, place: StreamPlace): Promise<CompareOutcome> {
-    const { newestEpoch, reached, replica } = this.#options;
+    const { newestEpoch, replica } = this.#options;
     const question = decodeQuestion(bytes, this.#hasher.layout);
     if (!question) return refused('comparison/malformed', 'the question is damaged or of another version');
     if (place.epoch < newestEpoch()) return refused('change-set/old-epoch', `epoch ${place.epoch} is over, the pair is at epoch ${newestEpoch()}`);
-    const at = reached();
-    if (!at || compareStreamPlaces(at, place) < 0) return heldOff('comparison/not-applied', 'the change sets before the question are not applied yet');
-    // Only now: the set that begins the epoch may have said that the volume grew.
-    if (question.volumeBytes !== replica.size()) return refused('comparison/other-size', `the volume has ${replica.size()} bytes here`);
     if (this.#questions >= QUESTIONS_MAX) return heldOff('comparison/busy', 'too many questions at once');
     this.#questions += 1;
     try {
+      if (!(await this.#reaches(place))) return heldOff('comparison/not-applied', 'the change sets before the question are not applied yet');
+      // Only now: the set that begins the epoch may have said that the volume grew.
+      if (question.volumeBytes !== replica.size()) return refused('comparison/other-size', `the volume has ${replica.size()} bytes here`);
       return { kind: 'compared', answer: encodeAnswer(bytes, await this.#answer(question)) };
     } finally {
       this.#questions -= 1;
     }
+  }
+
+  /** The replica holds everything up to the place, now or in a moment. */
+  async #reaches(place: StreamPlace): Promise<boolean> {
+    const { delay, moved, reached } = this.#options;
+    let isOver = false;
+    const isReached = (): boolean => compareStreamPlaces(reached() ?? { epoch: 0, sequence: 0 }, place) >= 0;
+    if (isReached()) return true;
+    const over = delay(WAIT_MILLIS).then(() => (isOver = true));
+    while (!isOver && !isReached()) await Promise.race([moved(), over]);
+    return isReached();
   }
 
   async #answer({ digests, offset, volumeBytes }: Question): Promise<Answer> {

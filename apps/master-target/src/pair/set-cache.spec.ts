@@ -5,7 +5,7 @@ import { encodeChangeSet, encodeMarker, type StreamMarker, type VerifiedChangeSe
 import { CrashableStorage } from '@secondsite/durable-storage/testing';
 import { SegmentLog } from '@secondsite/segment-log';
 import { KIB, MIB } from '@secondsite/units';
-import { SetCache } from './set-cache';
+import { type CachedSet, type ReceivedSet, SetCache } from './set-cache';
 
 const pairId = '0b6c1a3e-5a1f-4b52-9d1e-1f2a3b4c5d6e';
 const blockBytes = 64 * KIB;
@@ -14,6 +14,7 @@ const baseline = { kind: 'epoch-started', reason: 'baseline', volumeBytes: MIB, 
 interface SampleSet {
   readonly bytes: Uint8Array;
   readonly decoded: VerifiedChangeSet;
+  readonly markers: readonly StreamMarker[];
   readonly receivedAt: number;
 }
 
@@ -25,7 +26,7 @@ function sample(sequence: number, marker?: StreamMarker): SampleSet {
   const bytes = Buffer.concat(encodeChangeSet({ pairId, epoch: 1, sequence, traceparent: undefined }, [entry]).parts);
   const decoded = verifyChangeSet(bytes);
   if (!decoded.ok) throw new Error(decoded.detail);
-  return { bytes, decoded, receivedAt: time };
+  return { bytes, decoded, markers: marker ? [marker] : [], receivedAt: time };
 }
 
 describe('sets that pass the cache', () => {
@@ -83,5 +84,49 @@ describe('sets that pass the cache', () => {
     await cache.take({ epoch: 2, sequence: 1 }, sample(1, baseline));
     await refused;
     expect(cache.received).toEqual({ epoch: 2, sequence: 1 });
+  });
+});
+
+describe('the memory of compressed sets', () => {
+  const contentBytes = 512 * KIB;
+  const recycled: ArrayBufferLike[] = [];
+  let cache: SetCache;
+  beforeEach(async () => {
+    recycled.length = 0;
+    cache = new SetCache({
+      log: await SegmentLog.open(new CrashableStorage().root), applied: { epoch: 0, sequence: 0 }, endedEpochs: [],
+      cacheBytesMax: MIB, memoryBytesMax: 1.5 * contentBytes, windowSets: 32, recycle: (memory) => recycled.push(memory),
+    });
+  });
+
+  /** As one that arrived compressed: what was received is small and has memory of its own. */
+  function compressed(sequence: number): ReceivedSet {
+    const write = { kind: 'write' as const, time: sequence, offset: 0, length: contentBytes, bytes: [new Uint8Array(contentBytes)] };
+    const content = Buffer.concat(encodeChangeSet({ pairId, epoch: 1, sequence, traceparent: undefined }, [write]).parts);
+    const decoded = verifyChangeSet(content);
+    if (!decoded.ok) throw new Error(decoded.detail);
+    return { bytes: new Uint8Array(KIB), decoded, markers: [], receivedAt: sequence };
+  }
+
+  it('is free as soon as nothing reads it: received bytes when they are in the log, content when it is applied', async () => {
+    const set = compressed(1);
+    const durable = cache.take({ epoch: 1, sequence: 1 }, set);
+    expect(recycled).toEqual([]);
+    await durable;
+    expect(recycled).toEqual([set.bytes.buffer]);
+    cache.applied(cache.takeReady(MIB)[0] as CachedSet);
+    expect(recycled).toEqual([set.bytes.buffer, set.decoded.data.buffer]);
+  });
+
+  it('is free at once when there is no room for the content until its turn comes', async () => {
+    const [first, second] = [compressed(1), compressed(2)];
+    await cache.take({ epoch: 1, sequence: 1 }, first);
+    await cache.take({ epoch: 1, sequence: 2 }, second);
+    expect(recycled).toEqual([first.bytes.buffer, second.decoded.data.buffer, second.bytes.buffer]);
+  });
+
+  it('bounds what is applied together by the content, not by what is stored', async () => {
+    for (const sequence of [1, 2, 3]) await cache.take({ epoch: 1, sequence }, compressed(sequence));
+    expect(cache.takeReady(2.5 * contentBytes).map(({ sequence }) => sequence)).toEqual([1, 2]);
   });
 });

@@ -3,18 +3,19 @@
 // Invariants: `received` counts only sets that are durable here, and passing ones, which the agent can read again; a set is released only
 // by the owner (I2); a set of an epoch before the newest is never taken (I6); memory for decoded sets is bounded, the others are read back
 // from the log.
-import type { VerifiedChangeSet } from '@secondsite/change-set';
+import { DATA_BYTES_TARGET, type StreamMarker, type VerifiedChangeSet } from '@secondsite/change-set';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
 import { type ByteCount, type Epoch, KIB, OperationError, type TimeMicros } from '@secondsite/units';
 import type { StreamPlace } from './pair-types';
-import { streamMarkersOf } from './stream-watch';
 
 /** What a set makes of the stream: its instants are exact from then on, or not any more. Of sets of before a restart it is not known. */
 type StreamTurn = 'green' | 'broken' | 'none' | 'unknown';
 
 export interface CachedSet extends StreamPlace {
   readonly storedBytes: ByteCount;
+  /** Memory that it takes decoded; of a set of before a restart what agents aim at. */
+  readonly contentBytes: ByteCount;
   /** First set of an epoch after one that had lost sets. */
   continuityLost: boolean;
   /** In the log; undefined while it is written there, and for a passing set. */
@@ -36,6 +37,7 @@ export interface CachedSet extends StreamPlace {
 export interface ReceivedSet {
   readonly bytes: Uint8Array;
   readonly decoded: VerifiedChangeSet;
+  readonly markers: readonly StreamMarker[];
   readonly receivedAt: TimeMicros;
 }
 
@@ -159,8 +161,10 @@ export class SetCache {
   pass(place: StreamPlace, { bytes, decoded, receivedAt }: ReceivedSet): Promise<void> {
     if (this.#passingEnd) return Promise.reject(this.#passingEnd);
     const passing = Promise.withResolvers<void>();
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing, decoded, turn: 'none', receivedAt, received: bytes, durable: passing.promise };
-    this.#memoryBytes += decoded.header.contentBytes;
+    const { contentBytes } = decoded.header;
+    const set: CachedSet = { ...place, storedBytes: bytes.length, contentBytes, continuityLost: false, position: undefined, passing, decoded, turn: 'none', receivedAt, received: bytes, durable: passing.promise };
+    this.#memoryBytes += contentBytes;
+    this.#recycle(set);
     this.#count(set, 1);
     this.#passing.add(set);
     this.#waiting.set(place.sequence, set);
@@ -169,9 +173,10 @@ export class SetCache {
   }
 
   /** Stores an admitted set; resolves when it is durable. A set of a newer epoch ends the one before. Rejects with the log's error. */
-  take(place: StreamPlace, { bytes, decoded, receivedAt }: ReceivedSet): Promise<void> {
+  take(place: StreamPlace, { bytes, decoded, markers, receivedAt }: ReceivedSet): Promise<void> {
     if (place.epoch > this.#received.epoch) this.#beginEpoch(place.epoch);
-    const set: CachedSet = { ...place, storedBytes: bytes.length, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, turn: turnOf(decoded), receivedAt, received: bytes, durable: Promise.resolve() };
+    const { contentBytes } = decoded.header;
+    const set: CachedSet = { ...place, storedBytes: bytes.length, contentBytes, continuityLost: false, position: undefined, passing: undefined, decoded: undefined, turn: turnOf(markers), receivedAt, received: bytes, durable: Promise.resolve() };
     this.#keepDecoded(set, decoded);
     this.#count(set, 1);
     this.#waiting.set(place.sequence, set);
@@ -192,8 +197,9 @@ export class SetCache {
     else this.release(set);
   }
 
+  /** Content that was decompressed has memory of its own: what was received is not needed any more when it is in the log. */
   #recycle(set: CachedSet): void {
-    if (!set.received || set.decoded || !(set.position ?? set.passing)) return;
+    if (!set.received || !(set.position ?? set.passing) || set.decoded?.data.buffer === set.received.buffer) return;
     this.#options.recycle(set.received.buffer);
     set.received = undefined;
   }
@@ -225,12 +231,12 @@ export class SetCache {
     this.#received = { epoch, sequence: 0 };
   }
 
-  /** The next sets in line, at least one if there is any, together at most `bytesMax`, all passing or none; they stay cached until released. */
+  /** The next sets in line, at least one if there is any, together at most `bytesMax` of content, all passing or none; they stay cached until released. */
   takeReady(bytesMax: ByteCount): CachedSet[] {
     let count = 0;
     for (let bytes = 0; count < this.#ready.length; count++) {
-      const { storedBytes, passing } = this.#ready[count] as CachedSet;
-      bytes += storedBytes;
+      const { contentBytes, passing } = this.#ready[count] as CachedSet;
+      bytes += contentBytes;
       if (count > 0 && (bytes > bytesMax || !passing !== !this.#ready[0]?.passing)) break;
     }
     return this.#ready.splice(0, count);
@@ -251,6 +257,7 @@ export class SetCache {
     this.#memoryBytes += decoded.header.contentBytes;
     set.decoded = decoded;
     set.received = bytes;
+    this.#recycle(set);
   }
 
   /** The set is written to the replica, not durable there yet. */
@@ -270,11 +277,17 @@ export class SetCache {
 
   #forgetDecoded(set: CachedSet): void {
     const { decoded } = set;
-    if (decoded) this.#memoryBytes -= decoded.header.contentBytes;
     set.decoded = undefined;
-    // Decompressed content has memory of its own; small pieces may share theirs with others.
-    if (decoded && set.received?.buffer !== decoded.data.buffer && decoded.data.byteLength >= OWN_MEMORY_BYTES_MIN) this.#options.recycle(decoded.data.buffer);
+    if (decoded) {
+      this.#memoryBytes -= decoded.header.contentBytes;
+      this.#recycleDecoded(set, decoded);
+    }
     this.#recycle(set);
+  }
+
+  /** Small pieces of decompressed content may share their memory with others. */
+  #recycleDecoded(set: CachedSet, { data }: VerifiedChangeSet): void {
+    if (set.received?.buffer !== data.buffer && data.byteLength >= OWN_MEMORY_BYTES_MIN) this.#options.recycle(data.buffer);
   }
 
   /** The set is durable in the replica, or will never be applied. */
@@ -285,7 +298,7 @@ export class SetCache {
   }
 
   #keepDecoded(set: CachedSet, decoded: VerifiedChangeSet): void {
-    if (!this.#hasMemoryFor(decoded.header.contentBytes)) return;
+    if (!this.#hasMemoryFor(decoded.header.contentBytes)) return this.#recycleDecoded(set, decoded);
     this.#memoryBytes += decoded.header.contentBytes;
     set.decoded = decoded;
   }
@@ -311,7 +324,9 @@ export class SetCache {
         continue;
       }
       if (key.epoch > this.#received.epoch) this.#beginEpoch(key.epoch);
-      const set: CachedSet = { ...key, storedBytes: position.payloadBytes, continuityLost: false, position, passing: undefined, decoded: undefined, turn: 'unknown', receivedAt: undefined, received: undefined, durable: Promise.resolve() };
+      const storedBytes = position.payloadBytes;
+      const contentBytes = Math.max(storedBytes, DATA_BYTES_TARGET);
+      const set: CachedSet = { ...key, storedBytes, contentBytes, continuityLost: false, position, passing: undefined, decoded: undefined, turn: 'unknown', receivedAt: undefined, received: undefined, durable: Promise.resolve() };
       this.#count(set, 1);
       this.#waiting.set(key.sequence, set);
       this.#advance();
@@ -325,8 +340,8 @@ function overtaken(): OperationError {
 }
 
 /** The last marker counts. An epoch that claims to begin green is taken at its word here, which only keeps sets that could have passed. */
-function turnOf(set: VerifiedChangeSet): StreamTurn {
-  const last = streamMarkersOf(set).findLast(({ kind }) => kind === 'epoch-started' || kind === 'resync-started' || kind === 'resync-read');
+function turnOf(markers: readonly StreamMarker[]): StreamTurn {
+  const last = markers.findLast(({ kind }) => kind === 'epoch-started' || kind === 'resync-started' || kind === 'resync-read');
   if (!last) return 'none';
   return last.kind === 'resync-read' || (last.kind === 'epoch-started' && last.reason === 'none') ? 'green' : 'broken';
 }

@@ -20,8 +20,8 @@ export class StreamWatch {
     return this.#everythingRead ? 'resync-step-2' : 'resync-step-1';
   }
 
-  received(set: VerifiedChangeSet, { epoch, sequence }: StreamPlace): void {
-    for (const marker of streamMarkersOf(set)) {
+  received(markers: readonly StreamMarker[], { epoch, sequence }: StreamPlace): void {
+    for (const marker of markers) {
       if (marker.kind === 'resync-read') {
         this.#everythingRead = true;
         this.#emit({ kind: 'resync-read', epoch, sequence });

@@ -2,7 +2,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
 import { encodeChangeSet, encodeMarker, type LooseEntry, type StreamMarker } from '@secondsite/change-set';
-import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { RetentionLimits } from '@secondsite/retention-journal';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
 import { REPLICA_LACKS_BASE } from '@secondsite/transport';
@@ -10,6 +9,7 @@ import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
 import { GIVEN_BACK, PairDriver } from '../testing/pair-driver';
 import { expectTruth, expectView } from '../testing/pair-truth';
+import { withSync } from '../testing/with-sync';
 import { TargetPair } from './target-pair';
 
 const histories = Number(process.env['SECONDSITE_CRASH_HISTORIES'] ?? 60);
@@ -19,22 +19,6 @@ function lateSet(driver: PairDriver, last: HistorySet): Uint8Array {
   const identity = { pairId: driver.history.pairId, epoch: last.epoch, sequence: last.sequence + 1, traceparent: undefined };
   const entry = { kind: 'write' as const, time: last.lastTime + 1, offset: 0, length: 512, bytes: [new Uint8Array(512).fill(0xbd)] };
   return Buffer.concat(encodeChangeSet(identity, [entry]).parts);
-}
-
-/** The same folder; every sync of the file waits for `before`. */
-function withSync(directory: StorageDirectory, name: string, before: () => Promise<void>): StorageDirectory {
-  const instead = <Port extends object>(port: Port, key: string, call: unknown): Port =>
-    new Proxy(port, {
-      get: (target, property) => {
-        const value: unknown = Reflect.get(target, property, target);
-        if (property === key) return call;
-        return typeof value === 'function' ? (...args: unknown[]): unknown => Reflect.apply(value, target, args) : value;
-      },
-    });
-  return instead(directory, 'open', async (opened: string, options?: { readonly create?: boolean }) => {
-    const file = await directory.open(opened, options);
-    return opened === name ? instead(file, 'sync', () => before().then(() => file.sync())) : file;
-  });
 }
 
 describe('a pair at the target', () => {
@@ -338,6 +322,27 @@ describe('a pair at the target', () => {
     await expectTruth(driver, reopened, { random: seededRandom(1), views: 3 });
     expect(reopened.status()).toMatchObject({ cachedSets: 0, cacheBytes: 0 });
     await reopened.close();
+  });
+
+  it('applies what comes while a checkpoint of what came before is under way, and is idle only when all of it is covered', async () => {
+    const driver = new PairDriver(seededRandom(3));
+    const gate = Promise.withResolvers<void>();
+    let syncs = 0;
+    const pair = await driver.open(withSync(new CrashableStorage().root, 'replica.img', async () => void ((syncs += 1) > 1 && (await gate.promise))));
+    await driver.send(pair, 1);
+    for (let turn = 0; syncs < 2 && turn < 100; turn++) await setImmediate();
+    await driver.send(pair, 1);
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    const [first, second] = driver.history.sets.map(({ epoch, sequence }) => ({ epoch, sequence }));
+    expect(pair.status()).toMatchObject({ ...second, applied: { epoch: 0, sequence: 0 } });
+    let isIdle = false;
+    const idle = pair.idle().then(() => (isIdle = true));
+    for (let turn = 0; turn < 5; turn++) await setImmediate();
+    expect({ isIdle, syncs, first }).toEqual({ isIdle: false, syncs: 2, first: { epoch: 1, sequence: 1 } });
+    gate.resolve();
+    await idle;
+    expect(pair.status().applied).toEqual(second);
+    await pair.close();
   });
 
   it('applies nothing from the cache behind passing sets while the checkpoint that covers them is under way', async () => {

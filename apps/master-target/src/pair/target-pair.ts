@@ -4,7 +4,7 @@
 // I6 (older epochs are refused and kept aside), I8 (every file may be cut off at any instant), I9 (cache and memory have limits).
 import { decompressChangeSet, type KeptSet, type VerifiedChangeSet, verifyStored } from '@secondsite/change-set';
 import { type RecoveryPoints, type RetentionJournal, type RetentionLimits, ViewReader } from '@secondsite/retention-journal';
-import { type CompareOutcome, DAMAGED_RANGES_MAX, OLD_EPOCH, type Progress, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport';
+import { type CompareOutcome, DAMAGED_RANGES_MAX, OLD_EPOCH, type Progress, REPLICA_LACKS_BASE, type StoreOutcome } from '@secondsite/transport/protocol';
 import { type ByteCount, isOperationError, type TimeMicros } from '@secondsite/units';
 import { isReferringSet } from '@secondsite/wan-deduplication';
 import type { SetRebuilder } from '../deduplication/set-rebuilder';
@@ -22,7 +22,7 @@ import { growReplica } from './replica-files';
 import type { Admission, ReceivedSet } from './set-cache';
 import { SetApplier } from './set-applier';
 import { corrupt, noSpace, pairFailed, tooEarly } from './store-answers';
-import { StreamWatch } from './stream-watch';
+import { streamMarkersOf, StreamWatch } from './stream-watch';
 import { faultOfRange } from './write-replica';
 
 export class TargetPair {
@@ -69,7 +69,7 @@ export class TargetPair {
       cacheIsDamaged: parts.log.corrupt.length > 0,
     });
     this.#comparer = new ReplicaComparer({
-      ...parts, pairId: options.pairId, layout: options.layout, reached: () => this.#loop.reached, newestEpoch: () => parts.cache.received.epoch,
+      ...parts, pairId: options.pairId, layout: options.layout, reached: () => this.#loop.reached, moved: () => this.#loop.moved, delay: options.delay, newestEpoch: () => parts.cache.received.epoch,
     });
   }
 
@@ -157,7 +157,7 @@ export class TargetPair {
     const missing = missingBase(decoded, this.#parts.cache.placeBefore(place.epoch));
     if (missing) return this.#refuse(place, { code: REPLICA_LACKS_BASE, detail: missing });
     await this.#growWith(decoded);
-    return { bytes, decoded, receivedAt };
+    return { bytes, decoded, markers: streamMarkersOf(decoded), receivedAt };
   }
 
   /** Undefined: the set may be taken in this turn. Others may have come in while it was decompressed. */
@@ -179,7 +179,7 @@ export class TargetPair {
     await this.#keep(place, set);
     this.#freeBytes -= storedBytes;
     this.#hops.cacheDurable(place);
-    this.#watch.received(decoded, place);
+    this.#watch.received(set.markers, place);
     this.#loop.wake();
     this.#hops.answered(place);
     return this.#stored();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { verifiedPeer } from '@secondsite/certificates';
+import { verifiedPeer } from '@secondsite/certificates/tls';
 import { type BlockDevice, NbdServer } from '@secondsite/nbd';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

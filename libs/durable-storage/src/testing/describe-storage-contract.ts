@@ -105,6 +105,23 @@ function describeHoles(directory: () => StorageDirectory, { expect, it }: TestRu
     expect(file.nextData(1 << 20)).toBeUndefined();
     await file.close();
   });
+
+  it('lists data that was written, and no data that was cut off, since it was asked last', async () => {
+    const file = await directory().open('a', { create: true });
+    await file.truncate(1 << 20);
+    file.writeNow(bytes('x'.repeat(8192)), 600 << 10);
+    expect(file.nextData(0)?.offset).toBe(600 << 10);
+    file.writeNow(bytes('x'.repeat(8192)), 100 << 10);
+    expect(file.nextData(0)?.offset).toBe(100 << 10);
+    file.writeNow(bytes('x'.repeat(8192)), 108 << 10);
+    expect(file.nextData(108 << 10)?.offset).toBe(108 << 10);
+    expect(file.nextData(102 << 10)?.offset).toBe(102 << 10);
+    await file.truncate(104 << 10);
+    expect(file.nextData(102 << 10)).toEqual({ offset: 102 << 10, length: 2 << 10 });
+    await file.truncate(0);
+    expect(file.nextData(0)).toBeUndefined();
+    await file.close();
+  });
 }
 
 function describeFolders(directory: () => StorageDirectory, { expect, it }: TestRunner): void {
