@@ -38,6 +38,11 @@ export class HandoverWait {
     return queue.forwarded === queue.received || (handover === 'to' && this.#targetEpoch < queue.epoch);
   }
 
+  /** … and it has been waited for so long that the old process server goes on without them. */
+  comesInVain(queue: EpochQueue): boolean {
+    return this.#options.handover === 'from' && this.comesFirst(queue) && this.#isInVain;
+  }
+
   /** What the target said where it is; undefined: it did not say it. */
   answered(position: StreamPlace | undefined): void {
     if (position) this.#targetEpoch = position.epoch;
@@ -50,7 +55,7 @@ export class HandoverWait {
   get isDrained(): boolean {
     const { spool } = this.#options;
     if (spool.spoolBytes === 0) return true;
-    return [...spool.queues()].every((queue) => queue.damaged || queue.setCount === 0 || (this.comesFirst(queue) && this.#isInVain));
+    return [...spool.queues()].every((queue) => queue.damaged || queue.setCount === 0 || this.comesInVain(queue));
   }
 
   get #isInVain(): boolean {

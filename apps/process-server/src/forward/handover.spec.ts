@@ -162,6 +162,17 @@ describe('the forwarders of two process servers with one pair', () => {
     expect(broken).toEqual([]);
   });
 
+  it('go on with a newer epoch of the old one when what the one before waits for comes from nobody', async () => {
+    const old = await spoolOf([...epoch(1, 1, 3), ...epoch(2, 1, 2)]);
+    const from = forward(old, 'from');
+    await targetHas(1);
+    await waitUntil('the target was asked again', () => target.questions > 2);
+    aheadMillis = 31_000;
+    await targetHas(2, 2);
+    await waitUntil('nothing is left', () => from.isDrained);
+    expect({ broken, sets: old.spoolSets }).toEqual({ broken: [], sets: 0 });
+  });
+
   it('end the epoch at the gap once the old one was given up', async () => {
     const next = await spoolOf(epoch(1, 3, 4));
     forward(next, undefined).senderHas({ epoch: 1, sequence: 5 });

@@ -185,8 +185,9 @@ export class PairForwarder {
   async #step(): Promise<boolean> {
     const queue = this.#spool.oldestQueue();
     if (!queue) return true;
-    if (this.#inFlight.size === 0 && this.#handover.comesFirst(queue)) return this.#awaitOther(queue);
-    if (this.#inFlight.size === 0 && queue.epoch < this.#spool.epoch && (queue.damaged || queue.forwarded === queue.received)) {
+    const isOlder = queue.epoch < this.#spool.epoch;
+    if (this.#inFlight.size === 0 && this.#handover.comesFirst(queue) && !(isOlder && this.#handover.comesInVain(queue))) return this.#awaitOther(queue);
+    if (this.#inFlight.size === 0 && isOlder && (queue.damaged || queue.forwarded === queue.received)) {
       if (!queue.damaged && queue.setCount > 0 && !this.#hasAskedAt(queue)) return this.#askTarget(queue);
       this.#spool.giveUp(queue.epoch);
       return false;
