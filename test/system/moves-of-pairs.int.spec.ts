@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A volume moves to another process server (F14) under a stamped load, with a backlog at the old one, both of which are killed on the way: the epoch
+// A volume moves to another process server (F14) under a stamped load, with a backlog at the old one, both of which are killed on the way, and the configuration server too: the epoch
 // goes on, and no instant is missing. Then it leaves a process server that is dead, with change sets that nobody else has: only the regions that are
 // marked are read again. Last it leaves its plan and joins another one.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -65,7 +65,7 @@ describe('a pair that moves', () => {
       expect(begun.move?.words).toContain('it moves from process server process-server to ps-2');
       await when('draining', ({ move }) => move?.step === 'draining' && (move.leftBytes ?? 0) > MIB);
       await when('kept at both', ({ move, dataInTransit }) => dataInTransit.processServerBytes > (move?.leftBytes ?? Infinity) + MIB);
-      await Promise.all([cluster.killAndAwaitRestart('process-server'), other.end('SIGKILL').then(() => other.start())]);
+      await Promise.all([cluster.killAndAwaitRestart('process-server'), cluster.killAndAwaitRestart('config-server'), other.end('SIGKILL').then(() => other.start())]);
     });
     await when('with the new process server', ({ move }) => move === undefined);
     moments.push(clockMicros());

@@ -10,7 +10,7 @@ import { BufferBudget } from './volume/buffer-budget';
 
 const SEGMENT_DATA_BYTES = 8 * MIB;
 /** The rest of the memory is for requests and regions on their way into a change set, and for compressed copies of sets on their way. */
-const CHANGE_SETS_PART = 0.7;
+const CHANGE_SETS_PART = 0.65;
 
 /** Starts everything of an agent: identity, bus, volumes; then writes ready.json. Volumes run before the bus can be reached. */
 export async function startComponent(config: AgentConfig, { log, metricsUrl, onFatal }: ComponentSurroundings): Promise<RunningComponent> {
