@@ -3,16 +3,17 @@
 // one chunk that holds the whole result is three times faster for data that does not shrink and leaves nothing to collect.
 import { giveBackPages } from '@secondsite/disk-files';
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdCompressSync, zstdDecompress } from 'node:zlib';
+import { constants, createZstdCompress, zstdCompressSync, zstdDecompress } from 'node:zlib';
 import { Turns } from './turns';
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 const params = { [constants.ZSTD_c_compressionLevel]: 1 };
 
 /** Each takes a thread of the pool that syncs files as well, and memory for a whole change set: two at a time leave room for both. */
 const atOnce = new Turns(2);
 
+/** Each part is a turn of the pool; more of them are joined first. */
+const partsAtOnceMax = 8;
 const sampleBytes = 16 * 1024;
 const sampleCount = 3;
 const worthwhileRatio = 0.95;
@@ -22,35 +23,39 @@ const ownMemoryBytesMin = 256 * 1024;
 
 /**
  * zstd level 1 over the parts, as one frame; undefined when samples of them say that it would hardly get smaller (encrypted or
- * compressed content), which costs about 0.1 ms instead of 8 ms for 8 MiB. The parts must not change before it resolves.
+ * compressed content), which costs about 0.1 ms instead of 8 ms for 8 MiB. The parts must not change before it resolves. The result lies in memory
+ * of its own, of the size of the content, of which only what it fills was ever touched.
  */
 export async function compressZstd(parts: readonly Uint8Array[]): Promise<Uint8Array | undefined> {
-  const [only] = parts;
-  if (parts.length === 1 && only) return isWorthwhile(only) ? atOnce.run(() => compressWhole(only)) : undefined;
+  if (parts.length <= partsAtOnceMax) return isWorthwhile(parts) ? atOnce.run(() => compressParts(parts)) : undefined;
   return atOnce.run(async () => {
     const content = Buffer.concat(parts);
     try {
-      return isWorthwhile(content) ? await compressWhole(content) : undefined;
+      return isWorthwhile([content]) ? await compressParts([content]) : undefined;
     } finally {
-      giveBackOwn(content);
+      if (content.buffer.byteLength >= ownMemoryBytesMin) giveBackPages(new Uint8Array(content.buffer));
     }
   });
 }
 
-async function compressWhole(content: Uint8Array): Promise<Uint8Array> {
-  const boundBytes = content.byteLength + (content.byteLength >> 7) + chunkBytesMin;
-  return inMemoryOfItsSize(await compress(content, { params, chunkSize: boundBytes, pledgedSrcSize: content.byteLength }));
+/** One after the other into one chunk that holds everything: joining them first would be a copy into fresh memory. */
+async function compressParts(parts: readonly Uint8Array[]): Promise<Uint8Array> {
+  const contentBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const chunkSize = contentBytes + (contentBytes >> 7) + chunkBytesMin;
+  const compressor = createZstdCompress({ params, chunkSize, pledgedSrcSize: contentBytes });
+  for (const part of parts) compressor.write(part);
+  compressor.end();
+  const pieces: Buffer[] = [];
+  for await (const piece of compressor) pieces.push(piece as Buffer);
+  return inOnePiece(pieces);
 }
 
-/** It lies in memory of the bound's size, which would be kept with it, and the collector comes late to what is left. */
-function inMemoryOfItsSize(result: Buffer): Uint8Array {
-  const copy = new Uint8Array(result);
-  giveBackOwn(result);
-  return copy;
-}
-
-function giveBackOwn(bytes: Buffer): void {
-  if (bytes.buffer.byteLength >= ownMemoryBytesMin) giveBackPages(new Uint8Array(bytes.buffer));
+/** Pieces of the same chunk follow each other in its memory. */
+function inOnePiece(pieces: readonly Buffer[]): Uint8Array {
+  const [first] = pieces;
+  const bytes = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const isWhole = first !== undefined && pieces.every(({ buffer }) => buffer === first.buffer) && pieces.at(-1)!.byteOffset + pieces.at(-1)!.byteLength === first.byteOffset + bytes;
+  return isWhole ? new Uint8Array(first.buffer, first.byteOffset, bytes) : Buffer.concat(pieces);
 }
 
 /** The reverse; rejects rather than produce more than `bytesMax`. */
@@ -58,9 +63,10 @@ export async function decompressZstd(stored: Uint8Array, { bytesMax }: { readonl
   return atOnce.run(() => decompress(stored, { maxOutputLength: Math.max(1, bytesMax), chunkSize: Math.max(chunkBytesMin, bytesMax) }));
 }
 
-function isWorthwhile(content: Uint8Array): boolean {
+/** Asks the largest part, from the middle of each third. The others are the entry table of a change set, which always shrinks, and ends of its data. */
+function isWorthwhile(parts: readonly Uint8Array[]): boolean {
+  const content = parts.reduce((largest, part) => (part.byteLength > largest.byteLength ? part : largest), new Uint8Array(0));
   if (content.byteLength <= sampleBytes * sampleCount) return true;
-  // From the middle of each third: the beginning of a change set is its entry table, which always shrinks and says nothing of the data.
   const stride = Math.floor(content.byteLength / sampleCount);
   let smallerBytes = 0;
   for (let sample = 0; sample < sampleCount; sample++) {
