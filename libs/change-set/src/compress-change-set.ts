@@ -9,8 +9,8 @@ import { type StoredChangeSet, type VerifiedChangeSet, verifyContent } from './v
 /** zstd over the parts one after another, as one frame; undefined when it is not worthwhile. Given by the caller, so that this library stays free of input and output. */
 export type Compress = (parts: readonly Uint8Array[]) => Promise<Uint8Array | undefined>;
 
-/** The reverse; must reject or return early rather than produce more than `bytesMax`. */
-export type Decompress = (stored: Uint8Array, limits: { readonly bytesMax: number }) => Promise<Uint8Array>;
+/** The reverse; must reject or return early rather than produce more than `bytesMax`. `memory` may be asked for room for the result. */
+export type Decompress = (stored: Uint8Array, limits: { readonly bytesMax: number; readonly memory?: ((bytes: number) => ArrayBufferLike) | undefined }) => Promise<Uint8Array>;
 
 /** The same set compressed; the set itself when compression does not make it smaller or it is compressed already. */
 export async function compressSealed(set: SealedChangeSet, compress: Compress): Promise<SealedChangeSet> {

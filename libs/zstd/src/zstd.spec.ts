@@ -24,6 +24,23 @@ describe('zstd', () => {
     expect((await compressZstd([Buffer.concat([randomBytes(500_000), Buffer.alloc(1_000_000)])]))?.byteLength).toBeLessThan(600_000);
   });
 
+  it('gives back large content in memory that it is given, which may be larger and is used again', async () => {
+    const memory = new SharedArrayBuffer(4 << 20);
+    for (const seed of [3, 4]) {
+      const content = Buffer.alloc(3_000_001, `content ${seed}`);
+      const stored = (await compressZstd([content.subarray(0, 1000), content.subarray(1000)])) as Uint8Array;
+      const back = await decompressZstd(stored, { bytesMax: content.length, memory: () => memory });
+      expect(back.buffer === memory && Buffer.from(back).equals(content)).toBe(true);
+    }
+  });
+
+  it('joins more parts than a few, and leaves them as they are', async () => {
+    const parts = Array.from({ length: 300 }, (_, index) => Buffer.alloc(10_000, index));
+    const stored = (await compressZstd(parts)) as Uint8Array;
+    expect(Buffer.from(await decompressZstd(stored, { bytesMax: 3_000_000 })).equals(Buffer.concat(parts))).toBe(true);
+    expect(parts[299]?.every((byte) => byte === 299 % 256)).toBe(true);
+  });
+
   it('refuses to produce more than it may', async () => {
     const bomb = (await compressZstd([Buffer.alloc(10_000_000)])) as Uint8Array;
     await expect(decompressZstd(bomb, { bytesMax: 1_000_000 })).rejects.toThrow();

@@ -3,7 +3,7 @@
 // one chunk that holds the whole result is three times faster for data that does not shrink and leaves nothing to collect.
 import { giveBackPages } from '@secondsite/disk-files';
 import { promisify } from 'node:util';
-import { constants, createZstdCompress, zstdCompressSync, zstdDecompress } from 'node:zlib';
+import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync, zstdDecompress } from 'node:zlib';
 import { Turns } from './turns';
 
 const decompress = promisify(zstdDecompress);
@@ -12,6 +12,8 @@ const params = { [constants.ZSTD_c_compressionLevel]: 1 };
 /** Each takes a thread of the pool that syncs files as well, and memory for a whole change set: two at a time leave room for both. */
 const atOnce = new Turns(2);
 
+/** Of output that is copied on; a turn of the pool each. */
+const pieceBytes = 256 * 1024;
 /** Each part is a turn of the pool; more of them are joined first. */
 const partsAtOnceMax = 8;
 const sampleBytes = 16 * 1024;
@@ -58,9 +60,25 @@ function inOnePiece(pieces: readonly Buffer[]): Uint8Array {
   return isWhole ? new Uint8Array(first.buffer, first.byteOffset, bytes) : Buffer.concat(pieces);
 }
 
-/** The reverse; rejects rather than produce more than `bytesMax`. */
-export async function decompressZstd(stored: Uint8Array, { bytesMax }: { readonly bytesMax: number }): Promise<Uint8Array> {
-  return atOnce.run(() => decompress(stored, { maxOutputLength: Math.max(1, bytesMax), chunkSize: Math.max(chunkBytesMin, bytesMax) }));
+/**
+ * The reverse; rejects rather than produce more than `bytesMax`. The result lies in memory that `memory` gives, at least `bytesMax` of it: a large one
+ * is copied there from small chunks, for fresh memory of its size costs several times as much as all the rest where page faults are dear.
+ */
+export async function decompressZstd(stored: Uint8Array, { bytesMax, memory }: { readonly bytesMax: number; readonly memory?: ((bytes: number) => ArrayBufferLike) | undefined }): Promise<Uint8Array> {
+  const takeMemory = memory ?? ((bytes: number) => new ArrayBuffer(bytes));
+  return atOnce.run(() => (bytesMax > pieceBytes ? decompressInto(Buffer.from(takeMemory(bytesMax), 0, bytesMax), stored) : decompress(stored, { maxOutputLength: Math.max(1, bytesMax), chunkSize: Math.max(chunkBytesMin, bytesMax) })));
+}
+
+async function decompressInto(into: Buffer, stored: Uint8Array): Promise<Uint8Array> {
+  const decompressor = createZstdDecompress({ chunkSize: pieceBytes });
+  decompressor.end(stored);
+  let bytes = 0;
+  for await (const piece of decompressor) {
+    const { byteLength } = piece as Buffer;
+    if (bytes + byteLength > into.byteLength) throw new RangeError(`the content has more than ${into.byteLength} bytes`);
+    bytes += (piece as Buffer).copy(into, bytes);
+  }
+  return into.subarray(0, bytes);
 }
 
 /** Asks the largest part, from the middle of each third. The others are the entry table of a change set, which always shrinks, and ends of its data. */

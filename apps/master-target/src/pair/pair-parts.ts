@@ -54,6 +54,8 @@ export interface PairParts extends ReplicaFiles {
   readonly scrubber: PairScrubber;
   /** Absent without `sharedBlocks`. */
   readonly rebuilder: SetRebuilder | undefined;
+  /** Into memory that `recycle` takes back. */
+  readonly decompress: Decompress;
   /** Takes memory of sets that nobody reads any more, wherever it is from. */
   readonly recycle: (memory: ArrayBufferLike) => void;
   readonly limits: PairLimits;
@@ -91,8 +93,9 @@ export async function openPairParts(options: TargetPairOptions): Promise<PairPar
     ...options, ...files, journal, bytesPerSecond: limits.scrubBytesPerSecond, roundMicros: limits.scrubRoundMicros,
     isBusy: () => cache.readyCount > 0, emit: (event) => options.onEvent?.(event),
   });
-  const { pairId, decompress, sharedBlocks } = options;
-  const rebuilder = sharedBlocks && new SetRebuilder({ ...sharedBlocks, ...files, pairId, decompress, memory: readMemory });
+  const { pairId, sharedBlocks } = options;
+  const decompress: Decompress = (stored, { bytesMax }) => options.decompress(stored, { bytesMax, memory: (bytes) => readMemory.take(bytes) });
+  const rebuilder = sharedBlocks && new SetRebuilder({ ...sharedBlocks, ...files, pairId, decompress: options.decompress, memory: readMemory });
   const cachedSets = new CachedSetReader({ cache, readMemory, decompress });
-  return { ...files, log, journal, checkpoint, quarantine, cache, limits, cold, cachedSets, scrubber, rebuilder, recycle, handedOver };
+  return { ...files, log, journal, checkpoint, quarantine, cache, limits, cold, cachedSets, scrubber, rebuilder, decompress, recycle, handedOver };
 }

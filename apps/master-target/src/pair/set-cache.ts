@@ -286,8 +286,8 @@ export class SetCache {
   }
 
   /** Small pieces of decompressed content may share their memory with others. */
-  #recycleDecoded(set: CachedSet, { data }: VerifiedChangeSet): void {
-    if (set.received?.buffer !== data.buffer && data.byteLength >= OWN_MEMORY_BYTES_MIN) this.#options.recycle(data.buffer);
+  #recycleDecoded(set: CachedSet, { data, header }: VerifiedChangeSet): void {
+    if (set.received?.buffer !== data.buffer && header.contentBytes >= OWN_MEMORY_BYTES_MIN) this.#options.recycle(data.buffer);
   }
 
   /** The set is durable in the replica, or will never be applied. */

@@ -152,7 +152,7 @@ export class TargetPair {
     }
     const admission = this.#parts.cache.admission(place);
     if (admission.kind !== 'take') return this.#answerWithoutTaking(admission, place, bytes);
-    const decoded = await decompressChangeSet(verified, this.#options.decompress);
+    const decoded = await decompressChangeSet(verified, this.#parts.decompress);
     if (!decoded.ok) return this.#refuse(place, { code: decoded.code, detail: decoded.detail });
     const missing = missingBase(decoded, this.#parts.cache.placeBefore(place.epoch));
     if (missing) return this.#refuse(place, { code: REPLICA_LACKS_BASE, detail: missing });
