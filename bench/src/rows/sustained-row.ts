@@ -14,6 +14,8 @@ const diskBytes = GIB;
 const depth = 16;
 /** Bytes of the undo log between two syncs, as at the target. */
 const syncBytes = 8 * MIB;
+/** A slow machine would write for minutes; what is searched for shows sooner than what is measured. */
+const secondsMax = { measured: 20, searched: 10 };
 /** Half of each block is zeros: what compression gets is neither nothing nor everything. */
 const content = ['--refill_buffers=1', '--buffer_compress_percentage=50'];
 
@@ -72,7 +74,7 @@ async function followedOffer(site: BenchSite, disk: ProtectedDisk, load: Sustain
   for (let offered = first; ; offered = Math.round(offered * 0.9)) {
     await settleMachine({ folder: site.folder, memoryBytes: 4 * diskBytes });
     const before = await lastResyncOf(site, disk);
-    await writeUntilApplied(site, disk, { load, offered });
+    await writeUntilApplied(site, disk, { load, offered, seconds: secondsMax.searched });
     if (before === (await lastResyncOf(site, disk)) || offered < first / 4) return Math.round(offered * 0.9);
   }
 }
@@ -109,12 +111,13 @@ function writes({ block, writtenBytes }: SustainedLoad): Omit<Parameters<typeof 
   return { pattern: 'randwrite', block, depth, sizeBytes: diskBytes, extra: [`--io_size=${writtenBytes}`, ...content] };
 }
 
-async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, { load, offered }: { readonly load: SustainedLoad; readonly offered: number }): Promise<number> {
+async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, { load, offered, seconds = secondsMax.measured }: { readonly load: SustainedLoad; readonly offered: number; readonly seconds?: number }): Promise<number> {
   const started = clockMicros();
-  const args = nbdLoad({ ...writes(load), uri: disk.uri });
+  const writtenBytes = Math.min(load.writtenBytes, offered * MIB * seconds);
+  const args = nbdLoad({ ...writes({ ...load, writtenBytes }), uri: disk.uri });
   await fio([...args, `--rate=${offered}m`]);
   await site.whenApplied(disk);
-  return load.writtenBytes / ((await site.lastContentAppliedAt(disk)) - started);
+  return writtenBytes / ((await site.lastContentAppliedAt(disk)) - started);
 }
 
 async function fill(image: string): Promise<void> {
