@@ -75,7 +75,7 @@ export class DamageRepair {
   /** In one turn with the last look at the mark. Without memory it is tried again. */
   #insert(read: ActiveRead, bytes: Buffer): void {
     const { stream, ledger } = this.#options;
-    for (const range of withoutWritten(read, read.written)) {
+    for (const range of withoutWritten([read], read.written)) {
       if (!stream.makeRoom(range.length)) return;
       stream.appendBytes({ kind: 'resync-write', offset: range.offset }, [bytes.subarray(range.offset - read.offset, range.offset - read.offset + range.length)]);
       ledger.write(range, stream.openSequence);

@@ -71,7 +71,7 @@ export class PairReplication {
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#sealer = new SetSealer({ ...options, stream: this.#stream, shipper: this.#shipper });
     this.#facts = new PairFacts({ ...options, epoch: () => this.#stream.epoch });
-    this.#ledger = new RegionLedger(options.bitmap);
+    this.#ledger = new RegionLedger(options.bitmap, options.volumeBytes);
     this.#ledger.beginEpoch();
     const bitmapFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'bitmap/not-durable'));
     this.#sweeper = new RegionSweeper({ ...options, ledger: this.#ledger, syncSource: () => options.source.sync(), failed: bitmapFailed });

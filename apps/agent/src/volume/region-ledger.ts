@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which regions still have to be read for a resync, and since which change set each marked region is quiet. A region's bit in the
-// write-intent bitmap is cleared only when nothing of it is on its way any more.
+// Which regions still have to be read for a resync, which blocks of them when that is known, and since which change set each marked region is
+// quiet. A region's bit in the write-intent bitmap is cleared only when nothing of it is on its way any more.
 import type { StreamBase } from '@secondsite/change-set';
 import type { ByteCount, Epoch, SequenceNumber } from '@secondsite/units';
 import { type ByteRange, RegionSet, type WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import { MissedBlocks } from './missed-blocks';
+import { intersection } from './resync-activity';
 
 export class RegionLedger {
   /** Regions whose content at the target may differ and which must be read. */
   readonly toResync: RegionSet;
+  /** Regions of `toResync` of which the target lacks nothing but `#missed`. */
+  readonly #partly: RegionSet;
+  /** Of regions of `#partly` only. */
+  readonly #missed: MissedBlocks;
   readonly #bitmap: WriteIntentBitmap;
+  readonly #volumeBytes: ByteCount;
   /** Per region: the newest change set of this epoch with something of it, and the newest with a write; 0: none. */
   readonly #touchedBy: Float64Array;
   readonly #writtenBy: Float64Array;
@@ -17,9 +24,12 @@ export class RegionLedger {
   /** Newest set at the last two quiet marks; what was not written since the older one is quiet. */
   #quietMarks: readonly [older: SequenceNumber, newer: SequenceNumber] = [0, 0];
 
-  constructor(bitmap: WriteIntentBitmap) {
+  constructor(bitmap: WriteIntentBitmap, volumeBytes: ByteCount) {
     this.#bitmap = bitmap;
+    this.#volumeBytes = volumeBytes;
     this.toResync = new RegionSet(bitmap.regionCount);
+    this.#partly = new RegionSet(bitmap.regionCount);
+    this.#missed = new MissedBlocks(volumeBytes);
     this.#touchedBy = new Float64Array(bitmap.regionCount);
     this.#writtenBy = new Float64Array(bitmap.regionCount);
     // What is not marked was applied at the target once, so that it holds the beginning of the stream at least.
@@ -53,18 +63,37 @@ export class RegionLedger {
     for (let region = first; region <= last; region++) {
       this.#touchedBy[region] = sequence;
       this.toResync.delete(region);
+      this.#forgetMissed(region);
     }
   }
 
   /** A range changed without being captured. */
   miss(range: ByteRange): void {
     const { first, last } = this.#bitmap.regionsOf(range);
-    for (let region = first; region <= last; region++) this.toResync.add(region);
+    for (let region = first; region <= last; region++) {
+      const part = intersection(range, this.#rangeOf(region));
+      if (part.length === this.#rangeOf(region).length) this.#missWhole(region);
+      else {
+        if (this.toResync.add(region)) this.#partly.add(region);
+        if (this.#partly.has(region)) this.#missed.add(part);
+      }
+    }
+  }
+
+  /** A region of `toResync` of which only known parts were missed. */
+  isPartlyMissed(region: number): boolean {
+    return this.#partly.has(region);
+  }
+
+  /** The parts of a region of `toResync` that the target may lack, ascending. */
+  missedParts(region: number): readonly ByteRange[] {
+    const range = this.#rangeOf(region);
+    return this.#partly.has(region) ? this.#missed.partsOf(range) : [range];
   }
 
   /** A new epoch: whatever is marked has to be read again. */
   beginEpoch(): void {
-    for (let region = this.#bitmap.nextMarked(0); region !== undefined; region = this.#bitmap.nextMarked(region + 1)) this.toResync.add(region);
+    for (let region = this.#bitmap.nextMarked(0); region !== undefined; region = this.#bitmap.nextMarked(region + 1)) this.#missWhole(region);
     this.#touchedBy.fill(0);
     this.#writtenBy.fill(0);
     this.#quietMarks = [0, 0];
@@ -84,5 +113,20 @@ export class RegionLedger {
       if (done && !this.toResync.has(region)) settled.add(region);
     }
     return settled;
+  }
+
+  #missWhole(region: number): void {
+    this.toResync.add(region);
+    this.#forgetMissed(region);
+  }
+
+  #forgetMissed(region: number): void {
+    if (this.#partly.delete(region)) this.#missed.delete(this.#rangeOf(region));
+  }
+
+  #rangeOf(region: number): ByteRange {
+    const { regionBytes } = this.#bitmap;
+    const offset = region * regionBytes;
+    return { offset, length: Math.min(regionBytes, this.#volumeBytes - offset) };
   }
 }

@@ -37,15 +37,35 @@ export function touches(left: ByteRange, right: ByteRange): boolean {
   return left.offset < right.offset + right.length && right.offset < left.offset + left.length;
 }
 
-/** The parts of a range that none of the written ones covers, ascending. */
-export function withoutWritten({ offset, length }: ByteRange, written: readonly ByteRange[]): ByteRange[] {
+/** Of two ranges that touch. */
+export function intersection(left: ByteRange, right: ByteRange): ByteRange {
+  const offset = Math.max(left.offset, right.offset);
+  return { offset, length: Math.min(left.offset + left.length, right.offset + right.length) - offset };
+}
+
+/** What no written range covers of these, which are ascending. */
+export function withoutWritten(ranges: readonly ByteRange[], written: readonly ByteRange[]): ByteRange[] {
   const gaps: ByteRange[] = [];
-  let position: ByteOffset = offset;
-  for (const range of written.toSorted((left, right) => left.offset - right.offset)) {
-    const start = Math.min(range.offset, offset + length);
-    if (start > position) gaps.push({ offset: position, length: start - position });
-    position = Math.max(position, range.offset + range.length);
+  const sorted = written.toSorted((left, right) => left.offset - right.offset);
+  for (const { offset, length } of ranges) {
+    let position: ByteOffset = offset;
+    for (const range of sorted) {
+      const start = Math.min(range.offset, offset + length);
+      if (start > position) gaps.push({ offset: position, length: start - position });
+      position = Math.max(position, range.offset + range.length);
+    }
+    if (position < offset + length) gaps.push({ offset: position, length: offset + length - position });
   }
-  if (position < offset + length) gaps.push({ offset: position, length: offset + length - position });
   return gaps;
+}
+
+/** Ranges, ascending, with those that lie at most so far apart joined. */
+export function joinNear(ranges: readonly ByteRange[], gapBytes: ByteCount): ByteRange[] {
+  const joined: { offset: ByteOffset; length: ByteCount }[] = [];
+  for (const { offset, length } of ranges) {
+    const last = joined.at(-1);
+    if (last && offset - (last.offset + last.length) <= gapBytes) last.length = offset + length - last.offset;
+    else joined.push({ offset, length });
+  }
+  return joined;
 }

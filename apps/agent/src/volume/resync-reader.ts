@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads regions that the target may lack and puts their content into the stream. What the application wrote between the start of a read
-// and its place in the stream is left out: its newest content stands in the stream already. Where there is a replica, runs of regions are
-// compared with it first, and only blocks that differ are read (ADR 15). Invariant: a region leaves `toResync` in the same turn in which the
+// and its place in the stream is left out: its newest content stands in the stream already. Of a region of which it is known what was missed just
+// that is read (ADR 27). Where there is a replica, runs of other regions are compared with it first, and only blocks that differ are read
+// (ADR 15). Invariant: a region leaves `toResync` in the same turn in which the
 // last of its content enters the stream, or in which it is known that the target lacks nothing of it.
 import { BlockLayout } from '@secondsite/block-checksums';
 import { ENTRY_LENGTH_MAX } from '@secondsite/change-set';
-import type { ByteCount, SequenceNumber } from '@secondsite/units';
+import { type ByteCount, KIB, type SequenceNumber } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { ChangeStream } from './change-stream';
 import type { RegionLedger } from './region-ledger';
 import type { RegionComparer, Verdict } from './region-comparer';
-import { ActiveRead, ResyncActivity, touches, withoutWritten } from './resync-activity';
+import { ActiveRead, intersection, joinNear, ResyncActivity, touches, withoutWritten } from './resync-activity';
 import type { DataRange, ResyncSource } from './resync-source';
 
 export interface ResyncReaderOptions {
@@ -47,6 +48,8 @@ const COMPARISONS_MAX = 8;
 const DIFFERENT_MAX = 64;
 /** After a comparison of which most differed so many regions are sent without one. */
 const UNCOMPARED_REGIONS = 128;
+/** What lies between two parts is read with them when it is no more: a read costs about as much as copying that. */
+const READ_GAP_BYTES = 32 * KIB;
 
 export class ResyncReader {
   readonly #options: ResyncReaderOptions;
@@ -144,7 +147,7 @@ export class ResyncReader {
     const region = this.#nextRegion();
     if (region === undefined || !stream.makeRoom(0)) return false;
     const range = this.#rangeOf(region);
-    if (!(this.#isToCompare ? this.#comparisons < this.#comparisonsMax && this.#different.size < DIFFERENT_MAX : this.#mayRead(range))) return false;
+    if (!(this.#isToCompare(region) ? this.#comparisons < this.#comparisonsMax && this.#different.size < DIFFERENT_MAX : this.#mayRead(range))) return false;
     this.#cursor = region + 1;
     const data = source.nextData(range.offset);
     if (data instanceof Promise) this.#lookUp(region, data);
@@ -152,8 +155,8 @@ export class ResyncReader {
     return true;
   }
 
-  get #isToCompare(): boolean {
-    return this.#comparing && this.#uncomparedRegions === 0;
+  #isToCompare(region: number): boolean {
+    return this.#comparing && this.#uncomparedRegions === 0 && !this.#options.ledger.isPartlyMissed(region);
   }
 
   #mayRead({ length }: ByteRange): boolean {
@@ -215,7 +218,7 @@ export class ResyncReader {
     if (!hole) return false;
     const { regionBytes, stream } = this.#options;
     this.#cursor = Math.ceil((hole.offset + hole.length) / regionBytes);
-    for (const gap of withoutWritten(hole, written)) {
+    for (const gap of withoutWritten([hole], written)) {
       if (!stream.makeRoom(0)) return true;
       stream.appendRange({ kind: 'resync-zero', ...gap });
     }
@@ -246,16 +249,17 @@ export class ResyncReader {
   }
 
   #begin(region: number): void {
-    const { comparer } = this.#options;
-    if (comparer && this.#isToCompare) return this.#compare(comparer, region);
-    this.#uncomparedRegions = Math.max(0, this.#uncomparedRegions - 1);
-    const range = this.#rangeOf(region);
-    return this.#read(range, [range]);
+    const { comparer, ledger } = this.#options;
+    if (comparer && this.#isToCompare(region)) return this.#compare(comparer, region);
+    if (!ledger.isPartlyMissed(region)) this.#uncomparedRegions = Math.max(0, this.#uncomparedRegions - 1);
+    return this.#read(this.#rangeOf(region), ledger.missedParts(region));
   }
 
   #compare(comparer: RegionComparer, region: number): void {
-    const { regionBytes } = this.#options;
-    const end = Math.min(this.#endOfRun(region), region + Math.max(1, Math.floor(comparer.runBytes / regionBytes)));
+    const { ledger, regionBytes } = this.#options;
+    const longest = Math.min(this.#endOfRun(region), region + Math.max(1, Math.floor(comparer.runBytes / regionBytes)));
+    let end = region + 1;
+    while (end < longest && !ledger.isPartlyMissed(end)) end++;
     const comparison = new ResyncActivity(this.#rangeOf(region, end));
     this.#cursor = end;
     this.#active.add(comparison);
@@ -310,7 +314,7 @@ export class ResyncReader {
       this.#reads -= 1;
       this.#readingBytes -= range.length;
     };
-    Promise.all(parts.map((part) => this.#readPart(buffer, range, part))).then(
+    Promise.all(joinNear(parts, READ_GAP_BYTES).map((part) => this.#readPart(buffer, range, part))).then(
       () => {
         ended();
         if (this.#running && !read.dropped) this.#insert(read, { bytes: buffer, parts });
@@ -332,7 +336,7 @@ export class ResyncReader {
   /** Without memory the region just stays to be read. */
   #insert(read: ActiveRead, { bytes, parts }: { readonly bytes: Buffer; readonly parts: readonly ByteRange[] }): void {
     const { stream } = this.#options;
-    for (const { offset, length } of parts.flatMap((part) => withoutWritten(part, read.written))) {
+    for (const { offset, length } of withoutWritten(parts, read.written)) {
       if (!stream.makeRoom(length)) return;
       stream.appendBytes({ kind: 'resync-write', offset }, [bytes.subarray(offset - read.offset, offset - read.offset + length)]);
     }
@@ -347,13 +351,16 @@ export class ResyncReader {
     this.#doneBytes += range.length;
   }
 
+  /** Blocks with something of these parts, which are ascending. */
   #blocksOf(parts: readonly ByteRange[]): number {
-    const { layout } = this.#options.comparer ?? { layout: BlockLayout.standard };
-    return parts.reduce((sum, { length }) => sum + layout.blockCountOf(length), 0);
+    const { blockBytes } = (this.#options.comparer ?? { layout: BlockLayout.standard }).layout;
+    let blocks = 0;
+    let counted = 0;
+    for (const { offset, length } of parts) {
+      const end = Math.ceil((offset + length) / blockBytes);
+      blocks += end - Math.max(counted, Math.floor(offset / blockBytes));
+      counted = end;
+    }
+    return blocks;
   }
-}
-
-function intersection(part: ByteRange, range: ByteRange): ByteRange {
-  const offset = Math.max(part.offset, range.offset);
-  return { offset, length: Math.min(part.offset + part.length, range.offset + range.length) - offset };
 }
