@@ -8,15 +8,16 @@ const BLOCKS_MAX = 32 * 1024 * 1024;
 
 /**
  * Blocks of a volume that changed without being captured, for as long as the process lives: what is marked on disk is a whole region, of which a
- * database may have changed one page. A block has 4 KiB, doubled until a volume has at most 32 Mi of them (128 GiB: 4 KiB, 1 TiB: 32 KiB).
+ * database may have changed one page. A block has 4 KiB, or a region when that is smaller, doubled until a volume has at most 32 Mi of them
+ * (128 GiB: 4 KiB, 1 TiB: 32 KiB), so a region is whole blocks.
  */
 export class MissedBlocks {
   readonly blockBytes: ByteCount;
   readonly #volumeBytes: ByteCount;
   readonly #blocks: RegionSet;
 
-  constructor(volumeBytes: ByteCount) {
-    let blockBytes = BLOCK_BYTES_MIN;
+  constructor({ volumeBytes, regionBytes }: { readonly volumeBytes: ByteCount; readonly regionBytes: ByteCount }) {
+    let blockBytes = Math.min(BLOCK_BYTES_MIN, regionBytes);
     while (Math.ceil(volumeBytes / blockBytes) > BLOCKS_MAX) blockBytes *= 2;
     this.blockBytes = blockBytes;
     this.#volumeBytes = volumeBytes;

@@ -29,7 +29,7 @@ export class RegionLedger {
     this.#volumeBytes = volumeBytes;
     this.toResync = new RegionSet(bitmap.regionCount);
     this.#partly = new RegionSet(bitmap.regionCount);
-    this.#missed = new MissedBlocks(volumeBytes);
+    this.#missed = new MissedBlocks({ volumeBytes, regionBytes: bitmap.regionBytes });
     this.#touchedBy = new Float64Array(bitmap.regionCount);
     this.#writtenBy = new Float64Array(bitmap.regionCount);
     // What is not marked was applied at the target once, so that it holds the beginning of the stream at least.
