@@ -47,6 +47,14 @@ describe('the pause after an overload', () => {
     pause.begin();
     expect(secondsUntilOver({ written: () => 4900, shipped: 20_000 })).toBe(0.3);
     pause.begin();
-    expect(secondsUntilOver({ written: () => 5100, shipped: 20_000 })).toBe(20);
+    expect(secondsUntilOver({ written: () => 25_100, shipped: 20_000 })).toBe(20);
+  });
+
+  it('lasts a tenth of that when the application writes hardly faster than sets are shipped', () => {
+    const lasted = [1, 2, 3, 4].map(() => {
+      pause.begin();
+      return secondsUntilOver({ written: () => 24_900, shipped: 20_000 });
+    });
+    expect(lasted).toEqual([1, 2, 4, 6].map((seconds) => expect.closeTo(seconds, 5)));
   });
 });

@@ -4,17 +4,22 @@ import type { ByteCount } from '@secondsite/units';
 const FIRST_MILLIS = 10_000;
 const LONGEST_MILLIS = 60_000;
 const WINDOW_MILLIS = 300;
+/** Who writes at most so much faster than sets are shipped would be kept up with, but for a moment in which something stood still. */
+const NEARLY = 1.25;
+const NEARLY_MILLIS_SHARE = 1 / 10;
 
 /**
  * How long a pair stays in bitmap mode after its buffer ran over. A resynchronisation that starts while the application still writes faster
  * than the pair can be replicated ends in the next overload; all it does is take processor and disk from the application. So it starts when
  * the application writes at most a quarter as fast as sets were shipped since; or after 10 s, and after twice as long, up to a minute, each time
- * that this was too early.
+ * that this was too early. Where the application is hardly faster than the shipping it takes a tenth of these times.
  */
 export class OverloadPause {
   readonly #millis: () => number;
   readonly #calmBytesPerSecond: ByteCount;
   #pauseMillis = FIRST_MILLIS;
+  #begun = 0;
+  #lastsMillis = 0;
   #until = 0;
   #windowStart = 0;
   #writtenBytes: ByteCount = 0;
@@ -31,7 +36,9 @@ export class OverloadPause {
   /** The buffer ran over. */
   begin(): void {
     const now = this.#millis();
-    this.#until = now + this.#pauseMillis;
+    this.#begun = now;
+    this.#lastsMillis = this.#pauseMillis;
+    this.#until = now + this.#lastsMillis;
     this.#pauseMillis = Math.min(this.#pauseMillis * 2, LONGEST_MILLIS);
     this.#shippedPerSecond = 0;
     this.#startWindow(now);
@@ -59,7 +66,9 @@ export class OverloadPause {
     if (now < this.#until && windowMillis >= WINDOW_MILLIS) {
       const perSecond = (bytes: ByteCount): ByteCount => (bytes * 1000) / windowMillis;
       this.#shippedPerSecond = Math.max(this.#shippedPerSecond, perSecond(this.#shippedBytes));
-      if (perSecond(this.#writtenBytes) <= Math.max(this.#calmBytesPerSecond, this.#shippedPerSecond / 4)) this.#until = now;
+      const written = perSecond(this.#writtenBytes);
+      if (written <= Math.max(this.#calmBytesPerSecond, this.#shippedPerSecond / 4)) this.#until = now;
+      else this.#until = this.#begun + this.#lastsMillis * (written <= this.#shippedPerSecond * NEARLY ? NEARLY_MILLIS_SHARE : 1);
       this.#startWindow(now);
     }
     return now >= this.#until;

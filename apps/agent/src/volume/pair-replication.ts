@@ -18,6 +18,7 @@ import { OverloadPause } from './overload-pause';
 import { PairFacts } from './pair-facts';
 import type { PairReplicationOptions } from './pair-replication-options';
 import { PairTracing } from './pair-tracing';
+import { ReadAhead } from './read-ahead';
 import { recapture } from './recapture';
 import { RegionLedger } from './region-ledger';
 import { RegionComparer } from './region-comparer';
@@ -30,8 +31,6 @@ import { SetSealer } from './set-sealer';
 import { type WholeCause, WholeResync } from './whole-resync';
 
 export type { PairReplicationOptions } from './pair-replication-options';
-
-const READ_AHEAD_BYTES_MAX = 96 * 1024 * 1024;
 
 export class PairReplication {
   readonly pairId: string;
@@ -47,6 +46,7 @@ export class PairReplication {
   readonly #sweeper: RegionSweeper;
   readonly #epochs: EpochRaiser;
   readonly #overload: OverloadPause;
+  readonly #readAhead: ReadAhead;
   readonly #whole: WholeResync;
   readonly #sealer: SetSealer;
   readonly #facts: PairFacts;
@@ -71,6 +71,8 @@ export class PairReplication {
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#sealer = new SetSealer({ ...options, stream: this.#stream, shipper: this.#shipper });
     this.#facts = new PairFacts({ ...options, epoch: () => this.#stream.epoch });
+    const memory = () => ({ heldBytes: this.#shipper.heldBytes, freeBytes: this.#buffer.freeBytes });
+    this.#readAhead = new ReadAhead({ bytesMax: options.budget.bytesMax, millis: options.millis, memory });
     this.#ledger = new RegionLedger(options.bitmap, options.volumeBytes);
     this.#ledger.beginEpoch();
     const bitmapFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'bitmap/not-durable'));
@@ -82,10 +84,10 @@ export class PairReplication {
     });
     this.#reader = new ResyncReader({
       ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: this.#comparer.canCompare(regionBytes) ? this.#comparer : undefined,
-      mayBegin: () => !this.#whole.waits, mayRead: (bytes) => this.#mayReadAhead(bytes),
+      mayBegin: () => !this.#whole.waits, mayRead: (bytes) => this.#readAhead.may(bytes),
       ended: () => this.#endResync(), failed: this.#readFailed,
     });
-    this.#repair = new DamageRepair({ ...options, ledger: this.#ledger, stream: this.#stream, mayRead: (bytes) => this.#mayReadAhead(bytes), failed: this.#readFailed });
+    this.#repair = new DamageRepair({ ...options, ledger: this.#ledger, stream: this.#stream, mayRead: (bytes) => this.#readAhead.may(bytes), failed: this.#readFailed });
     const isNew = options.bitmap.recovery.origin !== 'recovered';
     this.#whole = new WholeResync({ cause: options.wholeCause ?? (isNew ? 'baseline' : undefined), note: options.noteWhole ?? (async () => undefined) });
     this.#epochs = new EpochRaiser({
@@ -235,6 +237,7 @@ export class PairReplication {
     this.#repair.overlap(range);
     if (!this.#interruption && !this.#stream.makeRoom(dataBytes)) this.#enterBitmapMode(whyNoMemory(this.#shipper));
     this.#overload.written(range.length);
+    this.#readAhead.written(range.length);
     if (this.#interruption) this.#ledger.miss(range);
     else this.#ledger.write(range, this.#stream.openSequence);
     return !this.#interruption;
@@ -319,12 +322,6 @@ export class PairReplication {
     const { budget } = this.#options;
     const calm = this.#overload.isOver && this.#shipper.fault === undefined && !this.#shipper.flowControlled && !this.#shipper.paused;
     return calm && this.#shipper.heldBytes <= budget.bytesMax / 4 && this.#buffer.freeBytes >= budget.bytesMax / 4;
-  }
-
-  /** A quarter of the memory stays free for the application's writes, also when everything that is being read has come. */
-  #mayReadAhead(bytes: ByteCount): boolean {
-    const { bytesMax } = this.#options.budget;
-    return this.#shipper.heldBytes + bytes <= Math.min(READ_AHEAD_BYTES_MAX, bytesMax / 2) && this.#buffer.freeBytes - bytes >= bytesMax / 4;
   }
 
   #endResync(): void {
