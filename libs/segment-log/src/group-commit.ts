@@ -5,6 +5,7 @@ import { type ByteCount, type ByteOffset, OperationError } from '@secondsite/uni
 import type { LogRecord, RecordPosition } from './log-record';
 import { alignmentBytes, encodeRecordHeader, encodeSegmentHeader, recordBytes, recordHeaderBytes, segmentHeaderBytes } from './record-format';
 import { Segment } from './segment';
+import type { SpareFiles } from './spare-files';
 
 export interface PendingAppend extends LogRecord {
   readonly payloadBytes: ByteCount;
@@ -16,12 +17,16 @@ export interface PendingAppend extends LogRecord {
 
 interface GroupCommitOptions {
   readonly directory: StorageDirectory;
+  readonly spares: SpareFiles;
   /** The log's segments; new ones are added. */
   readonly segments: Map<number, Segment>;
   readonly segmentBytes: ByteCount;
   readonly groupBytesMax: ByteCount;
   /** A segment was sealed when nobody needed any of its records. */
   readonly onUnneeded: (segment: Segment) => void;
+  readonly onCommitted: () => void;
+  /** A group was not written; the log may go on. */
+  readonly onFailed: (error: unknown) => void;
 }
 
 interface Group {
@@ -36,6 +41,8 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #queue: PendingAppend[] = [];
   #current: Segment | undefined;
+  /** The one before. */
+  #sealed: Segment | undefined;
   #lastNumber: number;
   #running: Promise<void> | undefined;
   #failure: OperationError | undefined;
@@ -68,7 +75,9 @@ export class GroupCommit {
   sealIfIdle(segment: Segment): boolean {
     if (this.#running !== undefined || segment.end < this.#options.segmentBytes / 2) return false;
     segment.sealed = true;
-    if (this.#current === segment) this.#current = undefined;
+    if (this.#current !== segment) return true;
+    this.#current = undefined;
+    this.#sealed = segment;
     return true;
   }
 
@@ -107,24 +116,38 @@ export class GroupCommit {
   }
 
   #begin(): Segment {
+    const { directory, spares } = this.#options;
     this.#lastNumber += 1;
-    return new Segment({ directory: this.#options.directory, number: this.#lastNumber, end: segmentHeaderBytes, sealed: false });
+    return new Segment({ directory, number: this.#lastNumber, end: segmentHeaderBytes, sealed: false, open: (name) => spares.take(name) });
   }
 
   #seal(segment: Segment): void {
     segment.sealed = true;
     this.#current = undefined;
+    this.#sealed = segment;
     if (segment.needed.size === 0) this.#options.onUnneeded(segment);
   }
 
   async #commit(group: Group): Promise<void> {
     try {
-      const positions = await group.segment.use((file) => this.#write(file, group), { create: true });
+      if (group.isNew) await this.#finishSealed();
+      const positions = await group.segment.use((file) => this.#write(file, group));
+      this.#options.onCommitted();
       this.#settle(group.appends, (append, index) => append.resolve(positions[index] as RecordPosition));
     } catch (error) {
       if (group.isNew) await this.#abandon(group.segment);
+      this.#options.onFailed(error);
       this.#settle(group.appends, (append) => append.reject(error));
     }
+  }
+
+  /** Only the newest segment may hold more than its records: before another is begun, the one before is cut off, or on its way out of the folder. */
+  async #finishSealed(): Promise<void> {
+    const segment = this.#sealed;
+    if (!segment) return;
+    if (segment.gone) await segment.gone;
+    else await this.#orFail(() => segment.cutOff());
+    this.#sealed = undefined;
   }
 
   /** A segment whose first group failed was emptied again; its number and file are used for the next. */
@@ -143,16 +166,14 @@ export class GroupCommit {
     const { segment, isNew } = group;
     const start: ByteOffset = isNew ? 0 : +segment.end;
     const { parts, positions, end } = layOut(group.appends, segment);
+    if (isNew) await this.#orFail(() => this.#options.directory.sync());
     try {
       await file.write(isNew ? [encodeSegmentHeader(segment.number), ...parts] : parts, start);
     } catch (error) {
       await this.#orFail(() => cutBack(file, isNew ? 0 : segment.end));
       throw error;
     }
-    await this.#orFail(async () => {
-      await file.sync();
-      if (isNew) await this.#options.directory.sync();
-    });
+    await this.#orFail(() => file.sync());
     segment.end = +end;
     for (const position of positions) segment.needed.add(position.offset);
     this.#options.segments.set(segment.number, segment);

@@ -50,7 +50,7 @@ describe('segment log', () => {
 
   it('frees a segment with its last needed record, and keeps the space in use bounded when everything is released at once', async () => {
     const storage = new CrashableStorage();
-    const log = await SegmentLog.open(storage.root, small);
+    const log = await SegmentLog.open(storage.root, { ...small, sparesMax: 0 });
     const positions: RecordPosition[] = [];
     for (let sequence = 1; sequence <= 40; sequence += 1) positions.push(await append(log, sequence, 1000));
     const full = log.bytesInUse;
@@ -68,6 +68,57 @@ describe('segment log', () => {
     await log.close();
     expect(await storage.root.list()).toHaveLength(1);
     expect(await sequencesOf(await SegmentLog.open(storage.root, small))).toEqual([999]);
+  });
+
+  it('writes the files of released segments again, keeps no more of them than it may, and none in quiet times', async () => {
+    const storage = new CrashableStorage();
+    const log = await SegmentLog.open(storage.root, { segmentBytes: 1 << 16, groupBytesMax: 1 << 15, payloadBytesMax: 1 << 15, sparesMax: 2 });
+    const kinds: string[] = [];
+    storage.fault = ({ kind, name }) => void kinds.push(`${kind} ${name.replace(/\d+/, 'N')}`);
+    for (let sequence = 1; sequence <= 60; sequence += 1) log.release(await append(log, sequence, 16_000));
+    expect(kinds.filter((kind) => kind === 'open /segment-N.log').length).toBeLessThanOrEqual(3);
+    expect(kinds.filter((kind) => kind === 'rename /spare-N.log').length).toBeGreaterThan(10);
+    const positions: RecordPosition[] = [];
+    for (let sequence = 61; sequence <= 80; sequence += 1) positions.push(await append(log, sequence, 16_000));
+    for (const position of positions) log.release(position);
+    await new Promise(setImmediate);
+    const spares = async (): Promise<number> => (await storage.root.list()).filter((name) => name.startsWith('spare-')).length;
+    expect(await spares()).toBe(2);
+    expect(log.bytesInUse).toBeGreaterThan(2 * (1 << 15));
+    for (let sequence = 81; sequence <= 190; sequence += 1) log.release(await append(log, sequence, 10));
+    await new Promise(setImmediate);
+    expect(await spares()).toBe(0);
+    await log.close();
+  });
+
+  it('begins no segment before the file of the one before it has left, which a crash would else find with records of another', async () => {
+    const { root } = new CrashableStorage();
+    const mayLeave = Promise.withResolvers<void>();
+    const directory: StorageDirectory = {
+      path: root.path, list: () => root.list(), open: (...args) => root.open(...args), remove: (name) => root.remove(name), directory: (name) => root.directory(name),
+      sync: () => root.sync(), freeBytes: () => root.freeBytes(), rename: (...args) => mayLeave.promise.then(() => root.rename(...args)),
+    };
+    const log = await SegmentLog.open(directory, small);
+    for (const position of await Promise.all([1, 2, 3].map((sequence) => append(log, sequence, 1000)))) log.release(position);
+    const appended = append(log, 4, 1000);
+    await new Promise(setImmediate);
+    expect(await root.list()).toEqual(['segment-000000000001.log']);
+    mayLeave.resolve();
+    await appended;
+    expect(await root.list()).toEqual(['segment-000000000002.log']);
+  });
+
+  it('removes files that an earlier process kept', async () => {
+    const storage = new CrashableStorage();
+    const log = await SegmentLog.open(storage.root, small);
+    const positions = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((sequence) => append(log, sequence, 1000)));
+    for (const position of positions) log.release(position);
+    await new Promise(setImmediate);
+    expect(await storage.root.list()).toContain('spare-000000000001.log');
+    storage.restore(storage.snapshot());
+    const again = await SegmentLog.open(storage.root, small);
+    expect((await storage.root.list()).filter((name) => name.startsWith('spare-'))).toEqual([]);
+    expect(again.corrupt).toEqual([]);
   });
 
   it('goes on after a full disk, and accepts nothing more after a failed sync', async () => {

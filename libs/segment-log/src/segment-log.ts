@@ -10,6 +10,7 @@ import { decodeRecordHeader, payloadChecksum, recordHeaderBytes, sameChecksum } 
 import { recoverSegments } from './recover-segments';
 import type { CorruptRange } from './scan-segment';
 import type { Segment } from './segment';
+import { SpareFiles } from './spare-files';
 
 export interface SegmentLogOptions {
   /** A segment is closed when the next record would pass this size; one bigger record has a segment of its own. Default 64 MiB. */
@@ -18,6 +19,8 @@ export interface SegmentLogOptions {
   readonly groupBytesMax?: ByteCount;
   /** Biggest payload; a longer length on disk is damage. Default 256 MiB. */
   readonly payloadBytesMax?: ByteCount;
+  /** Files of released segments that are kept to be written again while much is appended. Default 4. */
+  readonly sparesMax?: number;
 }
 
 export class SegmentLog {
@@ -26,6 +29,8 @@ export class SegmentLog {
   readonly #segments: Map<number, Segment>;
   readonly #recovered: readonly LiveRecord[];
   readonly #payloadBytesMax: ByteCount;
+  readonly #spareBytesMin: ByteCount;
+  readonly #spares: SpareFiles;
   readonly #commit: GroupCommit;
   readonly #removals = new Set<Promise<void>>();
   #removalFailure: Error | undefined;
@@ -42,11 +47,20 @@ export class SegmentLog {
     this.#recovered = parts.records;
     this.corrupt = parts.corrupt;
     this.#payloadBytesMax = parts.options.payloadBytesMax;
+    this.#spareBytesMin = parts.options.segmentBytes / 2;
+    this.#spares = new SpareFiles(parts.directory, parts.options.sparesMax);
     this.#commit = new GroupCommit({
       ...parts.options,
       directory: parts.directory,
+      spares: this.#spares,
       segments: parts.segments,
       onUnneeded: (segment) => this.#remove(segment),
+      onCommitted: () => {
+        if (this.#spares.committed()) void this.#follow(this.#spares.remove());
+      },
+      onFailed: (error) => {
+        if (isOperationError(error, 'storage/no-space')) void this.#follow(this.#spares.giveUp());
+      },
     });
   }
 
@@ -55,7 +69,8 @@ export class SegmentLog {
    * Memory: about 200 bytes per record that is there, and the largest record.
    */
   static async open(directory: StorageDirectory, options: SegmentLogOptions = {}): Promise<SegmentLog> {
-    const all = { segmentBytes: 64 * MIB, groupBytesMax: 32 * MIB, payloadBytesMax: 256 * MIB, ...options };
+    const all = { segmentBytes: 64 * MIB, groupBytesMax: 32 * MIB, payloadBytesMax: 256 * MIB, sparesMax: 4, ...options };
+    await SpareFiles.removeLeft(directory);
     const recovered = await recoverSegments(directory, { payloadBytesMax: all.payloadBytesMax });
     return new SegmentLog({ directory, ...recovered, options: all });
   }
@@ -108,11 +123,12 @@ export class SegmentLog {
    */
   trim(): void {
     this.#commit.sealUnneeded();
+    void this.#follow(this.#spares.remove());
   }
 
-  /** Bytes of all segment files. */
+  /** Bytes of all segments and spare files. */
   get bytesInUse(): ByteCount {
-    let bytes = 0;
+    let bytes = this.#spares.bytes;
     for (const segment of this.#segments.values()) bytes += segment.end;
     return bytes;
   }
@@ -134,19 +150,25 @@ export class SegmentLog {
     this.#closed = true;
     await this.#commit.idle();
     await Promise.all(this.#removals);
+    await this.#spares.remove();
     await Promise.all([...this.#segments.values()].map((segment) => segment.close()));
     if (this.#removalFailure !== undefined) throw this.#removalFailure;
   }
 
   #remove(segment: Segment): void {
     this.#segments.delete(segment.number);
-    const removal = segment
-      .remove()
+    const mayKeep = !this.#closed && this.#spares.mayKeep && segment.end >= this.#spareBytesMin;
+    segment.gone = this.#follow(mayKeep ? this.#spares.keep(segment) : segment.remove());
+  }
+
+  #follow(work: Promise<void>): Promise<void> {
+    const removal = work
       .catch((error: Error) => {
         if (!isOperationError(error, 'storage/not-found')) this.#removalFailure ??= error;
       })
       .finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
+    return removal;
   }
 }
 

@@ -10,25 +10,31 @@ export class Segment {
   end: ByteCount;
   /** No more records are written to it. */
   sealed: boolean;
+  /** While and after its file is removed or given away; never rejects. */
+  gone: Promise<void> | undefined;
   /** Offsets of the records somebody still needs. */
   readonly needed = new Set<ByteOffset>();
   readonly #directory: StorageDirectory;
+  readonly #open: () => Promise<StorageFile>;
   #file: Promise<StorageFile> | undefined;
   #users = 0;
   #idle: (() => void) | undefined;
 
-  constructor(options: { readonly directory: StorageDirectory; readonly number: number; readonly end: ByteCount; readonly sealed: boolean }) {
+  /** `open`: makes the file of a new segment; default: opens the one that is there. */
+  constructor(options: { readonly directory: StorageDirectory; readonly number: number; readonly end: ByteCount; readonly sealed: boolean; readonly open?: (name: string) => Promise<StorageFile> }) {
+    const { open = (name: string) => options.directory.open(name) } = options;
     this.#directory = options.directory;
+    this.#open = () => open(segmentName(options.number));
     this.number = options.number;
     this.end = options.end;
     this.sealed = options.sealed;
   }
 
   /** Runs with the open file, which stays open until that is done. */
-  async use<T>(run: (file: StorageFile) => Promise<T>, options: { readonly create?: boolean } = {}): Promise<T> {
+  async use<T>(run: (file: StorageFile) => Promise<T>): Promise<T> {
     this.#users += 1;
     try {
-      this.#file ??= this.#directory.open(segmentName(this.number), options);
+      this.#file ??= this.#open();
       return await run(await this.#opened(this.#file));
     } finally {
       this.#users -= 1;
@@ -50,10 +56,32 @@ export class Segment {
     await this.#directory.remove(segmentName(this.number));
   }
 
+  /** Takes the rest of a file off, durably, that was longer when it was taken for this segment. Only while records are needed. */
+  async cutOff(): Promise<void> {
+    await this.use(async (file) => {
+      if (file.size() <= this.end) return;
+      await file.truncate(this.end);
+      await file.sync();
+    });
+  }
+
+  /** Gives the file away under another name; nobody uses the segment from now on. */
+  async leave(name: string): Promise<StorageFile> {
+    await this.#unused();
+    const file = await this.#opened((this.#file ??= this.#open()));
+    this.#file = undefined;
+    await this.#directory.rename(segmentName(this.number), name);
+    return file;
+  }
+
   async close(): Promise<void> {
-    if (this.#users > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    await this.#unused();
     const file = this.#file;
     this.#file = undefined;
     if (file) await (await file).close();
+  }
+
+  async #unused(): Promise<void> {
+    if (this.#users > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 }

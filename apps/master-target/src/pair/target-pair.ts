@@ -52,8 +52,7 @@ export class TargetPair {
     });
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
     this.departure = new PairDeparture({
-      ...parts, directory: options.directory, pairId: options.pairId, clock: options.clock,
-      cachedBytes: () => parts.cache.cachedBytes, standStill: () => this.#standStill(),
+      ...parts, directory: options.directory, pairId: options.pairId, clock: options.clock, cachedBytes: () => parts.cache.cachedBytes, standStill: () => this.#standStill(),
     });
     this.#loop = new ApplyLoop({
       ...parts,
@@ -310,6 +309,7 @@ export class TargetPair {
   async refreshFreeBytes(): Promise<void> {
     this.#freeBytes = await this.#options.directory.freeBytes();
     this.retention.observe(this.#freeBytes);
+    if (this.#freeBytes < 2 * this.#parts.limits.freeBytesMin) this.#parts.log.trim();
   }
 
   status(): PairStatus {
