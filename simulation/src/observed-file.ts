@@ -57,6 +57,10 @@ export class ObservedFile implements StorageFile {
     this.#file.syncNow();
   }
 
+  dropCached(): void {
+    this.#file.dropCached();
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

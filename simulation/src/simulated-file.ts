@@ -39,6 +39,10 @@ export class SimulatedFile implements StorageFile {
     this.#on.inner.syncNow();
   }
 
+  dropCached(): void {
+    this.#on.inner.dropCached();
+  }
+
   read(into: Uint8Array, offset: ByteOffset): Promise<ByteCount> {
     return this.#sometime('read', () => this.#on.inner.read(into, offset));
   }

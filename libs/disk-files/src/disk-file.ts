@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import type { StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import { storageFailure } from './storage-failure';
-import { lastErrorName, seekToData, seekToEnd, seekToHole, tryPunchHole } from './system-calls';
+import { dropCachedPages, lastErrorName, seekToData, seekToEnd, seekToHole, tryPunchHole } from './system-calls';
 
 const closeFile = promisify(close);
 const syncData = promisify(fdatasync);
@@ -134,6 +134,10 @@ export class DiskFile implements StorageFile {
 
   syncNow(): void {
     this.#try('make file durable', () => fdatasyncSync(this.#fd));
+  }
+
+  dropCached(): void {
+    dropCachedPages(this.#fd);
   }
 
   /** Idempotent. The caller waits for its own reads and writes first. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { openSync } from 'node:fs';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, statfs, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { describeStorageContract } from '@secondsite/durable-storage/testing';
@@ -16,6 +16,9 @@ import { openBlockFile } from './open-block-file';
 import { storageFailure } from './storage-failure';
 import { setSlice } from './system-calls';
 import { temporaryDirectory } from './testing';
+
+/** Magic number of statfs(2). */
+const tmpfs = 0x01021994;
 
 describeStorageContract('disk files', temporaryDirectory, { afterEach, beforeEach, describe, expect, it });
 
@@ -35,6 +38,19 @@ describe('disk files', () => {
     file.punchHole(0, 4 << 20);
     expect((await stat(join(folder.path, 'a'))).blocks).toBeLessThan(before / 8);
     expect([file.nextData(0), file.nextData(1 << 20)]).toEqual([undefined, undefined]);
+    await file.close();
+  });
+
+  it('what is dropped from memory is not there any more', async () => {
+    const file = await folder.directory.open('a', { create: true });
+    const path = join(folder.directory.path, 'a');
+    const cached = (): number => Number(spawnSync('fincore', ['--bytes', '--noheadings', '--output', 'RES', path], { encoding: 'utf8' }).stdout);
+    file.writeNow(randomBytes(4 << 20), 0);
+    await file.sync();
+    expect(cached()).toBe(4 << 20);
+    file.dropCached();
+    const isInMemoryOnly = (await statfs(path)).type === tmpfs;
+    expect(cached()).toBe(isInMemoryOnly ? 4 << 20 : 0);
     await file.close();
   });
 

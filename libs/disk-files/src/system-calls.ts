@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few system calls that Node does not offer, by koffi from the C library that Node itself is linked to.
-// Source: man pages fallocate(2), lseek(2), flock(2), clock_gettime(2), madvise(2), sched_setattr(2). On other systems than Linux the sparse-file calls are absent.
+// Source: man pages fallocate(2), posix_fadvise(2), lseek(2), flock(2), clock_gettime(2), madvise(2), sched_setattr(2). On other systems than Linux the sparse-file calls are absent.
 import koffi from 'koffi';
 
 const library = koffi.load(null);
@@ -11,6 +11,9 @@ const flock = library.func('int flock(int fd, int operation)') as (fd: number, o
 const clockGettime = library.func('int clock_gettime(int clock, _Out_ void *time)') as (clock: number, time: BigInt64Array) => number;
 const fallocate = onLinux
   ? (library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as (fd: number, mode: number, offset: number, length: number) => number)
+  : undefined;
+const fadvise = onLinux
+  ? (library.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)') as (fd: number, offset: number, length: number, advice: number) => number)
   : undefined;
 const madvise = onLinux
   ? (library.func('int madvise(uintptr_t start, size_t length, int advice)') as (start: bigint, length: bigint, advice: number) => number)
@@ -55,6 +58,11 @@ export function seekToHole(fd: number, offset: number): number {
 /** Frees the blocks of a range, which then reads as zeros. False when the file system or system cannot do it. */
 export function tryPunchHole(fd: number, range: { readonly offset: number; readonly length: number }): boolean {
   return fallocate !== undefined && fallocate(fd, keepSizeAndPunchHole, range.offset, range.length) === 0;
+}
+
+/** Gives clean pages of a file back to the system at once. Best effort; does nothing on other systems than Linux. */
+export function dropCachedPages(fd: number): void {
+  fadvise?.(fd, 0, 0, dontNeed);
 }
 
 /** Takes the advisory lock of an open file without waiting; false when somebody else holds it. The kernel frees it with the process. */

@@ -26,6 +26,8 @@ export interface StorageFile {
   /** fdatasync: on resolve all that was written before the call, and the size, survive a power cut. */
   sync(): Promise<void>;
   syncNow(): void;
+  /** The file will not be read soon: what of it is durable need not stay in memory. Changes nothing else; best effort. */
+  dropCached(): void;
   close(): Promise<void>;
 }
 

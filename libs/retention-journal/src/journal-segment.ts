@@ -153,6 +153,8 @@ export class JournalSegment implements StoredSegment {
     await this.file.sync();
     await this.#writeIndex(directory, this.#entries);
     this.#entries = undefined;
+    // Undo is seldom read, and new pages for ever more of it cost more than those that are free again.
+    this.file.dropCached();
   }
 
   async #writeIndex(directory: StorageDirectory, entries: UndoEntries): Promise<void> {

@@ -75,6 +75,10 @@ export class CrashableFile implements StorageFile {
     this.#content.sync();
   }
 
+  dropCached(): void {
+    this.#admit('read');
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }

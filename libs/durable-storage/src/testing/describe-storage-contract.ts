@@ -23,6 +23,7 @@ export function describeStorageContract(name: string, make: () => Promise<Storag
     afterEach(() => storage.dispose());
     describeReadingAndWriting(directory, runner);
     describeHoles(directory, runner);
+    describeCache(directory, runner);
     describeFolders(directory, runner);
   });
 }
@@ -74,6 +75,18 @@ function describeReadingAndWriting(directory: () => StorageDirectory, { expect, 
     expect(file.size()).toBe(4);
     await file.close();
     expect(await contentOf(directory(), 'a')).toBe('se\0\0');
+  });
+}
+
+function describeCache(directory: () => StorageDirectory, { expect, it }: TestRunner): void {
+  it('keeps every byte, durable or not, when what is cached is dropped', async () => {
+    const file = await directory().open('a', { create: true });
+    file.writeNow(bytes('durable'), 0);
+    await file.sync();
+    file.writeNow(bytes(' and not'), 7);
+    file.dropCached();
+    await file.close();
+    expect(await contentOf(directory(), 'a')).toBe('durable and not');
   });
 }
 
