@@ -79,7 +79,8 @@ export class ChangeSetBuilder {
     let end = this.#dataStart + this.#dataBytes;
     const start = end;
     for (const part of parts) {
-      this.#segment.set(part, end);
+      // Not `set`, which copies into shared memory at half the speed.
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength).copy(this.#segment, end);
       end += part.byteLength;
     }
     const length = end - start;

@@ -78,7 +78,7 @@ export async function openPairParts(options: TargetPairOptions): Promise<PairPar
     ...(applied && { replicaState: applied }),
   });
   const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });
-  const readMemory = new ReadMemory(limits.groupBytes);
+  const readMemory = new ReadMemory(limits.groupBytes / 2);
   const recycle = (memory: ArrayBufferLike): void => {
     if (!readMemory.giveBack(memory)) options.recycle?.(memory);
   };
