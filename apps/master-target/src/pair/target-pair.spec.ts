@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
-import { encodeChangeSet, encodeMarker, type LooseEntry, type StreamMarker } from '@secondsite/change-set';
+import { compressStored, type Decompress, encodeChangeSet, encodeMarker, type LooseEntry, type StreamMarker, verifyStored } from '@secondsite/change-set';
 import type { RetentionLimits } from '@secondsite/retention-journal';
 import type { HistorySet } from '@secondsite/retention-journal/testing';
 import { REPLICA_LACKS_BASE } from '@secondsite/transport';
+import { MIB } from '@secondsite/units';
 import { decompressZstd } from '@secondsite/zstd';
 import { setImmediate } from 'node:timers/promises';
+import { zstdCompressSync } from 'node:zlib';
 import { GIVEN_BACK, PairDriver } from '../testing/pair-driver';
 import { expectTruth, expectView } from '../testing/pair-truth';
 import { withSync } from '../testing/with-sync';
@@ -286,6 +288,30 @@ describe('a pair at the target', () => {
     expect(damaged[0]).toBe(GIVEN_BACK);
     expect(pair.position()).toMatchObject({ epoch: 0, sequence: 0 });
     expect(await pair.store(set.bytes, set)).toMatchObject({ kind: 'stored' });
+    await pair.close();
+  });
+
+  it('uses the memory again into which it opened a set that it turns away then', async () => {
+    const driver = new PairDriver(seededRandom(13));
+    const taken: ArrayBufferLike[] = [];
+    const decompress: Decompress = (stored, { bytesMax, memory }) => {
+      const take = (bytes: number): ArrayBufferLike => taken[taken.push(memory?.(bytes) ?? new ArrayBuffer(bytes)) - 1] as ArrayBufferLike;
+      return decompressZstd(stored, { bytesMax, memory: take });
+    };
+    const pair = await TargetPair.open({ ...driver.options(new CrashableStorage().root, { groupBytes: 4 * MIB }), sizeBytes: MIB, decompress });
+    const compressed = async (sequence: number): Promise<Uint8Array> => {
+      const entry: LooseEntry = { kind: 'write', time: sequence, offset: 0, length: 600_000, bytes: [Buffer.alloc(600_000, sequence)] };
+      const set = verifyStored(Buffer.concat(encodeChangeSet({ pairId: driver.history.pairId, epoch: 1, sequence, traceparent: undefined }, [entry]).parts));
+      const stored = set.ok ? await compressStored(set, async (parts) => zstdCompressSync(Buffer.concat(parts))) : undefined;
+      return new Uint8Array(Buffer.concat(stored?.parts ?? []));
+    };
+    const first = await compressed(1);
+    const outcomes = await Promise.all([first, new Uint8Array(first)].map((bytes) => pair.store(bytes, { epoch: 1, sequence: 1 })));
+    expect(outcomes).toMatchObject([{ kind: 'stored' }, { kind: 'stored' }]);
+    await pair.store(await compressed(2), { epoch: 1, sequence: 2 });
+    expect(taken).toHaveLength(3);
+    expect(new Set(taken).size).toBe(2);
+    expect(taken[1]).not.toBe(taken[0]);
     await pair.close();
   });
 

@@ -47,9 +47,8 @@ export class TargetPair {
     this.rebuilder = parts.rebuilder;
     this.#hops = new RecentHops(options.clock, options.onTraced);
     this.#openedAt = options.clock();
-    this.retention = new PairRetention({
-      journal: parts.journal, limits: options.retention, freeBytesMin: parts.limits.freeBytesMin, clock: options.clock, emit: (event) => this.#emit(event),
-    });
+    const { journal, limits } = parts;
+    this.retention = new PairRetention({ journal, limits: options.retention, freeBytesMin: limits.freeBytesMin, clock: options.clock, emit: (event) => this.#emit(event) });
     this.#watch = new StreamWatch({ green: parts.journal.recorded.green, emit: (event) => this.#emit(event) });
     this.departure = new PairDeparture({
       ...parts, directory: options.directory, pairId: options.pairId, clock: options.clock, cachedBytes: () => parts.cache.cachedBytes, standStill: () => this.#standStill(),
@@ -121,15 +120,17 @@ export class TargetPair {
   async #store(bytes: Uint8Array, place: StreamPlace, receivedAt: TimeMicros): Promise<StoreOutcome> {
     if (this.failed) throw pairFailed(this.#options.pairId, this.#loop.failure);
     if (this.rebuilder && isReferringSet(bytes)) return this.#storeReferring(bytes, { place, receivedAt, rebuilder: this.rebuilder });
+    const memory = new Set([bytes.buffer]);
     let isTaken = false;
     try {
       const set = await this.#check(bytes, place, receivedAt);
+      if ('decoded' in set) memory.add(set.decoded.data.buffer);
       const answer = 'kind' in set ? set : (this.#turnAway(set, place) ?? set);
       if (!('decoded' in answer)) return await answer;
       isTaken = true;
       return await this.#take(answer, place);
     } finally {
-      if (!isTaken) this.#parts.recycle(bytes.buffer);
+      if (!isTaken) memory.forEach(this.#parts.recycle);
     }
   }
 
@@ -172,11 +173,10 @@ export class TargetPair {
   async #take(set: ReceivedSet, place: StreamPlace): Promise<StoreOutcome> {
     const { decoded, receivedAt } = set;
     const { traceparent, entryCount } = decoded.header;
-    const storedBytes = set.bytes.length;
-    this.#hops.begin({ ...place, storedBytes, entryCount, traceparent, receivedAt });
+    this.#hops.begin({ ...place, storedBytes: set.bytes.length, entryCount, traceparent, receivedAt });
     if (this.#mayPass(place, decoded)) return this.#pass(place, set);
     await this.#keep(place, set);
-    this.#freeBytes -= storedBytes;
+    this.#freeBytes -= set.bytes.length;
     this.#hops.cacheDurable(place);
     this.#watch.received(set.markers, place);
     this.#loop.wake();
