@@ -239,6 +239,7 @@ describe('fast resync', () => {
     // Four pages in each of three regions, two in the regions into which a write reaches, and the first 220 of the last region.
     expect(bench.target.resyncBytes - before).toBe((3 * 4 + 2 + 220) * 4096);
     expect(reported(bench)).toMatchObject({ comparedBlocks: 0, skippedBlocks: 0 });
+    expect(bench.chosen()).toMatchObject([{ cause: 'bitmap-mode', work: 'regions', resyncBytes: (3 * 4 + 2 + 220) * 4096 }]);
   });
 
   it('reads a region whole in a new epoch, also when only some of its pages were missed: what was captured of it may not have come', async () => {

@@ -30,6 +30,7 @@ describe('blocks that were missed', () => {
       }
       expect(end).toBeLessThanOrEqual(volumeBytes);
       expect(found).toEqual(model);
+      expect(missed.bytes).toBe(model.size * 4096);
     }));
   });
 

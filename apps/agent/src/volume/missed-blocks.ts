@@ -24,6 +24,11 @@ export class MissedBlocks {
     this.#blocks = new RegionSet(Math.ceil(volumeBytes / blockBytes));
   }
 
+  /** In whole blocks. */
+  get bytes(): ByteCount {
+    return this.#blocks.size * this.blockBytes;
+  }
+
   add(range: ByteRange): void {
     const { first, end } = this.#blocksOf(range);
     for (let block = first; block < end; block++) this.#blocks.add(block);

@@ -37,7 +37,7 @@ export class RegionLedger {
   }
 
   get toResyncBytes(): ByteCount {
-    return this.toResync.size * this.#bitmap.regionBytes;
+    return (this.toResync.size - this.#partly.size) * this.#bitmap.regionBytes + this.#missed.bytes;
   }
 
   /** What a new epoch builds on that brings `toResync`; undefined when that is everything. */

@@ -68,16 +68,10 @@ export class ResyncReader {
   #comparisonsMax = 1;
   #uncomparedRegions = 0;
   #running = false;
-  #doneBytes: ByteCount = 0;
 
   constructor(options: ResyncReaderOptions) {
     this.#options = options;
     this.#readsMax = options.readsMax ?? 4;
-  }
-
-  /** Bytes put into the stream since `start`. */
-  get doneBytes(): ByteCount {
-    return this.#doneBytes;
   }
 
   get isIdle(): boolean {
@@ -96,7 +90,6 @@ export class ResyncReader {
   start({ compareFrom }: { readonly compareFrom: SequenceNumber | undefined }): void {
     this.#running = true;
     this.#cursor = 0;
-    this.#doneBytes = 0;
     this.#comparing = compareFrom !== undefined && this.#options.comparer !== undefined;
     if (compareFrom !== undefined) this.#options.comparer?.start(compareFrom);
     this.#comparisonsMax = 1;
@@ -348,7 +341,6 @@ export class ResyncReader {
     const { ledger, stream } = this.#options;
     ledger.resync(range, stream.openSequence);
     this.#different.delete(Math.floor(range.offset / this.#options.regionBytes));
-    this.#doneBytes += range.length;
   }
 
   /** Blocks with something of these parts, which are ascending. */
