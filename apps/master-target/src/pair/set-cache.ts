@@ -62,7 +62,8 @@ export interface SetCacheOptions {
 }
 
 const ENDED_EPOCHS_KEPT = 16;
-const OWN_MEMORY_BYTES_MIN = 256 * KIB;
+/** Content of fewer bytes may share its memory with others. */
+export const OWN_MEMORY_BYTES_MIN = 256 * KIB;
 
 export class SetCache {
   readonly #options: SetCacheOptions;

@@ -19,7 +19,7 @@ import type { PairScrubber } from './pair-scrubber';
 import { RecentHops } from './recent-hops';
 import { ReplicaComparer } from './replica-comparer';
 import { growReplica } from './replica-files';
-import type { Admission, ReceivedSet } from './set-cache';
+import { type Admission, OWN_MEMORY_BYTES_MIN, type ReceivedSet } from './set-cache';
 import { SetApplier } from './set-applier';
 import { corrupt, noSpace, pairFailed, tooEarly } from './store-answers';
 import { streamMarkersOf, StreamWatch } from './stream-watch';
@@ -124,7 +124,7 @@ export class TargetPair {
     let isTaken = false;
     try {
       const set = await this.#check(bytes, place, receivedAt);
-      if ('decoded' in set) memory.add(set.decoded.data.buffer);
+      if ('decoded' in set && set.decoded.header.contentBytes >= OWN_MEMORY_BYTES_MIN) memory.add(set.decoded.data.buffer);
       const answer = 'kind' in set ? set : (this.#turnAway(set, place) ?? set);
       if (!('decoded' in answer)) return await answer;
       isTaken = true;
