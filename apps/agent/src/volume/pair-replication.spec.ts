@@ -283,11 +283,11 @@ describe('replication of a volume', () => {
     const claimed = bench.replication.status.sequence;
     await bench.device.write(3 * MIB, [pattern(10, 2)], plain);
     for (let round = 0; round < 5; round++) await bench.tick(1500);
-    expect(bench.replication.status).toMatchObject({ mode: 'resync-required', sequence: claimed, heldBytes: 0, dirtyBytes: MIB });
+    expect(bench.replication.status).toMatchObject({ mode: 'resync-required', sequence: claimed, heldBytes: 0, dirtyBytes: 4096 });
     expect(bench.target.applied).toBe(claimed);
     await bench.replication.noteMissed([{ offset: 5, length: 10 }]);
     await bench.drain();
-    expect(bench.target.markers.filter(({ kind }) => kind === 'resync-started')).toEqual([{ kind: 'resync-started', reason: 'tap-interrupted', resyncBytes: 2 * MIB }]);
+    expect(bench.target.markers.filter(({ kind }) => kind === 'resync-started')).toEqual([{ kind: 'resync-started', reason: 'tap-interrupted', resyncBytes: 2 * 4096 }]);
     bench.replication.loseTap();
     await bench.drain();
     expect(bench.target.markers.filter(({ kind }) => kind === 'resync-started')).toHaveLength(1);
