@@ -79,7 +79,8 @@ export class ChangeSetBuilder {
     let end = this.#dataStart + this.#dataBytes;
     const start = end;
     for (const part of parts) {
-      // Not `set`, which copies into shared memory at half the speed.
+      // Not `set`, which copies into shared memory at half the speed; `copy` would leave out silently what does not fit.
+      if (end + part.byteLength > this.#segment.byteLength) throw new RangeError(`${part.byteLength} bytes at ${end} of a segment are out of bounds`);
       Buffer.from(part.buffer, part.byteOffset, part.byteLength).copy(this.#segment, end);
       end += part.byteLength;
     }
