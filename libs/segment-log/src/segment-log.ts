@@ -65,7 +65,7 @@ export class SegmentLog {
   }
 
   /**
-   * Reads what is there: cuts off a torn last write, lists damage in `corrupt`, and changes nothing else. The folder belongs to one log.
+   * Reads what is there: removes spare files, cuts off a torn last write, lists damage in `corrupt`, and changes nothing else. The folder belongs to one log.
    * Memory: about 200 bytes per record that is there, and the largest record.
    */
   static async open(directory: StorageDirectory, options: SegmentLogOptions = {}): Promise<SegmentLog> {

@@ -72,7 +72,7 @@ export class PairReplication {
     this.#sealer = new SetSealer({ ...options, stream: this.#stream, shipper: this.#shipper });
     this.#facts = new PairFacts({ ...options, epoch: () => this.#stream.epoch });
     const memory = () => ({ heldBytes: this.#shipper.heldBytes, freeBytes: this.#buffer.freeBytes });
-    this.#readAhead = new ReadAhead({ bytesMax: options.budget.bytesMax, millis: options.millis, memory });
+    this.#readAhead = new ReadAhead({ bytesMax: options.budget.bytesMax, regionBytes: options.bitmap.regionBytes, millis: options.millis, memory });
     this.#ledger = new RegionLedger(options.bitmap, options.volumeBytes);
     this.#ledger.beginEpoch();
     const bitmapFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'bitmap/not-durable'));

@@ -12,7 +12,7 @@ describe('how far a resynchronisation reads ahead', () => {
   beforeEach(() => {
     now = 7;
     memory = { heldBytes: 0, freeBytes: bytesMax };
-    readAhead = new ReadAhead({ bytesMax, millis: () => now, memory: () => memory });
+    readAhead = new ReadAhead({ bytesMax, regionBytes: MIB, millis: () => now, memory: () => memory });
   });
 
   const most = (): number => {
@@ -46,5 +46,11 @@ describe('how far a resynchronisation reads ahead', () => {
     expect(most()).toBe(20);
     now += 1100;
     expect(most()).toBe(80);
+  });
+
+  it('never falls below two regions, of which those of a large volume are large', () => {
+    readAhead = new ReadAhead({ bytesMax, regionBytes: 32 * MIB, millis: () => now, memory: () => memory });
+    write(200, 3);
+    expect(most()).toBe(64);
   });
 });

@@ -4,6 +4,8 @@ import { type ByteCount, MIB } from '@secondsite/units';
 export interface ReadAheadOptions {
   /** Of the memory for captured writes. */
   readonly bytesMax: ByteCount;
+  /** Read at once. */
+  readonly regionBytes: ByteCount;
   /** Monotonic. */
   readonly millis: () => number;
   /** Change sets that wait for the next hop, and memory that is left. */
@@ -15,11 +17,12 @@ const WINDOW_MILLIS = 500;
 
 /**
  * How much a resynchronisation may have on its way. The application's writes come first: a quarter of the memory stays free for them, and the more it
- * wrote lately, the less is read ahead, down to a quarter of what would be read when nobody writes.
+ * wrote lately, the less is read ahead, down to a quarter of what would be read when nobody writes, but never less than two regions.
  */
 export class ReadAhead {
   readonly #options: ReadAheadOptions;
   readonly #most: ByteCount;
+  readonly #least: ByteCount;
   #windowStart = 0;
   #written: ByteCount = 0;
   #writtenBefore: ByteCount = 0;
@@ -27,6 +30,7 @@ export class ReadAhead {
   constructor(options: ReadAheadOptions) {
     this.#options = options;
     this.#most = Math.min(BYTES_MAX, options.bytesMax / 2);
+    this.#least = Math.min(this.#most, Math.max(this.#most / 4, 2 * options.regionBytes));
   }
 
   /** The application wrote. */
@@ -37,7 +41,7 @@ export class ReadAhead {
   /** True when so much, in all, may be read ahead. */
   may(bytes: ByteCount): boolean {
     const { heldBytes, freeBytes } = this.#options.memory();
-    return heldBytes + bytes <= Math.max(this.#most - this.#lately, this.#most / 4) && freeBytes - bytes >= this.#options.bytesMax / 4;
+    return heldBytes + bytes <= Math.max(this.#most - this.#lately, this.#least) && freeBytes - bytes >= this.#options.bytesMax / 4;
   }
 
   /** Written in the last half to whole second. */
