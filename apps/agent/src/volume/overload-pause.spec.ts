@@ -13,12 +13,12 @@ describe('the pause after an overload', () => {
   });
 
   /** Seconds until it is over, at these rates in bytes per second; asked every 10 ms. */
-  function secondsUntilOver({ written, shipped = 0 }: { written: (seconds: number) => number; shipped?: number }): number {
+  function secondsUntilOver({ written, shipped = () => 0 }: { written: (seconds: number) => number; shipped?: (seconds: number) => number }): number {
     const start = now;
     while (!pause.isOver) {
       now += 10;
       pause.written(written((now - start) / 1000) / 100);
-      pause.shipped(shipped / 100);
+      pause.shipped(shipped((now - start) / 1000) / 100);
     }
     return (now - start) / 1000;
   }
@@ -45,16 +45,21 @@ describe('the pause after an overload', () => {
 
   it('ends when the application writes at most a quarter as fast as sets are shipped', () => {
     pause.begin();
-    expect(secondsUntilOver({ written: () => 4900, shipped: 20_000 })).toBe(0.3);
+    expect(secondsUntilOver({ written: () => 4900, shipped: () => 20_000 })).toBe(0.3);
     pause.begin();
-    expect(secondsUntilOver({ written: () => 25_100, shipped: 20_000 })).toBe(20);
+    expect(secondsUntilOver({ written: () => 25_100, shipped: () => 20_000 })).toBe(20);
   });
 
   it('lasts a tenth of that when the application writes hardly faster than sets are shipped', () => {
     const lasted = [1, 2, 3, 4].map(() => {
       pause.begin();
-      return secondsUntilOver({ written: () => 24_900, shipped: 20_000 });
+      return secondsUntilOver({ written: () => 24_900, shipped: () => 20_000 });
     });
     expect(lasted).toEqual([1, 2, 4, 6].map((seconds) => expect.closeTo(seconds, 5)));
+  });
+
+  it('is not shortened by a burst of shipping', () => {
+    pause.begin();
+    expect(secondsUntilOver({ written: () => 24_900, shipped: (seconds) => (seconds > 0.3 && seconds <= 0.6 ? 30_000 : 0) })).toBe(10);
   });
 });

@@ -7,6 +7,8 @@ const WINDOW_MILLIS = 300;
 /** Who writes at most so much faster than sets are shipped would be kept up with, but for a moment in which something stood still. */
 const NEARLY = 1.25;
 const NEARLY_MILLIS_SHARE = 1 / 10;
+/** Before that, how fast sets are shipped may be a burst. */
+const STEADY_MILLIS = 2 * WINDOW_MILLIS;
 
 /**
  * How long a pair stays in bitmap mode after its buffer ran over. A resynchronisation that starts while the application still writes faster
@@ -26,6 +28,9 @@ export class OverloadPause {
   #shippedBytes: ByteCount = 0;
   /** The best of all windows since `begin`. */
   #shippedPerSecond: ByteCount = 0;
+  #shippedSinceBegin: ByteCount = 0;
+  /** The best average since `begin`. */
+  #steadyPerSecond: ByteCount = 0;
 
   /** `millis`: a monotonic clock. `calmBytesPerSecond`: a rate at which nobody need wait, however slow the shipping was. */
   constructor(options: { readonly millis: () => number; readonly calmBytesPerSecond: ByteCount }) {
@@ -41,6 +46,8 @@ export class OverloadPause {
     this.#until = now + this.#lastsMillis;
     this.#pauseMillis = Math.min(this.#pauseMillis * 2, LONGEST_MILLIS);
     this.#shippedPerSecond = 0;
+    this.#shippedSinceBegin = 0;
+    this.#steadyPerSecond = 0;
     this.#startWindow(now);
   }
 
@@ -57,6 +64,7 @@ export class OverloadPause {
   /** The next hop has so much more. */
   shipped(bytes: ByteCount): void {
     this.#shippedBytes += bytes;
+    this.#shippedSinceBegin += bytes;
   }
 
   /** Asked often, also when something else speaks against going on: it measures. */
@@ -66,9 +74,11 @@ export class OverloadPause {
     if (now < this.#until && windowMillis >= WINDOW_MILLIS) {
       const perSecond = (bytes: ByteCount): ByteCount => (bytes * 1000) / windowMillis;
       this.#shippedPerSecond = Math.max(this.#shippedPerSecond, perSecond(this.#shippedBytes));
+      const millis = now - this.#begun;
+      if (millis >= STEADY_MILLIS) this.#steadyPerSecond = Math.max(this.#steadyPerSecond, (this.#shippedSinceBegin * 1000) / millis);
       const written = perSecond(this.#writtenBytes);
       if (written <= Math.max(this.#calmBytesPerSecond, this.#shippedPerSecond / 4)) this.#until = now;
-      else this.#until = this.#begun + this.#lastsMillis * (written <= this.#shippedPerSecond * NEARLY ? NEARLY_MILLIS_SHARE : 1);
+      else this.#until = this.#begun + this.#lastsMillis * (written <= this.#steadyPerSecond * NEARLY ? NEARLY_MILLIS_SHARE : 1);
       this.#startWindow(now);
     }
     return now >= this.#until;
