@@ -99,9 +99,10 @@ describe('an agent with real disks, threads and clients', () => {
     await expect(bench.host.cutHeld({ ...bookmark, holdId: 'h2', freezeId: 'f' })).rejects.toMatchObject({ code: 'bookmark/thawed-too-early' });
     expect(await bench.host.releaseWrites('h2')).toBe(true);
     await bench.host.holdWrites({ holdId: 'h3', volumeIds, limitMillis: 50 });
-    await client.write(0, Buffer.alloc(512, 2)); // Waits until the hold is over.
+    const other = await bench.connect(0);
+    await Promise.all([client, other].map((writer) => writer.write(0, Buffer.alloc(512, 2)))); // Waits until both have let go.
     await expect(bench.host.cutHeld({ ...bookmark, holdId: 'h3' })).rejects.toMatchObject({ code: 'bookmark/held-too-long' });
-    await client.disconnect();
+    await Promise.all([client.disconnect(), other.disconnect()]);
     await Promise.all([bench.settled(0), bench.settled(1)]);
     for (const { target } of bench.targets) expect(target.bookmarkTimes).toHaveLength(1);
     expect(bench.targets[1]?.target.markers).toContainEqual({ kind: 'bookmark', ...bookmark });
