@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { giveBackPages } from '@secondsite/disk-files';
+import { giveBackPages, sharedMemory } from '@secondsite/disk-files';
 import { type ByteCount, MIB } from '@secondsite/units';
 
 const stepBytes = MIB;
@@ -40,7 +40,7 @@ export class BodyPool {
       freedBytes += unfit.byteLength;
       giveBackPages(new Uint8Array(unfit));
     }
-    return new SharedArrayBuffer(sizeBytes);
+    return sharedMemory(sizeBytes);
   }
 
   /** The memory must not be read or written by the giver afterwards. Memory that did not come from a pool is left to the collector. */

@@ -3,7 +3,7 @@
 // part of its segment moves to memory of its own size, so that many small sets do not hold many segments. Segments are shared memory, which
 // the garbage collector does not count: ordinary memory would make it run for every few of them.
 import { ChangeSetBuilder, type ChangeSetIdentity, DATA_BYTES_TARGET, ENTRIES_MAX, ENTRY_BYTES, HEADER_BYTES, type SealedChangeSet } from '@secondsite/change-set';
-import { giveBackPages } from '@secondsite/disk-files';
+import { giveBackPages, sharedMemory } from '@secondsite/disk-files';
 import type { ByteCount } from '@secondsite/units';
 import type { BufferBudget } from './buffer-budget';
 
@@ -115,7 +115,7 @@ export class ChangeBuffer {
   }
 
   #allocate(bytes: ByteCount): Buffer | undefined {
-    return this.#budget.tryTake(bytes) ? Buffer.from(new SharedArrayBuffer(bytes)) : undefined;
+    return this.#budget.tryTake(bytes) ? Buffer.from(sharedMemory(bytes)) : undefined;
   }
 
   #recycle(segment: Buffer): void {
