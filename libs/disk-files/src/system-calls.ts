@@ -84,16 +84,24 @@ export function giveBackPages(bytes: Uint8Array): void {
 }
 
 /**
- * Fresh shared memory for large content, in huge pages where the system has them on request (`transparent_hugepage` is `madvise` or `always`): a page fault
- * for every 2 MiB instead of every 4 KiB. Where faults are dear, as on some hypervisors, touching 8 MiB costs 30 ms without. Shared, because the garbage
- * collector does not count it: ordinary memory would make it run for every few pieces.
+ * Fresh shared memory for large content, in huge pages. Shared, because the garbage collector does not count it: ordinary memory would make it run for
+ * every few pieces.
  */
 export function sharedMemory(sizeBytes: number): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(sizeBytes);
+  useHugePages(memory);
+  return memory;
+}
+
+/**
+ * For large memory that was not touched yet: in huge pages where the system has them on request (`transparent_hugepage` is `madvise` or `always`), a page
+ * fault for every 2 MiB instead of every 4 KiB. Where faults are dear, as on some hypervisors, touching 8 MiB costs 30 ms without. Best effort.
+ */
+export function useHugePages(memory: ArrayBufferLike): void {
+  if (memory.byteLength < hugePageBytes) return;
   const start = koffi.address(new Uint8Array(memory));
   const first = (start / pagesBytes) * pagesBytes;
-  if (sizeBytes >= hugePageBytes) madvise?.(first, start + BigInt(sizeBytes) - first, hugePage);
-  return memory;
+  madvise?.(first, start + BigInt(memory.byteLength) - first, hugePage);
 }
 
 const schedAttributesBytes = 48;

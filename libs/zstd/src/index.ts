@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: Apache-2.0
-export { compressZstd, decompressZstd } from './zstd';
+export { compressZstd, decompressZstd, recycleCompressed } from './zstd';

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { compressZstd, decompressZstd } from './zstd';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { compressZstd, decompressZstd, recycleCompressed } from './zstd';
 
 describe('zstd', () => {
   it('gives back what went in, from any number of parts', async () => {
@@ -43,6 +46,47 @@ describe('zstd', () => {
 
   it('refuses to produce more than it may', async () => {
     const bomb = (await compressZstd([Buffer.alloc(10_000_000)])) as Uint8Array;
-    await expect(decompressZstd(bomb, { bytesMax: 1_000_000 })).rejects.toThrow();
+    await expect(decompressZstd(bomb, { bytesMax: 1_000_000 })).rejects.toThrow('zstd: Destination buffer is too small');
+    await expect(decompressZstd(bomb, { bytesMax: 1_000_000, memory: () => new ArrayBuffer(16_000_000) })).rejects.toThrow('zstd: Destination buffer is too small');
+  });
+
+  it('is what any zstd reads and writes', async () => {
+    const content = Buffer.alloc(1_000_000, 'any zstd ');
+    expect(zstdDecompressSync((await compressZstd([content.subarray(0, 7), content.subarray(7)])) as Uint8Array).equals(content)).toBe(true);
+    expect(Buffer.from(await decompressZstd(zstdCompressSync(content), { bytesMax: content.length })).equals(content)).toBe(true);
+  });
+
+  it('takes no content and no parts', async () => {
+    for (const parts of [[], [new Uint8Array(0)]]) {
+      const stored = (await compressZstd(parts)) as Uint8Array;
+      expect(await decompressZstd(stored, { bytesMax: 0 })).toHaveLength(0);
+    }
+  });
+
+  it('makes large results in memory that was given back, once', async () => {
+    const content = Buffer.alloc(1_000_000, 'again ');
+    const stored = (await compressZstd([content])) as Uint8Array;
+    expect([recycleCompressed(stored), recycleCompressed(stored), recycleCompressed(Buffer.alloc(1_000_000))]).toEqual([true, false, false]);
+    const again = (await compressZstd([content])) as Uint8Array;
+    const other = (await compressZstd([content])) as Uint8Array;
+    expect([again.buffer === stored.buffer, other.buffer === stored.buffer]).toEqual([true, false]);
+  });
+
+  it('rejects what is damaged or cut off, and goes on', async () => {
+    const content = Buffer.alloc(1_000_000, 'damaged ');
+    const stored = Buffer.from((await compressZstd([content])) as Uint8Array);
+    await expect(decompressZstd(stored.subarray(0, stored.length - 3), { bytesMax: content.length })).rejects.toThrow('zstd: ');
+    await expect(decompressZstd(Buffer.alloc(100, 1), { bytesMax: content.length })).rejects.toThrow('zstd: Unknown frame descriptor');
+    expect(Buffer.from(await decompressZstd(stored, { bytesMax: content.length })).equals(content)).toBe(true);
+  });
+
+  it('reads and writes memory that nobody else holds any more', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const made = Array.from({ length: 8 }, (_, seed) => compressZstd([Buffer.alloc(4_000_000, `${seed} held `)]));
+    const pressure = setInterval(collect, 1);
+    const back = await Promise.all(made.map(async (stored) => decompressZstd((await stored) as Uint8Array, { bytesMax: 4_000_000 })));
+    clearInterval(pressure);
+    back.forEach((content, seed) => expect(Buffer.from(content).equals(Buffer.alloc(4_000_000, `${seed} held `))).toBe(true));
   });
 });

@@ -6,6 +6,7 @@ import { giveBackPages } from '@secondsite/disk-files';
 import type { ByteCount, SequenceNumber } from '@secondsite/units';
 import { type CompareAnswer, type CompareOptions, endsEpoch, type HeldOff, type LateTraceQueue, type PositionAnswer, type Progress, type PutOptions, type PutOutcome } from '@secondsite/transport';
 import { PassageMeter, type SealedChangeSet } from '@secondsite/change-set';
+import { recycleCompressed } from '@secondsite/zstd';
 import { Backoff } from './backoff';
 import type { HeldChangeSet } from './change-buffer';
 
@@ -204,7 +205,7 @@ export class ChangeSetShipper {
     if (outcome.kind !== 'stored') return outcome;
     lateTraces?.told(late);
     // What was made of the set for the way is memory beside the buffer, which the collector would free late.
-    for (const part of ready.parts) if (!set.parts.includes(part)) giveBackPages(part);
+    for (const part of ready.parts) if (!set.parts.includes(part) && !recycleCompressed(part)) giveBackPages(part);
     return outcome;
   }
 

@@ -3,6 +3,7 @@ import { type Compress, compressStored, decodeHeader, HEADER_BYTES } from '@seco
 import type { ChangeSetClient, LateTraceQueue, PutOutcome } from '@secondsite/transport';
 import { type ReferredSet, type ReferringSet, sealReferringSet } from '@secondsite/wan-deduplication';
 import type { Transfer } from '@secondsite/traffic-shaping';
+import { recycleCompressed } from '@secondsite/zstd';
 import type { ByteCount } from '@secondsite/units';
 import type { ByteBudget } from '../byte-budget';
 import { type PairDeduplicator, wantsWholeSet } from '../deduplication/pair-deduplicator';
@@ -122,7 +123,10 @@ async function put(set: PassingSet, { options, parts, referencedBytes }: Body): 
   const startedMillis = performance.now();
   const late = lateTraces.next();
   const outcome = await client.put(parts, { pairId, epoch, sequence, traceparent, lateTraces: late, signal, transfer });
-  if (outcome.kind === 'stored') lateTraces.told(late);
+  if (outcome.kind === 'stored') {
+    lateTraces.told(late);
+    parts.forEach(recycleCompressed);
+  }
   const transferMicros = Math.round((performance.now() - startedMillis) * 1000);
   const wireBytes = parts.reduce((sum, part) => sum + part.length, 0);
   const decoded = decodeHeader(content);
