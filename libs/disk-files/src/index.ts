@@ -5,5 +5,5 @@ export { readJsonFile, writeJsonAtomically } from './json-file';
 export { type FolderLock, lockFolder } from './lock-folder';
 export { clockMicros, MonotonicClock } from './monotonic-clock';
 export { openBlockFile } from './open-block-file';
-export { giveBackPages, setSlice, sharedMemory, useHugePages } from './system-calls';
+export { giveBackPages, hugePagesSize, setSlice, sharedMemory, useHugePages } from './system-calls';
 export { storageFailure } from './storage-failure';

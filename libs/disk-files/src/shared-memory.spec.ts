@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import koffi from 'koffi';
 import { existsSync, readFileSync } from 'node:fs';
-import { sharedMemory } from './system-calls';
+import { hugePagesSize, sharedMemory } from './system-calls';
 
 const mayBeHuge = existsSync('/sys/kernel/mm/transparent_hugepage');
 
@@ -21,6 +21,11 @@ describe('shared memory', () => {
       const memory = Buffer.from(sharedMemory(size));
       expect(memory.length === size && memory.every((byte) => byte === 0)).toBe(true);
     }
+  });
+
+  it('fills huge pages, together with what malloc puts before it, at sizes made for that', () => {
+    const huge = 2 << 20;
+    expect([1, huge - 4096, huge - 4095, 7 << 20].map(hugePagesSize)).toEqual([huge - 4096, huge - 4096, 2 * huge - 4096, 4 * huge - 4096]);
   });
 
   (mayBeHuge ? it : it.skip)('may use huge pages from its first byte to its last when it is large', () => {

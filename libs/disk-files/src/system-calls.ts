@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few system calls that Node does not offer, by koffi from the C library that Node itself is linked to.
-// Source: man pages fallocate(2), posix_fadvise(2), lseek(2), flock(2), clock_gettime(2), madvise(2), sched_setattr(2). On other systems than Linux the sparse-file calls are absent.
+// Source: man pages mallopt(3), fallocate(2), posix_fadvise(2), lseek(2), flock(2), clock_gettime(2), madvise(2), sched_setattr(2). On other systems than Linux the sparse-file calls are absent.
 import koffi from 'koffi';
 
 const library = koffi.load(null);
@@ -19,6 +19,17 @@ const madvise = onLinux
   ? (library.func('int madvise(uintptr_t start, size_t length, int advice)') as (start: bigint, length: bigint, advice: number) => number)
   : undefined;
 
+const mallopt = onLinux ? found(() => library.func('int mallopt(int parameter, int value)') as (parameter: number, value: number) => number) : undefined;
+
+/** Undefined where the C library does not have it. */
+function found<Call>(bind: () => Call): Call | undefined {
+  try {
+    return bind();
+  } catch {
+    return undefined;
+  }
+}
+
 /** Not in the C library of Debian 12; by number, which differs between processors. */
 const schedSetattrNumber = onLinux ? { x64: 314, arm64: 274 }[process.arch as string] : undefined;
 const schedSetattr = schedSetattrNumber
@@ -33,6 +44,9 @@ const exclusiveWithoutWaiting = 0x02 | 0x04;
 const dontNeed = 4;
 const hugePage = 14;
 const hugePageBytes = 2 * 1024 * 1024;
+const smallPageBytes = 4096;
+/** M_MMAP_THRESHOLD */
+const mmapThreshold = -3;
 /** A multiple of every page size there is, other than that of huge pages. */
 const pagesBytes = 65_536n;
 
@@ -88,9 +102,15 @@ export function giveBackPages(bytes: Uint8Array): void {
  * every few pieces.
  */
 export function sharedMemory(sizeBytes: number): SharedArrayBuffer {
+  mapLargeMemory();
   const memory = new SharedArrayBuffer(sizeBytes);
   useHugePages(memory);
   return memory;
+}
+
+/** At least so many bytes: a size at which all of the memory is in huge pages, because its mapping with what malloc puts before it fills them. */
+export function hugePagesSize(sizeBytes: number): number {
+  return Math.ceil((sizeBytes + smallPageBytes) / hugePageBytes) * hugePageBytes - smallPageBytes;
 }
 
 /**
@@ -98,10 +118,18 @@ export function sharedMemory(sizeBytes: number): SharedArrayBuffer {
  * fault for every 2 MiB instead of every 4 KiB. Where faults are dear, as on some hypervisors, touching 8 MiB costs 30 ms without. Best effort.
  */
 export function useHugePages(memory: ArrayBufferLike): void {
-  if (memory.byteLength < hugePageBytes) return;
+  if (memory.byteLength < hugePageBytes - smallPageBytes) return;
   const start = koffi.address(new Uint8Array(memory));
   const first = (start / pagesBytes) * pagesBytes;
   madvise?.(first, start + BigInt(memory.byteLength) - first, hugePage);
+}
+
+let isMapped = false;
+
+/** malloc gives large memory mappings of its own from now on. Otherwise it takes what is freed for a heap, of which it zeroes new pieces page by page itself. */
+function mapLargeMemory(): void {
+  if (!isMapped) mallopt?.(mmapThreshold, hugePageBytes / 2);
+  isMapped = true;
 }
 
 const schedAttributesBytes = 48;

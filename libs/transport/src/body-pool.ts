@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { giveBackPages, sharedMemory } from '@secondsite/disk-files';
+import { giveBackPages, hugePagesSize, sharedMemory } from '@secondsite/disk-files';
 import { type ByteCount, MIB } from '@secondsite/units';
 
 const stepBytes = MIB;
@@ -27,7 +27,7 @@ export class BodyPool {
     if (lengthBytes < pooledBytesMin) return Buffer.allocUnsafeSlow(lengthBytes).buffer;
     const index = this.#idle.findIndex((memory) => memory.byteLength >= lengthBytes);
     const [memory] = index < 0 ? [] : this.#idle.splice(index, 1);
-    if (!memory) return this.#make(Math.ceil(lengthBytes / stepBytes) * stepBytes);
+    if (!memory) return this.#make(lengthBytes <= stepBytes ? stepBytes : hugePagesSize(lengthBytes));
     this.#idleBytes -= memory.byteLength;
     return memory;
   }

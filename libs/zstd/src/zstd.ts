@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // zstd in the thread pool, for whole change sets.
-import { giveBackPages, useHugePages } from '@secondsite/disk-files';
+import { giveBackPages, hugePagesSize, useHugePages } from '@secondsite/disk-files';
 import { Idle } from './idle';
 import { Turns } from './turns';
 import { compressedBytesMax, Compressor, Decompressor } from './zstd-context';
@@ -51,10 +51,10 @@ function compressParts(parts: readonly Uint8Array[]): Promise<Uint8Array | undef
 
 function outputOf(bytes: number): Uint8Array {
   if (bytes < largeBytesMin) return new Uint8Array(bytes);
-  const memory = outputs.take(({ byteLength }) => byteLength >= bytes) ?? new ArrayBuffer(bytes);
+  const memory = outputs.take(({ byteLength }) => byteLength >= bytes) ?? new ArrayBuffer(hugePagesSize(bytes));
   useHugePages(memory);
   ownOutputs.add(memory);
-  return new Uint8Array(memory);
+  return new Uint8Array(memory, 0, bytes);
 }
 
 /** The memory of a result of `compressZstd`, which nobody reads any more, once. False: it is not from here. What is never given back is collected. */

@@ -2,9 +2,9 @@
 // Memory for captured writes of one volume. Segments are reserved whole and filled one after another; a set that fills only a small
 // part of its segment moves to memory of its own size, so that many small sets do not hold many segments. Segments are shared memory, which
 // the garbage collector does not count: ordinary memory would make it run for every few of them.
-import { ChangeSetBuilder, type ChangeSetIdentity, DATA_BYTES_TARGET, ENTRIES_MAX, ENTRY_BYTES, HEADER_BYTES, type SealedChangeSet } from '@secondsite/change-set';
-import { giveBackPages, sharedMemory } from '@secondsite/disk-files';
-import type { ByteCount } from '@secondsite/units';
+import { ChangeSetBuilder, type ChangeSetIdentity, ENTRIES_MAX, ENTRY_BYTES, HEADER_BYTES, type SealedChangeSet } from '@secondsite/change-set';
+import { giveBackPages, hugePagesSize, sharedMemory } from '@secondsite/disk-files';
+import { type ByteCount, MIB } from '@secondsite/units';
 import type { BufferBudget } from './buffer-budget';
 
 /** A sealed set and the memory it lies in. */
@@ -19,9 +19,12 @@ export interface HeldChangeSet extends SealedChangeSet {
 const IDLE_SEGMENTS_MAX = 12;
 const IDLE_SEGMENTS_AT_REST = 1;
 
+/** Of an ordinary segment: its memory lies in huge pages as a whole. */
+const SEGMENT_BYTES = hugePagesSize(7 * MIB);
+
 export interface ChangeBufferOptions {
   readonly budget: BufferBudget;
-  /** Data of an ordinary segment; default 8 MiB. */
+  /** Data of an ordinary segment; default a little less than 8 MiB. */
   readonly dataBytes?: ByteCount | undefined;
   /** Entries of a segment; default as many as a set may have. */
   readonly entriesMax?: number | undefined;
@@ -37,7 +40,7 @@ export class ChangeBuffer {
   #segment: Buffer | undefined;
   #builder: ChangeSetBuilder | undefined;
 
-  constructor({ budget, dataBytes = DATA_BYTES_TARGET, entriesMax = ENTRIES_MAX }: ChangeBufferOptions) {
+  constructor({ budget, dataBytes = SEGMENT_BYTES - ChangeSetBuilder.segmentBytes({ dataBytes: 0 }), entriesMax = ENTRIES_MAX }: ChangeBufferOptions) {
     this.#budget = budget;
     this.#dataBytes = dataBytes;
     this.#entriesMax = entriesMax;

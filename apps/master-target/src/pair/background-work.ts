@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work on the journal beside applying, when there is some: merging undo, moving segments to the cold store. Gives the thread away between pieces, so
-// that change sets and views go first. A failure changes nothing in the journal: it is reported and the work is tried again later.
+// Work on the journal beside applying, when there is some: merging undo, moving segments to the cold store. Gives the thread away between pieces and
+// rests longer than it works, so that change sets and views go first. A failure changes nothing in the journal: it is reported and the work is tried again later.
 import { type OperationError, isOperationError, type TimeMicros } from '@secondsite/units';
 
 export interface BackgroundWorkParts {
@@ -18,6 +18,10 @@ export interface BackgroundWorkParts {
   readonly onRecovery?: () => void;
 }
 
+/** How long it rests between two pieces for each second of the first, and at most. */
+const REST_RATIO = 2;
+const REST_MILLIS_MAX = 100;
+
 type Failure = Pick<OperationError, 'code' | 'hint'>;
 
 class Stopped extends Error {}
@@ -26,6 +30,7 @@ export class BackgroundWork {
   readonly #parts: BackgroundWorkParts;
   #running: Promise<void> | undefined;
   #nextLook: TimeMicros = 0;
+  #workedSince: TimeMicros = 0;
   #stopping = false;
   #reported: string | undefined;
 
@@ -50,6 +55,7 @@ export class BackgroundWork {
   async #run(): Promise<void> {
     const { next, clock, lookMicros, restMicros, onRecovery } = this.#parts;
     let rest = lookMicros;
+    this.#workedSince = clock();
     try {
       while (await next(() => this.#pause()));
       if (this.#reported !== undefined) onRecovery?.();
@@ -61,8 +67,12 @@ export class BackgroundWork {
     this.#nextLook = clock() + rest;
   }
 
+  /** The piece before took disk and processors from everybody else. */
   async #pause(): Promise<void> {
-    await this.#parts.delay(0);
+    const { clock, delay } = this.#parts;
+    const workedMillis = Math.max(0, clock() - this.#workedSince) / 1000;
+    await delay(Math.min(REST_MILLIS_MAX, REST_RATIO * workedMillis));
+    this.#workedSince = clock();
     if (this.#stopping) throw new Stopped();
   }
 
