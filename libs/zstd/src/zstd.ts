@@ -51,10 +51,16 @@ function compressParts(parts: readonly Uint8Array[]): Promise<Uint8Array | undef
 
 function outputOf(bytes: number): Uint8Array {
   if (bytes < largeBytesMin) return new Uint8Array(bytes);
-  const memory = outputs.take(({ byteLength }) => byteLength >= bytes) ?? new ArrayBuffer(hugePagesSize(bytes));
-  useHugePages(memory);
+  const memory = outputs.take(({ byteLength }) => byteLength >= bytes) ?? newOutput(bytes);
   ownOutputs.add(memory);
   return new Uint8Array(memory, 0, bytes);
+}
+
+/** Not shared: what is never given back because a connection may still read it would be collected late. */
+function newOutput(bytes: number): ArrayBuffer {
+  const memory = new ArrayBuffer(hugePagesSize(bytes));
+  useHugePages(memory);
+  return memory;
 }
 
 /** The memory of a result of `compressZstd`, which nobody reads any more, once. False: it is not from here. What is never given back is collected. */
