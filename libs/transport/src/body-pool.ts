@@ -27,7 +27,7 @@ export class BodyPool {
     if (lengthBytes < pooledBytesMin) return Buffer.allocUnsafeSlow(lengthBytes).buffer;
     const index = this.#idle.findIndex((memory) => memory.byteLength >= lengthBytes);
     const [memory] = index < 0 ? [] : this.#idle.splice(index, 1);
-    if (!memory) return this.#make(lengthBytes <= stepBytes ? stepBytes : hugePagesSize(lengthBytes));
+    if (!memory) return this.#make(sizeFor(lengthBytes));
     this.#idleBytes -= memory.byteLength;
     return memory;
   }
@@ -52,4 +52,10 @@ export class BodyPool {
     this.#idle.splice(index < 0 ? this.#idle.length : index, 0, memory);
     this.#idleBytes += sizeBytes;
   }
+}
+
+/** Whole huge pages when the body fills them: what is touched of one is all of it. */
+function sizeFor(lengthBytes: ByteCount): ByteCount {
+  const wholeBytes = hugePagesSize(lengthBytes);
+  return wholeBytes - lengthBytes < stepBytes ? wholeBytes : Math.ceil(lengthBytes / stepBytes) * stepBytes;
 }
