@@ -31,4 +31,9 @@ describe('the memory of bodies', () => {
     const rest = [pool.take(1.9 * MIB), pool.take(1.9 * MIB)];
     expect(rest.filter((memory) => small.includes(memory))).toHaveLength(1);
   });
+
+  it('is in whole huge pages when the body fills them, and no larger than needed otherwise', () => {
+    const pool = new BodyPool({ idleBytesMax: 0 });
+    expect([0.5, 1.5, 4.2, 7.9].map((size) => pool.take(size * MIB).byteLength)).toEqual([MIB, 2 * MIB - 4096, 5 * MIB, 8 * MIB - 4096]);
+  });
 });
