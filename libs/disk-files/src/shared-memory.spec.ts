@@ -28,7 +28,7 @@ describe('shared memory', () => {
     expect([1, huge - 4096, huge - 4095, 7 << 20].map(hugePagesSize)).toEqual([huge - 4096, huge - 4096, 2 * huge - 4096, 4 * huge - 4096]);
   });
 
-  (mayBeHuge ? it : it.skip)('may use huge pages from its first byte to its last when it is large', () => {
+  (mayBeHuge ? it : it.skip)(`may use huge pages from its first byte to its last when it is large${mayBeHuge ? '' : ' (skipped: the system has no transparent huge pages)'}`, () => {
     const memory = new Uint8Array(sharedMemory(8 << 20));
     const start = koffi.address(memory);
     for (const offset of [0, 4 << 20, memory.length - 1]) expect(mappingFlags(start + BigInt(offset))).toMatch(/\bhg\b/);

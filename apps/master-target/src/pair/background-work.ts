@@ -18,7 +18,7 @@ export interface BackgroundWorkParts {
   readonly onRecovery?: () => void;
 }
 
-/** How long it rests between two pieces for each second of the first, and at most. */
+/** After each piece of work it rests so many times as long as the piece took, but not longer than the second. */
 const REST_RATIO = 2;
 const REST_MILLIS_MAX = 100;
 
