@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Programs that the tests, the demo and the benchmarks use beside our own, and the Debian packages that bring them. */
+/** Programs that the demo, the benchmarks and the tests use beside our own, and the Debian packages that bring them. */
 const programs = {
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
@@ -15,6 +15,13 @@ const programs = {
   cpio: 'cpio',
   sqlite3: 'sqlite3',
   rsync: 'rsync',
+};
+
+/** What the tests alone need; none of these packages starts a server. */
+const testPrograms = {
+  psql: 'postgresql-client',
+  mariadbd: 'mariadb-server-core',
+  mysql: 'mariadb-client-core',
 };
 
 function isInstalled(program) {
@@ -36,10 +43,11 @@ function apt(args) {
 }
 
 /** Installs what is missing with apt when root; otherwise says in one line which parts will be left out. Never fails: the parts do. */
-export function installTools() {
-  const missing = Object.keys(programs).filter((program) => !isInstalled(program));
+export function installTools({ forTests = false } = {}) {
+  const wanted = forTests ? { ...programs, ...testPrograms } : programs;
+  const missing = Object.keys(wanted).filter((program) => !isInstalled(program));
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.map((program) => programs[program]))];
+  const packages = [...new Set(missing.map((program) => wanted[program]))];
   if (process.getuid?.() !== 0) {
     process.stderr.write(`secondsite: not root and missing ${missing.join(', ')}: what needs them is skipped (apt-get install ${packages.join(' ')})\n`);
     return;

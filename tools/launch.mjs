@@ -17,7 +17,7 @@ const repositoryCommands = {
 };
 const plan = repositoryCommands[command] ?? { script: 'apps/cli/dist/main.js', needsTools: false, needsBuild: true, args: [command] };
 
-if (plan.needsTools) installTools();
+if (plan.needsTools) installTools({ forTests: command === 'test' });
 if (plan.needsBuild) buildAll({ quiet: true });
 const { status, signal } = spawnSync(process.execPath, ['--enable-source-maps', join(root, plan.script), ...(plan.args ?? []), ...rest], { stdio: 'inherit' });
 process.exit(signal ? 130 : (status ?? 1));
