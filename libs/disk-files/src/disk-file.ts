@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import type { StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import { storageFailure } from './storage-failure';
-import { dropCachedPages, lastErrorName, seekToData, seekToEnd, seekToHole, tryPunchHole } from './system-calls';
+import { dropCachedPages, lastErrorName, readFromMemory, seekToData, seekToEnd, seekToHole, tryPunchHole } from './system-calls';
+import { ThreadTurns } from './thread-turns';
 
 const closeFile = promisify(close);
 const syncData = promisify(fdatasync);
@@ -20,6 +21,8 @@ const zeros = new Uint8Array(1024 * 1024);
  */
 const pieceBytesNow = 128 * 1024;
 const pieceBytesLater = 1024 * 1024;
+/** Read from memory in a row, about 60 µs; then everybody else of the thread comes first. */
+const readTurns = new ThreadTurns(1024 * 1024);
 
 interface Range {
   readonly offset: ByteOffset;
@@ -35,6 +38,7 @@ export class DiskFile implements StorageFile {
   #deviceBytes: ByteCount | undefined;
   /** Data that `nextData` found last. The kernel walks all extents to where data ends, for each question; a hole made since may be told as data. */
   #data: Range | undefined;
+  #canReadMemory = true;
   #closed = false;
 
   constructor(opened: { readonly fd: number; readonly path: string }) {
@@ -42,7 +46,7 @@ export class DiskFile implements StorageFile {
     this.path = opened.path;
     this.name = basename(opened.path);
     this.isDevice = fstatSync(opened.fd).isBlockDevice();
-    this.#deviceBytes = this.isDevice ? seekToEnd(opened.fd) : undefined;
+    this.#deviceBytes = this.isDevice ? this.#askSize() : undefined;
   }
 
   /** For code of the same thread that hands the descriptor to other system calls; it stays owned by this object. */
@@ -51,12 +55,12 @@ export class DiskFile implements StorageFile {
   }
 
   size(): ByteCount {
-    return this.#deviceBytes ?? this.#try('read size of file', () => fstatSync(this.#fd).size);
+    return this.#deviceBytes ?? this.#askSize();
   }
 
   /** Asks a device for its size anew, which may have changed; `size` says it from then on. */
   currentSize(): ByteCount {
-    if (this.isDevice) this.#deviceBytes = this.#try('read size of device', () => seekToEnd(this.#fd));
+    if (this.isDevice) this.#deviceBytes = this.#askSize();
     return this.size();
   }
 
@@ -72,10 +76,12 @@ export class DiskFile implements StorageFile {
     });
   }
 
+  /** What is in memory is copied at once; the thread pool waits for the disk. */
   async read(into: Uint8Array, offset: ByteOffset): Promise<ByteCount> {
     let done = 0;
     while (done < into.length) {
-      const count = await this.#readOnce(into.subarray(done), offset + done);
+      const left = into.subarray(done);
+      const count = (await this.#readFromMemory(left, offset + done)) ?? (await this.#readOnce(left, offset + done));
       if (count === 0) break;
       done += count;
     }
@@ -147,6 +153,17 @@ export class DiskFile implements StorageFile {
     await this.#tryLater('close file', closeFile(this.#fd));
   }
 
+  /** As much as fits into the thread's turn; undefined when the first byte is not in memory, or nobody can tell. */
+  async #readFromMemory(into: Uint8Array, offset: ByteOffset): Promise<number | undefined> {
+    if (!this.#canReadMemory) return undefined;
+    const room = await readTurns.room();
+    const count = readFromMemory(this.#fd, into.subarray(0, room), offset);
+    if (count === 'unknown') this.#canReadMemory = false;
+    if (typeof count === 'string') return undefined;
+    readTurns.take(count);
+    return count;
+  }
+
   #readOnce(into: Uint8Array, offset: ByteOffset): Promise<number> {
     return new Promise((resolve, reject) => {
       read(this.#fd, into, 0, into.length, offset, (error, count) => (error ? reject(this.#failure('read file', error)) : resolve(count)));
@@ -157,6 +174,12 @@ export class DiskFile implements StorageFile {
     return new Promise((resolve, reject) => {
       writev(this.#fd, parts, offset, (error, count) => (error ? reject(this.#failure('write file', error)) : resolve(count)));
     });
+  }
+
+  #askSize(): ByteCount {
+    const size = seekToEnd(this.#fd);
+    if (size < 0) throw storageFailure(lastErrorName(), { operation: 'read size of file', path: this.path });
+    return size;
   }
 
   #try<T>(operation: string, run: () => T): T {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { pbkdf2, randomBytes } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { readFile, stat, statfs, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { describeStorageContract } from '@secondsite/durable-storage/testing';
 import { DiskDirectory, openDirectory } from './disk-directory';
 import { DiskFile } from './disk-file';
@@ -51,6 +53,53 @@ describe('disk files', () => {
     file.dropCached();
     const isInMemoryOnly = (await statfs(path)).type === tmpfs;
     expect(cached()).toBe(isInMemoryOnly ? 4 << 20 : 0);
+    await file.close();
+  });
+
+  const content = randomBytes((3 << 20) + 12_345);
+  const written = async (): Promise<DiskFile> => {
+    const file = (await folder.directory.open('a', { create: true }));
+    file.writeNow(content, 7);
+    await file.sync();
+    return file;
+  };
+
+  it('what is in memory is read at once, also while the thread pool is full', async () => {
+    const file = await written();
+    const isTold = (await statfs(file.path)).type !== tmpfs;
+    const ended: string[] = [];
+    const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+    const busy = Array.from({ length: 2 * threads }, () => promisify(pbkdf2)('', '', 1_000_000, 32, 'sha512').then(() => ended.push('thread pool')));
+    const into = Buffer.alloc(content.length + 100);
+    expect(await file.read(into, 7)).toBe(content.length);
+    if (isTold) expect(ended).toEqual([]);
+    expect(into.equals(Buffer.concat([content, Buffer.alloc(100)]))).toBe(true);
+    await Promise.all(busy);
+    await file.close();
+  });
+
+  it('what is not in memory is read too, and so are both together', async () => {
+    const file = await written();
+    const into = Buffer.alloc(content.length);
+    file.dropCached();
+    expect(await file.read(into.subarray(0, 4096), 7)).toBe(4096);
+    expect(await file.read(into.subarray(4096), 7 + 4096)).toBe(content.length - 4096);
+    expect(into.equals(content)).toBe(true);
+    await file.close();
+  });
+
+  it('who reads a lot from memory lets others of the thread have their turns', async () => {
+    const file = await written();
+    const into = Buffer.alloc(content.length);
+    let turns = 0;
+    let isOver = false;
+    const others = (async () => {
+      for (; !isOver; turns++) await setImmediate();
+    })();
+    for (let round = 0; round < 20; round++) await file.read(into, 7);
+    isOver = true;
+    await others;
+    expect(turns).toBeGreaterThan(40);
     await file.close();
   });
 
