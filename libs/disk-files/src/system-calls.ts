@@ -50,8 +50,9 @@ const withoutWaiting = 0x08;
 const hugePage = 14;
 const hugePageBytes = 2 * 1024 * 1024;
 const smallPageBytes = 4096;
-/** M_MMAP_THRESHOLD */
-const mmapThreshold = -3;
+/** M_MMAP_THRESHOLD and M_TRIM_THRESHOLD */
+const [mmapThreshold, trimThreshold] = [-3, -1];
+const trimBytes = 16 * 1024 * 1024;
 /** A multiple of every page size there is, other than that of huge pages. */
 const pagesBytes = 65_536n;
 
@@ -147,9 +148,14 @@ export function useHugePages(memory: ArrayBufferLike): void {
 
 let isMapped = false;
 
-/** malloc gives large memory mappings of its own from now on. Otherwise it takes what is freed for a heap, of which it zeroes new pieces page by page itself. */
+/**
+ * malloc gives large memory mappings of its own from now on. Otherwise it takes what is freed for a heap, of which it zeroes new pieces page by page itself.
+ * And a heap keeps so much of what was freed: once the first is set, malloc would give back all but 128 KiB and fault it in again and again.
+ */
 function mapLargeMemory(): void {
-  if (!isMapped) mallopt?.(mmapThreshold, hugePageBytes / 2);
+  if (isMapped) return;
+  mallopt?.(mmapThreshold, hugePageBytes / 2);
+  mallopt?.(trimThreshold, trimBytes);
   isMapped = true;
 }
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { crashHistories, CrashableStorage, type Random, randomBelow, seededRandom, SimulatedCrash } from '@secondsite/durable-storage/testing';
 import { GIB, isOperationError, MIB } from '@secondsite/units';
+import { setImmediate } from 'node:timers/promises';
 import { regionBytesFor } from './bitmap-layout';
 import { WriteIntentBitmap } from './write-intent-bitmap';
 
@@ -49,11 +50,45 @@ describe('a write-intent bitmap', () => {
       await marked;
     }
     expect(waits).toBeLessThan(20);
-    expect(bitmap.markedRegions).toBeLessThan(300 + 32);
+    expect(bitmap.markedRegions).toBeLessThan(300 + 2 * 128);
     await bitmap.mark({ offset: 1000 * MIB, length: MIB });
     await bitmap.mark({ offset: 1001 * MIB, length: MIB });
     expect([bitmap.isMarked(1001), bitmap.isMarked(1002)]).toEqual([true, false]);
     await bitmap.mark({ offset: bitmap.regionCount * MIB - 2 * MIB, length: 1 });
+  });
+
+  it('marks more before such a writer needs it, so that it waits only at its beginning', async () => {
+    const bitmap = await emptied(new CrashableStorage());
+    const waits: number[] = [];
+    for (let region = 100; region < 1000; region++) {
+      for (const offset of [0, MIB / 2]) {
+        const marked = bitmap.mark({ offset: region * MIB + offset, length: MIB / 2 });
+        if (marked) waits.push(region);
+        await marked;
+        await setImmediate();
+      }
+    }
+    expect(waits).toEqual([100, 101, 102]);
+  });
+
+  it('tells who needs a region of which the mark ahead failed, and nobody else', async () => {
+    const storage = new CrashableStorage();
+    const bitmap = await emptied(storage);
+    for (const region of [0, 1, 2]) await bitmap.mark({ offset: region * MIB, length: 1 });
+    storage.fault = ({ kind }) => (kind === 'sync' ? 'io-error' : undefined);
+    expect(bitmap.mark({ offset: 3 * MIB, length: 1 })).toBeUndefined();
+    await setImmediate();
+    await expect(bitmap.mark({ offset: 4 * MIB, length: 1 })).rejects.toThrow(expect.objectContaining({ code: 'bitmap/not-durable' }));
+    storage.fault = undefined;
+    await bitmap.mark({ offset: 4 * MIB, length: 1 });
+    expect(bitmap.mark({ offset: 4 * MIB, length: 1 })).toBeUndefined();
+  });
+
+  it('marks no more ahead of a writer that comes to such a region from elsewhere', async () => {
+    const bitmap = await emptied(new CrashableStorage());
+    for (const region of [0, 1, 2, 50]) await bitmap.mark({ offset: region * MIB, length: 1 });
+    expect(bitmap.mark({ offset: 3 * MIB, length: 1 })).toBeUndefined();
+    expect([bitmap.isMarked(3), bitmap.isMarked(4)]).toEqual([true, false]);
   });
 
   it('does not call a region durable once its cleared bit may have reached the disk', async () => {

@@ -20,8 +20,14 @@ export interface ByteRange {
   readonly length: ByteCount;
 }
 
-/** So far ahead of a writer that goes through the volume in order regions are marked: it waits once for many. After a crash they are compared needlessly. */
-const AHEAD_REGIONS_MAX = 32;
+/** So many regions at once are marked ahead of a writer that goes through the volume in order. After a crash they are compared needlessly. */
+const AHEAD_REGIONS_MAX = 128;
+
+/** Regions marked ahead of a writer. When it comes to the first of them, as many behind `end` are marked before it needs them. */
+interface Ahead {
+  readonly first: number;
+  readonly end: number;
+}
 
 export class WriteIntentBitmap {
   readonly regionBytes: ByteCount;
@@ -34,6 +40,9 @@ export class WriteIntentBitmap {
   readonly #durable: RegionSet;
   readonly #changedPages = new Set<number>();
   #header: BitmapHeader;
+  #ahead: Ahead | undefined;
+  /** The last region that `mark` was asked for. */
+  #lastAsked = -1;
   #nextCommit: PromiseWithResolvers<void> | undefined;
   #working: Promise<void> = Promise.resolve();
 
@@ -91,15 +100,19 @@ export class WriteIntentBitmap {
   }
 
   /**
-   * Marks the regions of a range, and some that follow when those before are marked as well. `undefined`: the range's are on stable storage
-   * already. Otherwise wait: many callers share one sync. Rejects with the storage's OperationError; the regions are then marked in memory only.
+   * Marks the regions of a range, and some that follow when those before are marked as well, or were marked ahead and are now reached. `undefined`: the
+   * range's are on stable storage already. Otherwise wait: many callers share one sync. Rejects with the storage's OperationError; the regions are then marked in memory only.
    */
   mark(range: ByteRange): undefined | Promise<void> {
     const { first, last } = this.regionsOf(range);
     let durable = true;
     for (let region = first; region <= last; region++) durable = this.#markRegion(region) && durable;
+    const next = this.#lastAsked + 1;
+    const comesToAhead = this.#ahead?.first === next && first <= next && next <= last;
+    this.#lastAsked = last;
+    if (comesToAhead) this.#markMoreAhead();
     if (durable) return undefined;
-    this.#markAhead(first, last);
+    if (!comesToAhead) this.#markAhead(first, last);
     return this.#commit();
   }
 
@@ -138,7 +151,20 @@ export class WriteIntentBitmap {
   #markAhead(first: number, last: number): void {
     let run = 0;
     while (run < Math.min(AHEAD_REGIONS_MAX, first) && this.#marked.has(first - run - 1)) run++;
-    for (let region = last + 1; region < Math.min(last + run, this.regionCount); region++) this.#markRegion(region);
+    if (run > 1) this.#markUntil({ first: last + 1, end: last + run });
+  }
+
+  /** In the background: who needs a region whose mark failed hears of it. */
+  #markMoreAhead(): void {
+    const { first, end } = this.#ahead as Ahead;
+    this.#markUntil({ first: end, end: end + Math.min(2 * (end - first), AHEAD_REGIONS_MAX) });
+    this.#commit().catch(() => undefined);
+  }
+
+  #markUntil({ first, end }: Ahead): void {
+    const last = Math.min(end, this.regionCount);
+    for (let region = first; region < last; region++) this.#markRegion(region);
+    this.#ahead = first < last ? { first, end: last } : undefined;
   }
 
   #commit(): Promise<void> {
