@@ -163,7 +163,7 @@ export class ProtectedHost {
   async #open(life: Life): Promise<void> {
     const { volumeDisk, dataDisk, pairId, volumeBytes, model, scheduler, budgetBytes, tickMicros } = this.#options;
     const file = await volumeDisk.root(life).open('disk');
-    const bitmap = await WriteIntentBitmap.open({ directory: dataDisk.root(life), name: BITMAP, volumeId: VOLUME_ID, volumeBytes, regionBytesMin: REGION_BYTES });
+    const bitmap = await WriteIntentBitmap.open({ directory: dataDisk.root(life), name: BITMAP, volumeId: VOLUME_ID, volumeBytes, regionBytesMin: REGION_BYTES, aroundMax: 2 });
     const checksums = await KeptChecksums.open({ directory: dataDisk.root(life), name: CHECKSUMS, pairId, volumeBytes, layout: LAYOUT });
     const times = new StreamTimes(() => this.#options.clock.read());
     model.started(times);

@@ -8,12 +8,12 @@ import { WriteIntentBitmap } from './write-intent-bitmap';
 
 const volume = { name: 'write-intent', volumeId: 'volume-1', volumeBytes: 9000 * MIB + 5 };
 
-function open(storage: CrashableStorage, change: Partial<typeof volume> = {}): Promise<WriteIntentBitmap> {
+function open(storage: CrashableStorage, change: Partial<typeof volume & { aroundMax: number }> = {}): Promise<WriteIntentBitmap> {
   return WriteIntentBitmap.open({ directory: storage.root, ...volume, ...change });
 }
 
-async function emptied(storage: CrashableStorage): Promise<WriteIntentBitmap> {
-  const bitmap = await open(storage);
+async function emptied(storage: CrashableStorage, change: Parameters<typeof open>[1] = {}): Promise<WriteIntentBitmap> {
+  const bitmap = await open(storage, change);
   for (let region = 0; region < bitmap.regionCount; region++) bitmap.clear(region);
   await bitmap.flush();
   return bitmap;
@@ -89,6 +89,30 @@ describe('a write-intent bitmap', () => {
     for (const region of [0, 1, 2, 50]) await bitmap.mark({ offset: region * MIB, length: 1 });
     expect(bitmap.mark({ offset: 3 * MIB, length: 1 })).toBeUndefined();
     expect([bitmap.isMarked(3), bitmap.isMarked(4)]).toEqual([true, false]);
+  });
+
+  it('lets a writer of everything, in no order, wait ever less often, and marks nothing around when hardly any write waits', async () => {
+    const regions = 1024;
+    const seed = 20261128;
+    const random = seededRandom(seed);
+    const waitsOf = async (bitmap: WriteIntentBitmap): Promise<number> => {
+      let waits = 0;
+      for (let write = 0; write < 20 * regions; write++) {
+        const marked = bitmap.mark({ offset: randomBelow(random, regions) * MIB, length: 4096 });
+        if (marked) waits += 1;
+        await marked;
+      }
+      return waits;
+    };
+    expect(await waitsOf(await emptied(new CrashableStorage()))).toBeGreaterThan(500);
+    const bitmap = await emptied(new CrashableStorage(), { aroundMax: 64 });
+    expect(await waitsOf(bitmap)).toBeLessThan(60);
+    expect(bitmap.markedRegions).toBe(regions);
+    for (let write = 0; write < 40; write++) {
+      for (let durable = 0; durable < 500; durable++) expect(bitmap.mark({ offset: 0, length: 4096 })).toBeUndefined();
+      await bitmap.mark({ offset: (2000 + 100 * write) * MIB, length: 4096 });
+    }
+    expect([bitmap.isMarked(5900), bitmap.isMarked(5901), bitmap.isMarked(5899)]).toEqual([true, false, false]);
   });
 
   it('does not call a region durable once its cleared bit may have reached the disk', async () => {

@@ -5,6 +5,7 @@
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { type ByteCount, type ByteOffset, type Epoch, OperationError } from '@secondsite/units';
 import { type BitmapHeader, encodeBitmapHeader, encodePage, HEADER_SLOTS, PAGE_BYTES, PAGES_START, REGIONS_PER_PAGE } from './bitmap-layout';
+import { MarkNeighbours, type Regions } from './mark-neighbours';
 import { type BitmapRecovery, type BitmapVolume, recoverBitmap } from './recover-bitmap';
 import { RegionSet } from './region-set';
 
@@ -12,21 +13,14 @@ export interface BitmapOptions extends BitmapVolume {
   readonly directory: StorageDirectory;
   /** File name inside the folder. */
   readonly name: string;
+  /** At most so many regions, a power of two, are marked around one that a write waits for, while many writes wait; default 1. */
+  readonly aroundMax?: number;
 }
 
 /** A range of the volume, in bytes, never empty. */
 export interface ByteRange {
   readonly offset: ByteOffset;
   readonly length: ByteCount;
-}
-
-/** So many regions at once are marked ahead of a writer that goes through the volume in order. After a crash they are compared needlessly. */
-const AHEAD_REGIONS_MAX = 128;
-
-/** Regions marked ahead of a writer. When it comes to the first of them, as many behind `end` are marked before it needs them. */
-interface Ahead {
-  readonly first: number;
-  readonly end: number;
 }
 
 export class WriteIntentBitmap {
@@ -39,14 +33,12 @@ export class WriteIntentBitmap {
   /** Regions of which the bit surely is on stable storage. Shrinks when a page without the bit begins to be written. */
   readonly #durable: RegionSet;
   readonly #changedPages = new Set<number>();
+  readonly #neighbours: MarkNeighbours;
   #header: BitmapHeader;
-  #ahead: Ahead | undefined;
-  /** The last region that `mark` was asked for. */
-  #lastAsked = -1;
   #nextCommit: PromiseWithResolvers<void> | undefined;
   #working: Promise<void> = Promise.resolve();
 
-  private constructor(file: StorageFile, recovery: BitmapRecovery) {
+  private constructor(file: StorageFile, recovery: BitmapRecovery, aroundMax: number) {
     this.#file = file;
     this.recovery = recovery;
     this.#header = recovery.header;
@@ -56,6 +48,7 @@ export class WriteIntentBitmap {
     this.#durable = new RegionSet(this.regionCount);
     this.#marked.addAll(recovery.dirty);
     this.#durable.addAll(recovery.dirty);
+    this.#neighbours = new MarkNeighbours(this.#marked, { aroundMax });
   }
 
   /**
@@ -69,7 +62,7 @@ export class WriteIntentBitmap {
       await writeWhole(file, recovery);
       await options.directory.sync();
     }
-    return new WriteIntentBitmap(file, recovery);
+    return new WriteIntentBitmap(file, recovery, options.aroundMax ?? 1);
   }
 
   get epoch(): Epoch {
@@ -95,24 +88,24 @@ export class WriteIntentBitmap {
   }
 
   /** First and last region that a range touches. */
-  regionsOf({ offset, length }: ByteRange): { readonly first: number; readonly last: number } {
+  regionsOf({ offset, length }: ByteRange): Regions {
     return { first: Math.floor(offset / this.regionBytes), last: Math.floor((offset + length - 1) / this.regionBytes) };
   }
 
   /**
-   * Marks the regions of a range, and some that follow when those before are marked as well, or were marked ahead and are now reached. `undefined`: the
-   * range's are on stable storage already. Otherwise wait: many callers share one sync. Rejects with the storage's OperationError; the regions are then marked in memory only.
+   * Marks the regions of a range, and neighbours that will be needed soon. `undefined`: the range's are on stable storage already. Otherwise wait: many
+   * callers share one sync. Rejects with the storage's OperationError; the regions are then marked in memory only.
    */
   mark(range: ByteRange): undefined | Promise<void> {
-    const { first, last } = this.regionsOf(range);
-    let durable = true;
-    for (let region = first; region <= last; region++) durable = this.#markRegion(region) && durable;
-    const next = this.#lastAsked + 1;
-    const comesToAhead = this.#ahead?.first === next && first <= next && next <= last;
-    this.#lastAsked = last;
-    if (comesToAhead) this.#markMoreAhead();
-    if (durable) return undefined;
-    if (!comesToAhead) this.#markAhead(first, last);
+    const regions = this.regionsOf(range);
+    const soon = this.#neighbours.asked(regions);
+    if (soon) {
+      this.#markAll(soon);
+      this.#commit().catch(() => undefined); // Who needs a region whose mark failed hears of it.
+    }
+    if (this.#markAll(regions)) return undefined;
+    if (!this.#nextCommit) this.#neighbours.waits();
+    this.#markAll(this.#neighbours.of(regions));
     return this.#commit();
   }
 
@@ -141,30 +134,14 @@ export class WriteIntentBitmap {
     await this.#file.close();
   }
 
-  /** True when the bit is on stable storage. */
-  #markRegion(region: number): boolean {
-    if (this.#marked.add(region)) this.#changedPages.add(Math.floor(region / REGIONS_PER_PAGE));
-    return this.#durable.has(region);
-  }
-
-  /** One region less than are marked in a row before `first`: a lone neighbour says nothing, and a long run soon marks far ahead. */
-  #markAhead(first: number, last: number): void {
-    let run = 0;
-    while (run < Math.min(AHEAD_REGIONS_MAX, first) && this.#marked.has(first - run - 1)) run++;
-    if (run > 1) this.#markUntil({ first: last + 1, end: last + run });
-  }
-
-  /** In the background: who needs a region whose mark failed hears of it. */
-  #markMoreAhead(): void {
-    const { first, end } = this.#ahead as Ahead;
-    this.#markUntil({ first: end, end: end + Math.min(2 * (end - first), AHEAD_REGIONS_MAX) });
-    this.#commit().catch(() => undefined);
-  }
-
-  #markUntil({ first, end }: Ahead): void {
-    const last = Math.min(end, this.regionCount);
-    for (let region = first; region < last; region++) this.#markRegion(region);
-    this.#ahead = first < last ? { first, end: last } : undefined;
+  /** True when the bits are on stable storage. */
+  #markAll({ first, last }: Regions): boolean {
+    let durable = true;
+    for (let region = first; region <= Math.min(last, this.regionCount - 1); region++) {
+      if (this.#marked.add(region)) this.#changedPages.add(Math.floor(region / REGIONS_PER_PAGE));
+      durable = this.#durable.has(region) && durable;
+    }
+    return durable;
   }
 
   #commit(): Promise<void> {

@@ -63,7 +63,7 @@ export class ReplicationBench {
     }
     this.disk = new SourceDisk(file);
     this.device = new VolumeDevice(this.disk);
-    const bitmap = await WriteIntentBitmap.open({ directory: this.storage.root, name: 'bitmap', volumeId: 'v', volumeBytes: this.volumeBytes });
+    const bitmap = await WriteIntentBitmap.open({ directory: this.storage.root, name: 'bitmap', volumeId: 'v', volumeBytes: this.volumeBytes, aroundMax: 2 });
     this.replication = new PairReplication({
       pairId, volumeBytes: this.volumeBytes, source: this.#slowSource ? slow(file) : file, bitmap, checksums: await this.#openChecksums(),
       budget: new BufferBudget({ shared: BufferBudget.createShared(), bytesMax: this.#budgetBytes }),

@@ -20,6 +20,9 @@ const stateSchema = z.object({
 });
 export type PairState = z.infer<typeof stateSchema>;
 
+/** Regions of 1 MiB that are marked with one for which a write waits, while many writes wait for marks. */
+const AROUND_MAX = 64;
+
 interface PairVolume {
   readonly pairId: string;
   readonly volumeId: string;
@@ -42,7 +45,7 @@ export class PairFiles {
   async openBitmap({ pairId, volumeId, volumeBytes }: PairVolume): Promise<WriteIntentBitmap> {
     const name = `${pairId}.bitmap`;
     if (!(await this.#directory.list()).includes(name)) await this.#forgetChecksums(pairId);
-    const bitmap = await WriteIntentBitmap.open({ directory: this.#directory, name, volumeId, volumeBytes });
+    const bitmap = await WriteIntentBitmap.open({ directory: this.#directory, name, volumeId, volumeBytes, aroundMax: AROUND_MAX });
     if (bitmap.recovery.origin !== 'recovered') await this.#forgetChecksums(pairId);
     return bitmap;
   }
