@@ -85,7 +85,8 @@ describe('the agent as a process', () => {
     }
     const resyncs = server.target.markers.flatMap((marker) => (marker.kind === 'epoch-started' ? [marker] : []));
     expect(resyncs.map(({ reason }) => reason)).toEqual(['baseline', 'agent-crash', 'agent-crash', 'agent-crash']);
-    expect(resyncs.at(-1)?.resyncBytes).toBeLessThanOrEqual(5 * MIB);
+    // The five that were written, and at most as many that were marked ahead of a writer that goes through them in order (ADR 30).
+    expect(resyncs.at(-1)?.resyncBytes).toBeLessThanOrEqual(2 * 5 * MIB);
   });
 
   it('drains at SIGTERM, exits with 0, and begins again with nothing to resynchronise', async () => {
