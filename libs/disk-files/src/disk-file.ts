@@ -153,7 +153,7 @@ export class DiskFile implements StorageFile {
     await this.#tryLater('close file', closeFile(this.#fd));
   }
 
-  /** As much as fits into the thread's turn; undefined when the first byte is not in memory, or nobody can tell. */
+  /** As much as fits into the thread's turn; undefined when the first byte is not in memory or behind the end, or nobody can tell. */
   async #readFromMemory(into: Uint8Array, offset: ByteOffset): Promise<number | undefined> {
     if (!this.#canReadMemory) return undefined;
     const room = await readTurns.room();

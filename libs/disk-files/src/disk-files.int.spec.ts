@@ -16,7 +16,7 @@ import { lockFolder } from './lock-folder';
 import { clockMicros, MonotonicClock } from './monotonic-clock';
 import { openBlockFile } from './open-block-file';
 import { storageFailure } from './storage-failure';
-import { setSlice } from './system-calls';
+import { readFromMemory, setSlice } from './system-calls';
 import { temporaryDirectory } from './testing';
 
 /** Magic number of statfs(2). */
@@ -70,11 +70,21 @@ describe('disk files', () => {
     const ended: string[] = [];
     const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
     const busy = Array.from({ length: 2 * threads }, () => promisify(pbkdf2)('', '', 1_000_000, 32, 'sha512').then(() => ended.push('thread pool')));
-    const into = Buffer.alloc(content.length + 100);
+    const into = Buffer.alloc(content.length);
     expect(await file.read(into, 7)).toBe(content.length);
     if (isTold) expect(ended).toEqual([]);
-    expect(into.equals(Buffer.concat([content, Buffer.alloc(100)]))).toBe(true);
+    expect(into.equals(content)).toBe(true);
     await Promise.all(busy);
+    const longer = Buffer.alloc(content.length + 100);
+    expect(await file.read(longer, 7)).toBe(content.length);
+    expect(longer.equals(Buffer.concat([content, Buffer.alloc(100)]))).toBe(true);
+    await file.close();
+  });
+
+  it('only a read that may wait says where a file ends', async () => {
+    const file = await written();
+    expect(readFromMemory(file.fd, Buffer.alloc(1), 7 + content.length)).not.toBe(0);
+    expect(await file.read(Buffer.alloc(1), 7 + content.length)).toBe(0);
     await file.close();
   });
 
