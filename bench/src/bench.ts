@@ -105,11 +105,24 @@ async function main(): Promise<void> {
   console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, ${humanBytes(totalmem())}, Node ${process.version}; medians of ${rounds} (extremes), ours and peers in turn`);
   if (profiles) console.log(`profiles of what is measured go to ${folder}; they slow it down by a few percent`);
   try {
-    for (const row of wanted) for (const line of await row.run({ rounds, sites, profiles })) console.log(`\n${rowLines(line).join('\n')}`);
+    for (const row of wanted) await measureRow(row, { rounds, sites, profiles });
   } finally {
     await sites.stop();
     await profiles?.close();
   }
+}
+
+/** A row that cannot be measured does not take the others with it; the bench fails all the same. */
+async function measureRow(row: BenchRow, options: BenchOptions): Promise<void> {
+  const started = performance.now();
+  try {
+    for (const line of await row.run(options)) console.log(`\n${rowLines(line).join('\n')}`);
+  } catch (error) {
+    console.error(`\nrow ${row.name} could not be measured, the others go on:`, error);
+    process.exitCode = 1;
+    await options.sites.stop();
+  }
+  console.log(`\nrow ${row.name}: ${Math.round((performance.now() - started) / 1000)} s in all`);
 }
 
 main().catch((error: unknown) => {
