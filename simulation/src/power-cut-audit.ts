@@ -7,7 +7,9 @@ import type { Decompress } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import { type CrashableStorage, type Random, randomBelow } from '@secondsite/durable-storage/testing';
 import { TargetPair } from '@secondsite/master-target/testing';
+import { readPairState } from '@secondsite/process-server/testing';
 import { SegmentLog } from '@secondsite/segment-log';
+import type { Epoch } from '@secondsite/units';
 import { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
 import type { AppliedStream } from './applied-stream';
 import { LAYOUT, REGION_BYTES } from './layout';
@@ -34,7 +36,12 @@ const VIEWS = 3;
 export async function auditPowerCut(world: AuditedWorld, random: Random): Promise<void> {
   const targetCopy = world.targetDisk.copyAfterPowerCut(random);
   const records = [...(await recordsIn(targetCopy, '/pair/cache/'))];
-  for (const disk of world.processServerDisks) records.push(...(await recordsIn(disk.copyAfterPowerCut(random), `/spool/${world.pairId}/`)));
+  const epochs: Epoch[] = [];
+  for (const disk of world.processServerDisks) {
+    const copy = disk.copyAfterPowerCut(random);
+    records.push(...(await recordsIn(copy, `/spool/${world.pairId}/`)));
+    epochs.push(await spooledEpoch(copy, world.pairId));
+  }
   await expectChecksums(world, { directory: targetCopy.directory('/pair/'), name: 'replica-blocks', content: targetCopy.contentOf('/pair/', 'replica.img') });
   const pair = await openTarget(world, targetCopy);
   const stream = world.witness.stream.copy();
@@ -42,7 +49,7 @@ export async function auditPowerCut(world: AuditedWorld, random: Random): Promis
   expectNothingLost(world, { records, received: pair.position(), stream });
   world.witness.expectPromised(pair);
   await expectViews(world, { pair, stream, random });
-  await expectUnmarkedEqual(world, targetCopy, random);
+  await expectUnmarkedEqual(world, { targetCopy, knownEpoch: Math.max(pair.position().epoch, ...epochs), random });
   await pair.close();
 }
 
@@ -60,6 +67,15 @@ async function openTarget({ pairId, volumeBytes, decompress }: AuditedWorld, sto
 async function recordsIn(storage: CrashableStorage, path: string): Promise<StreamPlace[]> {
   const log = await SegmentLog.open(storage.directory(path));
   return log.records().map(({ key }) => key);
+}
+
+/** In which epoch the pair is, as a process server with this disk says. */
+export async function spooledEpoch(storage: CrashableStorage, pairId: string): Promise<Epoch> {
+  const path = `/spool/${pairId}/`;
+  const { epoch } = await readPairState(storage.directory(path)).catch((cause: unknown) => {
+    throw new Error(`I8: after a power cut a process server could not open its pair by itself: ${String(cause)}`, { cause });
+  });
+  return Math.max(epoch, ...(await recordsIn(storage, path)).map((place) => place.epoch));
 }
 
 /** I2. Behind a set of a resynchronisation that is lost, be it recorded or not, nothing of its epoch counts: the agent begins another one. */
@@ -90,11 +106,15 @@ async function expectViews({ witness, volumeBytes }: AuditedWorld, { pair, strea
   }
 }
 
-/** I1, and that marks are taken away only when both sides have it durably. */
-async function expectUnmarkedEqual(world: AuditedWorld, targetCopy: CrashableStorage, random: Random): Promise<void> {
+/**
+ * I1, and that marks are taken away only when both sides have it durably. A bitmap that is behind the epoch which the process server would name is
+ * trusted by nobody, nor are checksums beside it (ADR 31).
+ */
+async function expectUnmarkedEqual(world: AuditedWorld, { targetCopy, knownEpoch, random }: { readonly targetCopy: CrashableStorage; readonly knownEpoch: Epoch; readonly random: Random }): Promise<void> {
   const { volumeDisk, dataDisk, volumeBytes } = world;
   const { root } = dataDisk.copyAfterPowerCut(random);
   const { recovery } = await WriteIntentBitmap.open({ directory: root, name: BITMAP, volumeId: VOLUME_ID, volumeBytes, regionBytesMin: REGION_BYTES });
+  if (recovery.origin === 'recovered' && recovery.header.epoch < knownEpoch) return;
   const source = volumeDisk.copyAfterPowerCut(random).contentOf('/', 'disk') as Uint8Array;
   await expectChecksums(world, { directory: root, name: CHECKSUMS, content: source });
   const replica = targetCopy.contentOf('/pair/', 'replica.img') as Uint8Array;

@@ -40,11 +40,11 @@ function machineTroubles(machine: Machine): Trouble[] {
   ];
 }
 
-function diskTroubles(name: string, diskOf: (world: World) => SimulatedDisk): Trouble[] {
+function diskTroubles(name: string, diskOf: (world: World) => SimulatedDisk, { hangSecondsMax = 12 } = {}): Trouble[] {
   const change = (world: World, what: Partial<Pick<SimulatedDisk, 'slowness' | 'errorRate'>>): void => void Object.assign(diskOf(world), { ...what, wasInTrouble: true });
   return [
     { name: `${name} is slow`, seconds: [1, 8], begin: (world) => change(world, { slowness: 25 }), end: (world) => change(world, { slowness: 1 }) },
-    { name: `${name} hangs`, seconds: [0, 0], begin: (world) => { change(world, {}); diskOf(world).hang(world.scheduler.between(1e6, 12e6)); } },
+    { name: `${name} hangs`, seconds: [0, 0], begin: (world) => { change(world, {}); diskOf(world).hang(world.scheduler.between(1e6, hangSecondsMax * 1e6)); } },
     { name: `${name} fails`, seconds: [0.1, 4], begin: (world) => change(world, { errorRate: world.scheduler.pick([0.01, 0.1, 0.5]) }), end: (world) => change(world, { errorRate: 0 }) },
   ];
 }
@@ -108,7 +108,7 @@ function makeBookmark(world: World): void {
 export const TROUBLES: readonly Trouble[] = [
   ...(['agent', 'processServer', 'otherProcessServer', 'target'] as const).flatMap(machineTroubles),
   ...diskTroubles('the volume', (world) => world.disks.volume),
-  ...diskTroubles('the data disk', (world) => world.disks.data),
+  ...diskTroubles('the data disk', (world) => world.disks.data, { hangSecondsMax: 40 }),
   ...diskTroubles('the spool disk', (world) => world.disks.processServer),
   ...diskTroubles('the target disk', (world) => world.disks.target),
   fullDisk('the spool disk', (world) => world.disks.processServer),

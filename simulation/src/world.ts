@@ -5,7 +5,7 @@ import { isOperationError, KIB } from '@secondsite/units';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { Application } from './application';
 import { MachineClock } from './machine-clock';
-import { type AuditedWorld, auditPowerCut } from './power-cut-audit';
+import { type AuditedWorld, auditPowerCut, spooledEpoch } from './power-cut-audit';
 import { ProcessServerMoves } from './process-server-moves';
 import { ProcessServerNode } from './process-server-node';
 import { ProtectedHost } from './protected-host';
@@ -95,6 +95,7 @@ export class World {
     this.application = new Application({
       scheduler, host: this.host, clock: this.clocks.agent, dataDisk: this.disks.data, volumeDisk: this.disks.volume, model: this.model,
       volumeBytes: VOLUME_BYTES, gapMicros: this.#traits.gapMicros, onFault: (error) => this.fail(error),
+      durableEpoch: async () => Math.max(...(await Promise.all([this.disks.processServer, this.disks.otherProcessServer].map((disk) => spooledEpoch(disk.copyAfterPowerCut(this.scheduler.random), PAIR_ID))))),
     });
   }
 

@@ -35,6 +35,16 @@ export interface Keeping extends ByteRange {
   readonly changed: Set<number>;
 }
 
+/** Computed, not written down yet. */
+interface Kept extends Keeping {
+  readonly checksums: Uint8Array;
+}
+
+/** Of so many chunks checksums are written down together. */
+const WRITTEN_AT_ONCE = 64;
+/** While the disk does not take them no more wait than of so many chunks. */
+const UNWRITTEN_MAX = 1024;
+
 export class KeptChecksums {
   readonly #layout: BlockLayout;
   readonly #file: StorageFile;
@@ -43,6 +53,10 @@ export class KeptChecksums {
   /** Blocks whose checksum in the file is right now. */
   readonly #known: RegionSet;
   readonly #keeping = new Set<Keeping>();
+  /** Kept, and not in the file yet, the oldest first; of these `#batch` is not being written either. */
+  readonly #unwritten = new Set<Kept>();
+  #batch: Kept[] = [];
+  #writing: Promise<void> = Promise.resolve();
   /** Regions wholly known and still marked stale. */
   #toTrust = new Set<number>();
   /** Of these content and checksums are being made durable. */
@@ -103,9 +117,10 @@ export class KeptChecksums {
     const unknown: number[] = [];
     for (let index = 0; index < count; index++) if (!this.#isKnown(first + index)) unknown.push(index);
     const checksums = Buffer.alloc(count * CHECKSUM_BYTES);
-    if (unknown.length === count) return checksums;
-    await this.#file.read(checksums, first * CHECKSUM_BYTES);
+    const unwritten = this.#unwrittenOf({ first, last: first + count - 1 });
+    if (unknown.length < count) await this.#file.read(checksums, first * CHECKSUM_BYTES);
     for (const index of unknown) checksums.fill(0, index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES);
+    for (const { block, checksum } of unwritten) checksums.set(checksum, (block - first) * CHECKSUM_BYTES);
     return checksums;
   }
 
@@ -116,16 +131,18 @@ export class KeptChecksums {
     return keeping;
   }
 
-  /** Keeps what was computed of the content read since `begin`. */
+  /**
+   * Keeps what was computed of the content read since `begin`: known once it is written down, soon or with the next `flush`. `checksums` must not change
+   * any more. What cannot be written down is computed again when it is needed.
+   */
   keep(keeping: Keeping, checksums: Uint8Array): void {
     this.forget(keeping);
-    const first = keeping.offset / this.#layout.blockBytes;
-    this.#file.writeNow(checksums, first * CHECKSUM_BYTES);
-    const end = Math.min(first + this.#layout.blockCountOf(keeping.length), this.#known.regionCount);
-    for (let block = first; block < end; block++) if (!keeping.changed.has(block)) this.#known.add(block);
-    const regions = this.#stale.regionsOf(keeping);
-    const last = Math.min(regions.last, this.#stale.regionCount - 1);
-    for (let region = regions.first; region <= last; region++) if (this.#stale.isMarked(region) && this.#isWhollyKnown(region)) this.#toTrust.add(region);
+    if (this.#unwritten.size >= UNWRITTEN_MAX) return;
+    const kept = { ...keeping, checksums };
+    this.#keeping.add(kept);
+    this.#unwritten.add(kept);
+    this.#batch.push(kept);
+    if (this.#batch.length >= WRITTEN_AT_ONCE) void this.#writeDown(() => this.#toTrust);
   }
 
   forget(keeping: Keeping): void {
@@ -137,13 +154,14 @@ export class KeptChecksums {
    * at a time: a call while another is under way waits for that. Rejects with the storage's OperationError.
    */
   async flush(syncContent: () => Promise<void>): Promise<void> {
-    if (!this.#flushing && this.#toTrust.size === 0) return;
+    if (!this.#flushing && this.#toTrust.size === 0 && this.#batch.length === 0) return;
     this.#flushing ??= this.#flush(syncContent).finally(() => (this.#flushing = undefined));
     await this.#flushing;
   }
 
   /** Flushes unless `syncContent` is undefined, and closes the files. Nothing is written or asked any more. */
   async close(syncContent: (() => Promise<void>) | undefined): Promise<void> {
+    await this.#writing;
     if (syncContent) for (let flush = 0; flush < 2; flush++) await this.flush(syncContent); // One may be under way.
     await this.#stale.close({ clean: false });
     await this.#file.close();
@@ -151,12 +169,75 @@ export class KeptChecksums {
 
   async #flush(syncContent: () => Promise<void>): Promise<void> {
     [this.#trusting, this.#toTrust] = [this.#toTrust, new Set()];
-    await syncContent();
+    const written = this.#writeDown(() => this.#trusting);
+    await Promise.all([syncContent(), written]);
     await this.#file.sync();
     // What was changed since then has left the set, also when it was kept again.
     for (const region of this.#trusting) this.#stale.clear(region);
     this.#trusting = new Set();
     await this.#stale.flush();
+  }
+
+  /** One batch after the other, since a block may be in two of them. Regions that are wholly known by it go to `toTrust`. Never rejects. */
+  #writeDown(toTrust: () => Set<number>): Promise<void> {
+    const batch = this.#batch.splice(0);
+    this.#writing = this.#writing.then(async () => {
+      for (const run of this.#inRows(batch)) await this.#writeRun(run, toTrust);
+    });
+    return this.#writing;
+  }
+
+  async #writeRun(run: readonly Kept[], toTrust: () => Set<number>): Promise<void> {
+    try {
+      await this.#file.write(run.map(({ checksums }) => checksums), this.#firstBlock(run[0] as Kept) * CHECKSUM_BYTES);
+      for (const kept of run) this.#learn(kept, toTrust());
+    } catch {
+      // Nothing of it is known.
+    } finally {
+      for (const kept of run) {
+        this.#keeping.delete(kept);
+        this.#unwritten.delete(kept);
+      }
+    }
+  }
+
+  /** What is known of these blocks besides the file. */
+  #unwrittenOf({ first, last }: { readonly first: number; readonly last: number }): { readonly block: number; readonly checksum: Uint8Array }[] {
+    const found: { block: number; checksum: Uint8Array }[] = [];
+    for (const kept of this.#unwritten) {
+      const start = this.#firstBlock(kept);
+      const end = Math.min(last + 1, start + this.#layout.blockCountOf(kept.length), this.#known.regionCount);
+      for (let block = Math.max(first, start); block < end; block++) {
+        const at = (block - start) * CHECKSUM_BYTES;
+        if (!kept.changed.has(block)) found.push({ block, checksum: kept.checksums.subarray(at, at + CHECKSUM_BYTES) });
+      }
+    }
+    return found;
+  }
+
+  #learn(kept: Kept, toTrust: Set<number>): void {
+    const first = this.#firstBlock(kept);
+    const end = Math.min(first + this.#layout.blockCountOf(kept.length), this.#known.regionCount);
+    for (let block = first; block < end; block++) if (!kept.changed.has(block)) this.#known.add(block);
+    const regions = this.#stale.regionsOf(kept);
+    const last = Math.min(regions.last, this.#stale.regionCount - 1);
+    for (let region = regions.first; region <= last; region++) if (this.#stale.isMarked(region) && this.#isWhollyKnown(region)) toTrust.add(region);
+  }
+
+  /** Those that follow each other on the disk together. */
+  #inRows(batch: readonly Kept[]): Kept[][] {
+    const rows: Kept[][] = [];
+    let next = -1;
+    for (const kept of batch) {
+      if (this.#firstBlock(kept) === next) rows.at(-1)?.push(kept);
+      else rows.push([kept]);
+      next = this.#firstBlock(kept) + this.#layout.blockCountOf(kept.length);
+    }
+    return rows;
+  }
+
+  #firstBlock({ offset }: Keeping): number {
+    return offset / this.#layout.blockBytes;
   }
 
   #isKnown(block: number): boolean {

@@ -21,7 +21,7 @@ export const resyncCauseWords: Readonly<Record<ResyncCause, string>> = Object.fr
   'tap-interrupted': 'the tap did not see every change for a while',
   'stream-broken': 'change sets were lost on the way to the replica, and their regions are still marked in the write-intent bitmap',
   'replica-lost': 'the master target does not hold what was applied there before',
-  'bitmap-lost': 'the write-intent bitmap was lost, so any block may differ',
+  'bitmap-lost': 'the write-intent bitmap cannot be relied on',
   requested: 'an operator asked for it',
   'volume-grown': 'the volume grew, and its new part is marked in the write-intent bitmap',
 });

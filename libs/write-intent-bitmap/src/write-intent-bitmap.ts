@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The durable record of which regions of a volume may differ from its replica. Invariants: when `mark` is done, the regions are set on
 // stable storage and stay so until `clear` (I1); commits are one at a time, so a page on disk is always one that was in memory;
-// whatever a power cut does, the recovered regions contain every region marked and not cleared.
+// whatever a power cut does, the recovered regions contain every region marked and not cleared; a disk that hangs holds nobody but who waits.
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import { type ByteCount, type ByteOffset, type Epoch, OperationError } from '@secondsite/units';
 import { type BitmapHeader, encodeBitmapHeader, encodePage, HEADER_SLOTS, PAGE_BYTES, PAGES_START, REGIONS_PER_PAGE } from './bitmap-layout';
@@ -101,7 +101,7 @@ export class WriteIntentBitmap {
     const soon = this.#neighbours.asked(regions);
     if (soon) {
       this.#markAll(soon);
-      this.#commit().catch(() => undefined); // Who needs a region whose mark failed hears of it.
+      void this.#commit();
     }
     if (this.#markAll(regions)) return undefined;
     if (!this.#nextCommit) this.#neighbours.waits();
@@ -116,8 +116,8 @@ export class WriteIntentBitmap {
 
   /** Writes what was cleared since the last commit; durable when it resolves. */
   async flush(): Promise<void> {
+    if (this.#changedPages.size === 0) await this.#working;
     if (this.#changedPages.size > 0) await this.#commit();
-    else await this.#working;
   }
 
   /** A new epoch, greater than the last and at least `atLeast`, durable when this resolves. The file counts as not clean from then on. */
@@ -151,6 +151,7 @@ export class WriteIntentBitmap {
 
   #scheduleCommit(): PromiseWithResolvers<void> {
     const commit = Promise.withResolvers<void>();
+    commit.promise.catch(() => undefined); // Nobody may wait for it; whoever needs a region whose mark failed hears of it.
     void this.#queue(() => {
       this.#nextCommit = undefined;
       return this.#writePages();
@@ -163,7 +164,7 @@ export class WriteIntentBitmap {
     this.#changedPages.clear();
     const written = pages.map((page) => ({ page, regions: this.#forgetCleared(page), bytes: encodePage(page, this.#marked) }));
     try {
-      for (const { page, bytes } of written) this.#file.writeNow(bytes, PAGES_START + page * PAGE_BYTES);
+      for (const { page, bytes } of written) await this.#file.write([bytes], PAGES_START + page * PAGE_BYTES);
       await this.#file.sync();
     } catch (error) {
       for (const page of pages) this.#changedPages.add(page);
@@ -186,7 +187,7 @@ export class WriteIntentBitmap {
   async #writeHeader(change: Pick<BitmapHeader, 'epoch' | 'clean'>): Promise<void> {
     const header = { ...this.#header, ...change, generation: this.#header.generation + 1 };
     try {
-      this.#file.writeNow(encodeBitmapHeader(header), HEADER_SLOTS[header.generation % 2 === 0 ? 0 : 1]);
+      await this.#file.write([encodeBitmapHeader(header)], HEADER_SLOTS[header.generation % 2 === 0 ? 0 : 1]);
       await this.#file.sync();
     } catch (error) {
       throw bitmapFailure(error, this.#file.name);
@@ -218,7 +219,7 @@ function bitmapFailure(cause: unknown, name: string): OperationError {
     operation: 'make write-intent bitmap durable',
     context: { name },
     retryable: true,
-    hint: 'Look at the disk of the data folder; writes to regions not yet marked fail until it works again.',
+    hint: 'Look at the disk of the data folder. If the agent ends before it takes marks again, the whole volume is compared.',
     cause,
   });
 }

@@ -38,6 +38,8 @@ export interface ShipperOptions {
   readonly millis: () => number;
   /** Folds or compresses a set before it is sent. */
   readonly prepare?: (set: SealedChangeSet) => Promise<SealedChangeSet>;
+  /** True: what waits is sent also while paused. */
+  readonly isUrgent?: () => boolean;
   /** Goes along with the sets until it was told. */
   readonly lateTraces?: LateTraceQueue;
   /** Sets on their way at once; default 6. */
@@ -93,6 +95,10 @@ export class ChangeSetShipper {
     this.pump();
   }
 
+  get #maySend(): boolean {
+    return !this.#paused || this.#options.isUrgent?.() === true;
+  }
+
   /** Memory of sets that the process server does not have yet. */
   get heldBytes(): ByteCount {
     return this.#heldBytes;
@@ -140,7 +146,7 @@ export class ChangeSetShipper {
    * @writePath 4 The change set is PUT to the process server and stays in the agent's memory until the answer says that the spool, or the target behind it, has it durably; a crash of the agent before that is repaired by a resync of the marked regions.
    */
   pump(): void {
-    while (!this.#paused && this.#onTheWay < this.#windowSets && this.#backoff.isOver) {
+    while (this.#maySend && this.#onTheWay < this.#windowSets && this.#backoff.isOver) {
       const item = this.#items.find((candidate) => !candidate.sending);
       if (!item || !this.#hasCredit(item.bytes)) return;
       void this.#send(item);

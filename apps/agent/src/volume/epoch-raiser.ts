@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ByteCount, Epoch } from '@secondsite/units';
-import type { WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import type { Epoch } from '@secondsite/units';
 import { Backoff } from './backoff';
 import type { ChangeSetSender } from './change-set-shipper';
 import type { NewEpoch } from './interruption';
+import type { MarkKeeper } from './mark-keeper';
 import type { WholeResync } from './whole-resync';
 
 export interface EpochRaiserOptions {
   readonly pairId: string;
-  readonly volumeBytes: ByteCount;
-  readonly bitmap: WriteIntentBitmap;
+  readonly marks: MarkKeeper;
   readonly whole: WholeResync;
   readonly sender: ChangeSetSender;
   /** Monotonic. */
@@ -17,6 +16,8 @@ export interface EpochRaiserOptions {
   readonly timeLimit: (millis: number) => AbortSignal;
   /** Only the newest interruption begins an epoch: one that is overtaken while it waits has nothing to begin any more. */
   readonly isNewest: (interruption: NewEpoch) => boolean;
+  /** The process server knows an epoch that the bitmap's file does not: everything may differ. */
+  readonly behind: () => void;
   /** The epoch is durable, and its stream can begin. */
   readonly raised: (epoch: Epoch, interruption: NewEpoch) => void;
   /** A step failed; it is tried again after a while. */
@@ -41,15 +42,15 @@ export class EpochRaiser {
   goOn(interruption: NewEpoch): void {
     if (this.standby || !this.#backoff.isOver) return;
     if (interruption.step === 'to-mark') this.markAll(interruption).catch(() => undefined); // The pair was told.
-    else if (interruption.step === 'to-raise' && !this.#options.whole.waits) void this.#raise(interruption);
+    else if (interruption.step === 'to-raise' && (!this.#options.whole.waits || this.#options.marks.isGivingUp)) void this.#raise(interruption);
   }
 
   /** The whole volume is marked, and why is kept, when it resolves. Throws when that could not be made durable; it is tried again by itself. */
   async markAll(interruption: NewEpoch): Promise<void> {
-    const { bitmap, whole, volumeBytes, failed } = this.#options;
+    const { marks, whole, failed } = this.#options;
     interruption.step = 'marking';
     try {
-      await Promise.all([bitmap.mark({ offset: 0, length: volumeBytes }), whole.keep()]);
+      await Promise.all([marks.markAll({ forgetChecksums: interruption.cause === 'bitmap-lost' }), marks.fault ? undefined : whole.keep()]);
       interruption.step = 'to-raise';
     } catch (error) {
       failed(error);
@@ -60,12 +61,13 @@ export class EpochRaiser {
   }
 
   async #raise(interruption: NewEpoch): Promise<void> {
-    const { bitmap, sender, pairId, timeLimit, isNewest, raised, failed } = this.#options;
+    const { marks, sender, pairId, timeLimit, isNewest, behind, raised, failed } = this.#options;
     interruption.step = 'raising';
     try {
       const position = await sender.position(pairId, timeLimit(POSITION_MILLIS_MAX));
       if (!isNewest(interruption)) return;
-      const epoch = await bitmap.raiseEpoch({ atLeast: position.kind === 'known' ? position.epoch + 1 : 1 });
+      if (position.kind === 'known' && marks.learnEpoch(position.epoch)) return behind();
+      const epoch = await marks.raiseEpoch();
       if (!isNewest(interruption)) return;
       this.#backoff.reset();
       interruption.step = 'raised';

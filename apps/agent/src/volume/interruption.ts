@@ -18,6 +18,10 @@ export interface NewEpoch extends WhyResync {
   step: 'to-mark' | 'marking' | 'to-raise' | 'raising' | 'raised';
 }
 
+/** Details of `bitmap-lost`. */
+export const marksLost = 'its disk takes no marks, and writes go on without';
+export const bitmapBehind = 'it is older than what the process server has of the pair';
+
 /** Where a pair starts: with what was left over, or with what is marked. `causes`: the first that is known counts, before those that the bitmap knows. */
 export function firstEpoch(bitmap: WriteIntentBitmap, causes: readonly (ResyncCause | undefined)[]): NewEpoch {
   const { clean, grownFrom } = bitmap.recovery;

@@ -112,6 +112,49 @@ describe('replication of a volume', () => {
     expect(bench.target.markers.filter((marker) => marker.kind === 'epoch-started').at(-1)).toMatchObject({ reason: 'none', resyncBytes: 0 });
   });
 
+  it('lets writes go on when the disk of the bitmap fails, goes on replicating them, and compares everything after a crash', async () => {
+    const bench = new ReplicationBench();
+    await bench.fillDisk();
+    await bench.start();
+    await bench.drain();
+    bench.target.immediate = true;
+    await bench.replication.requestResync(); // Compares, and so keeps checksums.
+    await bench.quiet();
+    bench.target.immediate = true;
+    const failing = new Set(['bitmap', 'kept.stale', 'kept.checksums']);
+    bench.storage.fault = ({ kind, name }) => (kind === 'sync' && failing.has(name) ? 'io-error' : undefined);
+    const first = bench.device.write(3 * MIB + 5, [pattern(10, 1)], plain);
+    for (let tick = 0; tick < 20; tick++) await bench.tick(20);
+    await first;
+    for (let write = 0; write < 30; write++) {
+      expect(bench.device.write((write % 5) * MIB + 77, [pattern(5000, write)], plain)).toBeUndefined();
+      await bench.tick(20);
+    }
+    await bench.drain();
+    expect(bench.replication.status).toMatchObject({ mode: 'data', fault: { code: 'bitmap/not-durable' } });
+    expect(bench.chosen().at(-1)).toMatchObject({ work: 'regions', cause: 'bitmap-lost' });
+    bench.target.behaviour = 'unreachable';
+    await bench.device.write(MIB + 700_000, [pattern(10, 9)], { fua: true }); // A block that nothing else was written to.
+    bench.crash(seededRandom(6), { powerLost: true }); // Of the failed syncs nothing reached the disk.
+    await bench.start();
+    await bench.drain();
+    expect(bench.chosen().at(-1)).toMatchObject({ work: 'whole', cause: 'bitmap-lost', resyncBytes: 6 * MIB });
+  });
+
+  it('tells the process server also of a paused pair that its bitmap is given up', async () => {
+    const bench = await started();
+    await bench.quiet();
+    bench.target.immediate = true;
+    bench.replication.paused = true;
+    bench.storage.fault = ({ kind, name }) => (kind !== 'read' && name === 'bitmap' ? 'io-error' : undefined);
+    const write = bench.device.write(3 * MIB + 5, [pattern(10, 1)], plain);
+    for (let tick = 0; tick < 20; tick++) await bench.tick(20);
+    await write;
+    expect(bench.replication.status.heldBytes).toBeGreaterThan(0);
+    bench.replication.paused = false;
+    await bench.drain();
+  });
+
   it('says what it chose and why, each time that it goes on', async () => {
     const bench = await started();
     const { volumeBytes } = bench;
@@ -444,7 +487,7 @@ class History {
   async #crash({ powerLost, seed }: Step & { kind: 'crash' }): Promise<void> {
     const random = seededRandom(seed);
     this.bench.crash(random, { powerLost });
-    await Promise.allSettled(this.#waiting);
+    await this.bench.settle(); // Whoever waited for a mark waits for ever: its process is gone.
     this.#waiting.clear();
     await this.bench.start();
   }

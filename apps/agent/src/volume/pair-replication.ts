@@ -12,8 +12,9 @@ import { ChangeBuffer, type HeldChangeSet } from './change-buffer';
 import { ChangeSetShipper, type ShipperListener } from './change-set-shipper';
 import { ChangeStream, MARKER_ROOM_BYTES } from './change-stream';
 import { DamageRepair } from './damage-repair';
-import { EpochRaiser } from './epoch-raiser';
-import { firstEpoch, type Interruption, markerReason, type NewEpoch, type WhyResync } from './interruption';
+import { EpochRaiser, type EpochRaiserOptions } from './epoch-raiser';
+import { bitmapBehind, firstEpoch, type Interruption, marksLost, markerReason, type NewEpoch, type WhyResync } from './interruption';
+import { MarkKeeper } from './mark-keeper';
 import { OverloadPause } from './overload-pause';
 import { PairFacts } from './pair-facts';
 import type { PairReplicationOptions } from './pair-replication-options';
@@ -35,10 +36,11 @@ export type { PairReplicationOptions } from './pair-replication-options';
 export class PairReplication {
   readonly pairId: string;
   readonly tracing: PairTracing;
-  readonly #options: PairReplicationOptions;
+  readonly #options: PairReplicationOptions & Pick<EpochRaiserOptions, 'timeLimit'>;
   readonly #buffer: ChangeBuffer;
   readonly #stream: ChangeStream;
   readonly #shipper: ChangeSetShipper;
+  readonly #marks: MarkKeeper;
   readonly #ledger: RegionLedger;
   readonly #comparer: RegionComparer;
   readonly #reader: ResyncReader;
@@ -61,13 +63,13 @@ export class PairReplication {
   readonly #readFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'source/read-failed'));
 
   constructor(options: PairReplicationOptions) {
-    this.#options = options;
+    this.#options = { timeLimit: (millis) => AbortSignal.timeout(millis), ...options };
     this.pairId = options.pairId;
     this.#tapLost = options.tap?.attached === false;
     this.#overload = new OverloadPause({ ...options, calmBytesPerSecond: options.budget.bytesMax / 10 });
     this.#buffer = new ChangeBuffer({ budget: options.budget, dataBytes: options.segmentDataBytes, entriesMax: options.segmentEntriesMax });
     this.tracing = new PairTracing(options);
-    this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener(), lateTraces: this.tracing.lateTraces });
+    this.#shipper = new ChangeSetShipper({ ...options, listener: this.#shipperListener(), lateTraces: this.tracing.lateTraces, isUrgent: () => this.#marks.isGivingUp });
     this.#stream = new ChangeStream({ ...options, buffer: this.#buffer, ship: (set) => this.#ship(set) });
     this.#sealer = new SetSealer({ ...options, stream: this.#stream, shipper: this.#shipper });
     this.#facts = new PairFacts({ ...options, epoch: () => this.#stream.epoch });
@@ -75,15 +77,15 @@ export class PairReplication {
     this.#readAhead = new ReadAhead({ bytesMax: options.budget.bytesMax, regionBytes: options.bitmap.regionBytes, millis: options.millis, memory });
     this.#ledger = new RegionLedger(options.bitmap, options.volumeBytes);
     this.#ledger.beginEpoch();
-    const bitmapFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'bitmap/not-durable'));
+    this.#marks = new MarkKeeper({ ...options, givingUp: () => this.#loseMarks(), beforeReturn: () => this.#whole.keep() });
+    const diskFailed = (code: string) => (error: unknown) => void (this.#fault = this.#marks.fault ? this.#fault : faultOf(error, code));
+    const bitmapFailed = diskFailed('bitmap/not-durable');
     this.#sweeper = new RegionSweeper({ ...options, ledger: this.#ledger, syncSource: () => options.source.sync(), failed: bitmapFailed });
-    const { regionBytes } = options.bitmap;
     this.#comparer = new RegionComparer({
-      ...options, compare: (question, about) => options.sender.compare(question, about), position: () => this.#streamPosition,
-      failed: (error) => (this.#fault = faultOf(error, 'checksums/not-durable')),
+      ...options, compare: (question, about) => options.sender.compare(question, about), position: () => this.#streamPosition, failed: diskFailed('checksums/not-durable'),
     });
     this.#reader = new ResyncReader({
-      ...options, regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: this.#comparer.canCompare(regionBytes) ? this.#comparer : undefined,
+      ...options, regionBytes: options.bitmap.regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: this.#comparer.canCompare(options.bitmap.regionBytes) ? this.#comparer : undefined,
       mayBegin: () => !this.#whole.waits, mayRead: (bytes) => this.#readAhead.may(bytes),
       ended: () => this.#endResync(), failed: this.#readFailed,
     });
@@ -91,7 +93,8 @@ export class PairReplication {
     const isNew = options.bitmap.recovery.origin !== 'recovered';
     this.#whole = new WholeResync({ cause: options.wholeCause ?? (isNew ? 'baseline' : undefined), note: options.noteWhole ?? (async () => undefined) });
     this.#epochs = new EpochRaiser({
-      ...options, whole: this.#whole, timeLimit: (millis) => this.#timeLimit(millis), failed: bitmapFailed,
+      ...this.#options, marks: this.#marks, whole: this.#whole, failed: bitmapFailed,
+      behind: () => void this.#needWhole({ cause: 'bitmap-lost', detail: bitmapBehind }),
       isNewest: (interruption) => this.#interruption === interruption, raised: (epoch, interruption) => this.#epochRaised(epoch, interruption),
     });
     this.#interruption = firstEpoch(options.bitmap, [this.#whole.cause, options.startCause]);
@@ -106,7 +109,7 @@ export class PairReplication {
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#buffer.openBytes,
       dirtyBytes: leftBytes, resync: this.#resync?.reading(leftBytes, this.#reader.counts), flowControlled: this.#shipper.flowControlled,
-      fault: this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
+      fault: this.#marks.fault ?? this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
       shippedBytesPerSecond: this.#shipper.bytesPerSecond,
     };
   }
@@ -127,11 +130,7 @@ export class PairReplication {
 
   /** Before a change of the range: `undefined` when it may happen in this turn, else wait and ask again. */
   admit(range: ByteRange): undefined | Promise<void> {
-    const marked = this.#options.bitmap.mark(range);
-    const stale = this.#options.checksums?.changing(range);
-    // Both syncs go side by side; whoever waited for the first asks again, and so learns how the second ended.
-    if (marked) stale?.catch(() => undefined);
-    return marked ?? stale;
+    return this.#marks.admit(range);
   }
 
   /** Puts a write into the stream, in the turn in which it is done. Returns its bytes in one piece, or undefined in bitmap mode. */
@@ -199,6 +198,7 @@ export class PairReplication {
   /** Everything that depends on time. */
   tick(): void {
     if (this.#stopped) return;
+    this.#marks.tick();
     if (this.#epochs.standby && !this.#interruption) this.#interrupt({ kind: 'new-epoch', cause: 'bitmap-mode', step: 'to-raise' });
     this.#shipper.pump();
     if (this.#interruption) this.#goOn(this.#interruption);
@@ -227,6 +227,7 @@ export class PairReplication {
     this.#stopped = true;
     this.#shipper.close();
     this.#buffer.close();
+    this.#marks.close();
     if (this.#streamPosition) await this.#sweeper.finish(this.#streamPosition);
     await this.#comparer.close();
     await bitmap.close({ clean: bitmap.markedRegions === 0 });
@@ -331,7 +332,7 @@ export class PairReplication {
     this.#stream.seal(); // The last blocks go by themselves: a set with a marker does not pass (ADR 11).
     if (!this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
-    this.#whole.end().catch((error: unknown) => (this.#fault = faultOf(error, 'pair-state/not-durable')));
+    this.#whole.end().catch((error: unknown) => (this.#fault = this.#marks.fault ?? faultOf(error, 'pair-state/not-durable')));
     this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
@@ -359,6 +360,7 @@ export class PairReplication {
     return {
       sent: (set) => void this.tracing.hops.note(set.header, { sentAt: this.#options.clock.now() }),
       stored: (set) => {
+        this.#marks.stored(set.header.epoch);
         this.#overload.shipped(set.header.contentBytes);
         this.tracing.answered(set.header, this.#options.clock.now());
       },
@@ -370,6 +372,11 @@ export class PairReplication {
         if (!this.#stopped) this.#endEpoch(refusal);
       },
     };
+  }
+
+  /** The disk of the bitmap does not take marks: a new epoch, of which the process server knows and the file does not. */
+  #loseMarks(): void {
+    this.#interrupt({ kind: 'new-epoch', cause: 'bitmap-lost', detail: marksLost, step: this.#whole.cause === undefined ? 'to-raise' : 'to-mark' });
   }
 
   /** What the stream carried is marked in the bitmap; only a replica that lacks what was applied before needs more. */
@@ -386,12 +393,8 @@ export class PairReplication {
   }
 
   async #askApplied(wait: (millis: number) => Promise<void>): Promise<void> {
-    const position = await this.#options.sender.position(this.pairId, this.#timeLimit(1000));
+    const position = await this.#options.sender.position(this.pairId, this.#options.timeLimit(1000));
     if (position.kind === 'known') this.#progress(position);
     if (this.#appliedSequence < this.#stream.sealedSequence) await wait(50);
-  }
-
-  #timeLimit(millis: number): AbortSignal {
-    return this.#options.timeLimit?.(millis) ?? AbortSignal.timeout(millis);
   }
 }

@@ -65,6 +65,7 @@ function flags({ pair, paused, readings: { agent } }: PairScene): PairStatus['fl
     ['bitmap-mode', !paused && (agent ? agent.mode === 'bitmap' : pair.bitmapMode)],
     ['resync-required', (agent?.mode === 'resync-required' && pair.state !== 'queued') || pair.resyncRequiredSince !== undefined],
     ['stalled', !paused && pair.stalledSince !== undefined],
+    ['marks-not-durable', agent?.fault?.code === 'bitmap/not-durable'],
   ];
   return on.filter(([, isOn]) => isOn).map(([flag]) => flag);
 }

@@ -211,6 +211,8 @@ describe('the scrubber of a pair', () => {
 
   it('takes a damaged checksum for what it is: the replica held the right bytes', async () => {
     const bench = await makeBench(4);
+    await bench.pair.close(); // All that is known stands in the file.
+    await bench.open();
     const file = await bench.storage.root.open('replica-blocks.checksums');
     file.writeNow(bench.bytes(16), 7 * 16);
     await bench.scrub();

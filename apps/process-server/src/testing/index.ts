@@ -7,6 +7,7 @@ export { TrafficShaper } from '../forward/traffic-shaper';
 export { PairRegistry } from '../pair-registry';
 export { ChangeSetReceiver } from '../receive/change-set-receiver';
 export { FreeSpaceGuard } from '../receive/free-space-guard';
+export { readPairState } from '../spool/pair-state';
 export type { Timers } from '../timers';
 export { FakeMasterTarget } from './fake-master-target';
 export { FakeReplicas } from './fake-replicas';

@@ -6,7 +6,8 @@ import { scrubReportSchema } from '../scrub';
 import { bytesSchema, timeSchema } from './fields';
 
 export const pairStageSchema = z.enum(['queued', 'resync-step-1', 'resync-step-2', 'differential-sync']);
-export const pairFlagSchema = z.enum(['paused', 'flow-controlled', 'bitmap-mode', 'resync-required', 'stalled']);
+/** `marks-not-durable`: writes go on without marks in the write-intent bitmap, whose disk fails or hangs; after a crash of the agent the whole volume is compared. */
+export const pairFlagSchema = z.enum(['paused', 'flow-controlled', 'bitmap-mode', 'resync-required', 'stalled', 'marks-not-durable']);
 
 /** Where the seconds of an RPO are spent. Each was measured by one component with its own clock. */
 export const rpoExplainedSchema = z
