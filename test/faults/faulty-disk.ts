@@ -5,10 +5,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '@secondsite/cli/testing';
-import { MIB } from '@secondsite/units';
+import { KIB, MIB } from '@secondsite/units';
 import { isListening } from '@secondsite/nbd/testing';
 import { attachBlockDevice, type BlockDevice, runTool } from '../system/host-tools';
 
@@ -61,13 +61,15 @@ export class FaultyDisk {
     this.#nbdkit.kill('SIGSTOP');
   }
 
-  /** Leaves so little room in the file system. */
+  /** Leaves so little room in the file system; 0: none. */
   async fillUp(leaveBytes: number): Promise<void> {
     const filler = await open(this.#filler, 'w');
     try {
       const free = Number(await runTool('stat', '--file-system', '--format=%a', this.#mountPoint)) * Number(await runTool('stat', '--file-system', '--format=%S', this.#mountPoint));
       const block = Buffer.alloc(MIB, 1);
       for (let written = 0; written + leaveBytes + MIB <= free; written += MIB) await filler.write(block);
+      await filler.sync();
+      if (leaveBytes === 0) await writeUntilFull(filler);
     } finally {
       await filler.close();
     }
@@ -110,5 +112,13 @@ export class FaultyDisk {
   async #mount(): Promise<void> {
     await runTool('mount', '-o', 'errors=remount-ro', this.#device, this.#mountPoint);
     this.#mounted = true;
+  }
+}
+
+async function writeUntilFull(filler: FileHandle): Promise<void> {
+  try {
+    for (const block = Buffer.alloc(4 * KIB, 1); ; ) await filler.write(block);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
 }
