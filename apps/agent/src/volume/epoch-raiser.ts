@@ -50,7 +50,7 @@ export class EpochRaiser {
     const { marks, whole, failed } = this.#options;
     interruption.step = 'marking';
     try {
-      await Promise.all([marks.markAll({ forgetChecksums: interruption.cause === 'bitmap-lost' }), marks.fault ? undefined : whole.keep()]);
+      await Promise.all([marks.markAll(), marks.fault ? undefined : whole.keep()]);
       interruption.step = 'to-raise';
     } catch (error) {
       failed(error);
@@ -66,7 +66,8 @@ export class EpochRaiser {
     try {
       const position = await sender.position(pairId, timeLimit(POSITION_MILLIS_MAX));
       if (!isNewest(interruption)) return;
-      if (position.kind === 'known' && marks.learnEpoch(position.epoch)) return behind();
+      if (position.kind === 'known') marks.learnEpoch(position.epoch);
+      if (marks.isBehind) return behind();
       const epoch = await marks.raiseEpoch();
       if (!isNewest(interruption)) return;
       this.#backoff.reset();

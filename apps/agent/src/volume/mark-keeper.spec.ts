@@ -82,6 +82,12 @@ class DataFolder {
     return epoch;
   }
 
+  /** What a start makes of its file when the process server names this epoch. */
+  finds(epoch: number): 'behind' | 'trusted' {
+    this.marks.learnEpoch(epoch);
+    return this.marks.isBehind ? 'behind' : 'trusted';
+  }
+
   markedAfterPowerCut(): Promise<{ readonly epoch: number; readonly regions: number[] }> {
     const copy = this.storage.copy();
     copy.crash(seededRandom(2));
@@ -163,11 +169,12 @@ describe('marks', () => {
     const epoch = await folder.confirmed();
     await folder.losePower();
     expect([folder.bitmap.markedRegions < folder.bitmap.regionCount, folder.checksums.knownBlocks > 0]).toEqual([true, true]);
-    expect(folder.marks.learnEpoch(epoch)).toBe(true);
-    await folder.marks.markAll({ forgetChecksums: true });
+    expect(folder.finds(epoch)).toBe('behind');
+    await folder.marks.markAll();
+    expect(folder.finds(epoch)).toBe('trusted');
     expect(await folder.marks.raiseEpoch()).toBe(epoch + 1);
     await folder.losePower();
-    expect([folder.bitmap.markedRegions, folder.checksums.knownBlocks, folder.marks.learnEpoch(epoch + 1)]).toEqual([folder.bitmap.regionCount, 0, false]);
+    expect([folder.bitmap.markedRegions, folder.checksums.knownBlocks, folder.finds(epoch + 1)]).toEqual([folder.bitmap.regionCount, 0, 'trusted']);
   });
 
   it('leave epochs that a start which hears nothing of the process server does not begin again', async () => {
@@ -179,7 +186,7 @@ describe('marks', () => {
       await folder.losePower();
       expect(await folder.marks.raiseEpoch()).toBeLessThan(epoch);
     }
-    expect(folder.marks.learnEpoch(epoch)).toBe(true);
+    expect(folder.finds(epoch)).toBe('behind');
   });
 
   it('are not trusted either when an epoch that was being written while the disk hung gets there after all', async () => {
@@ -211,7 +218,7 @@ describe('marks', () => {
     await write;
     expect(folder.givenUp).toBe(1);
     await folder.losePower();
-    expect(folder.marks.learnEpoch(epoch)).toBe(false);
+    expect(folder.finds(epoch)).toBe('trusted');
   });
 
   it('are given up again, with another epoch, when the disk fails while it is brought up to date', async () => {
@@ -230,8 +237,8 @@ describe('marks', () => {
   it('of a new volume are not behind anything: everything is marked', async () => {
     const fresh = new DataFolder();
     await fresh.open();
-    expect(fresh.marks.learnEpoch(7)).toBe(false);
+    expect(fresh.finds(7)).toBe('trusted');
     expect(await fresh.marks.raiseEpoch()).toBe(8);
-    expect(fresh.marks.learnEpoch(9)).toBe(true);
+    expect(fresh.finds(9)).toBe('behind');
   });
 });

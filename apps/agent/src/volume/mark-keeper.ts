@@ -45,6 +45,7 @@ export class MarkKeeper {
   #epoch: Epoch;
   /** Everything is marked anyway. */
   #fileIsNew: boolean;
+  #isBehind = false;
   /** The file knows no epoch from this one on, whatever is still being written to it. */
   #unknownFrom: Epoch = 0;
   #fault: Fault | undefined;
@@ -77,22 +78,25 @@ export class MarkKeeper {
     return durable && this.#state !== 'given-up' ? this.#wait(durable) : undefined;
   }
 
-  /** Marks all of the volume, durably unless that cannot be. `forgetChecksums`: what is known of its content is not true any more. */
-  async markAll({ forgetChecksums }: { readonly forgetChecksums: boolean }): Promise<void> {
+  /** Marks all of the volume, and forgets its checksums when the file is behind; durably, unless marks are given up: then nobody trusts the file anyway. */
+  async markAll(): Promise<void> {
     const { bitmap, checksums } = this.#options;
     const marked = bitmap.mark(this.#wholeVolume);
-    const stale = forgetChecksums ? checksums?.changing(this.#wholeVolume) : undefined;
+    const stale = this.#isBehind ? checksums?.changing(this.#wholeVolume) : undefined;
     if (!this.#fault) await Promise.all([marked && this.#wait(marked), stale && this.#wait(stale)]);
+    this.#isBehind = false;
   }
 
-  /**
-   * The epoch in which the pair is at the process server. True when somebody began it without this file: an agent that had given the marks up, or a
-   * copy of the agent. Then everything may differ, and `markAll` comes before anything else.
-   */
-  learnEpoch(epoch: Epoch): boolean {
-    if (epoch <= this.#epoch) return false;
+  /** The process server knows an epoch that the file does not: everything may differ, and `markAll` comes before the next epoch. */
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  /** The epoch in which the pair is at the process server. Perhaps an agent that had given the marks up began it, or a copy of the agent. */
+  learnEpoch(epoch: Epoch): void {
+    if (epoch <= this.#epoch) return;
     this.#epoch = epoch;
-    return !this.#fileIsNew;
+    this.#isBehind = !this.#fileIsNew;
   }
 
   /** An epoch that nobody had before; durable in the file when it resolves, unless the marks are given up. */

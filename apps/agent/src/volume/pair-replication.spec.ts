@@ -112,7 +112,7 @@ describe('replication of a volume', () => {
     expect(bench.target.markers.filter((marker) => marker.kind === 'epoch-started').at(-1)).toMatchObject({ reason: 'none', resyncBytes: 0 });
   });
 
-  it('lets writes go on when the disk of the bitmap fails, goes on replicating them, and compares everything after a crash', async () => {
+  it.each(['bitmap-lost', 'requested'] as const)('lets writes go on when the disk of the bitmap fails, goes on replicating them, and compares everything after a crash (%s)', async (cause) => {
     const bench = new ReplicationBench();
     await bench.fillDisk();
     await bench.start();
@@ -137,8 +137,14 @@ describe('replication of a volume', () => {
     await bench.device.write(MIB + 700_000, [pattern(10, 9)], { fua: true }); // A block that nothing else was written to.
     bench.crash(seededRandom(6), { powerLost: true }); // Of the failed syncs nothing reached the disk.
     await bench.start();
+    bench.target.behaviour = 'normal';
+    bench.replication.tick();
+    const hasFoundOut = () => bench.facts.some((fact) => fact.kind === 'resync-required' && fact.cause === 'bitmap-lost' && fact.work === 'whole');
+    for (let turn = 0; turn < 100 && !hasFoundOut(); turn++) await Promise.resolve();
+    expect(hasFoundOut()).toBe(true);
+    if (cause === 'requested') await bench.replication.requestResync();
     await bench.drain();
-    expect(bench.chosen().at(-1)).toMatchObject({ work: 'whole', cause: 'bitmap-lost', resyncBytes: 6 * MIB });
+    expect(bench.chosen().at(-1)).toMatchObject({ work: 'whole', cause, resyncBytes: 6 * MIB });
   });
 
   it('tells the process server also of a paused pair that its bitmap is given up', async () => {
