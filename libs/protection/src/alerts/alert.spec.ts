@@ -79,6 +79,17 @@ describe('a pair', () => {
   });
 });
 
+describe('marks of the write-intent bitmap', () => {
+  it('that its disk does not take are an alert, whatever else goes on', () => {
+    const judged = (code: string | undefined) => {
+      const agent = agentReading({ seenAt: now, ...(code !== undefined && { fault: { code, hint: 'Look.' } }) });
+      return judgePair({ ...pair, readings: { agent } }, now).find(({ kind }) => kind === 'marks-not-durable');
+    };
+    expect(judged('bitmap/not-durable')).toMatchObject({ on: true, words: expect.stringContaining('writes go on') });
+    expect([judged('source/read-failed'), judged(undefined)]).toMatchObject([{ on: false }, { on: false }]);
+  });
+});
+
 describe('a cold store', () => {
   it('that fails is an alert with what waits and what to do, until it works again; without one there is none', () => {
     const judged = (cold: RetentionReport['cold']) => {

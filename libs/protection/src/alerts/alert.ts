@@ -7,7 +7,7 @@ export type AlertFact = Fact<'monitoring.alert-raised.v1' | 'monitoring.alert-cl
 /** What alerts are about, and how bad that is. */
 export const alertSeverities = {
   stalled: 'critical', 'resync-required': 'critical', 'rpo-exceeded': 'critical', 'component-silent': 'critical', 'disk-space-low': 'critical',
-  'volume-shrunk': 'critical', 'replica-damaged': 'critical',
+  'volume-shrunk': 'critical', 'replica-damaged': 'critical', 'marks-not-durable': 'critical',
   'bitmap-mode': 'warning', 'flow-control': 'warning', 'retention-window-low': 'warning', 'cold-store-failed': 'warning', 'bookmark-failed': 'warning',
 } as const;
 export type AlertKind = keyof typeof alertSeverities;

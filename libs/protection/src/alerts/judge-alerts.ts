@@ -74,6 +74,7 @@ export function judgePair(pair: JudgedPair, now: TimeMicros): AlertJudgement[] {
     'flow-control': whileActive(flowControl(pair, now)),
     'resync-required': resyncRequired(pair),
     'volume-shrunk': shrunk(pair),
+    'marks-not-durable': marksNotDurable(pair),
     'retention-window-low': windowLow(pair),
     'replica-damaged': replicaDamaged(pair),
     'cold-store-failed': coldStoreFailed(pair),
@@ -156,6 +157,15 @@ function shrunk({ recorded: { shrunkTo }, sizeBytes, volumeName }: JudgedPair): 
   return {
     words: `the source of volume ${volumeName} has only ${formatBytes(shrunkTo)} of ${formatBytes(sizeBytes)}: the volume keeps its size, what is missing reads as zeros`,
     hint: 'Enlarge the source again; its recovery points are not touched.',
+  };
+}
+
+function marksNotDurable({ readings: { agent }, volumeName }: JudgedPair): Finding {
+  if (!agent) return 'unknown';
+  if (agent.fault?.code !== 'bitmap/not-durable') return undefined;
+  return {
+    words: `the disk of the agent's data folder does not take marks of ${volumeName}: writes go on and are replicated, but if the agent ends now the whole volume has to be compared`,
+    hint: 'Look at that disk (SMART, kernel log, "mount" for a read-only file system). It is tried every 5 s; after a repair that needs a new mount start the agent again.',
   };
 }
 
