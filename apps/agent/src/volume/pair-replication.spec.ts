@@ -493,8 +493,7 @@ class History {
   async #crash({ powerLost, seed }: Step & { kind: 'crash' }): Promise<void> {
     const random = seededRandom(seed);
     this.bench.crash(random, { powerLost });
-    await this.bench.settle(); // Whoever waited for a mark waits for ever: its process is gone.
-    this.#waiting.clear();
+    this.#waiting.clear(); // Whoever waited for a mark waits for ever: its process is gone.
     await this.bench.start();
   }
 
