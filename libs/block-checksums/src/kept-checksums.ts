@@ -132,8 +132,8 @@ export class KeptChecksums {
   }
 
   /**
-   * Keeps what was computed of the content read since `begin`: known once it is written down, soon or with the next `flush`. `checksums` must not change
-   * any more. What cannot be written down is computed again when it is needed.
+   * Keeps what was computed of the content read since `begin`: known at once, from memory until it is written down, which is soon or with the next
+   * `flush`. `checksums` must not change any more. What cannot be written down is computed again when it is needed.
    */
   keep(keeping: Keeping, checksums: Uint8Array): void {
     this.forget(keeping);

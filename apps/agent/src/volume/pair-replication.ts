@@ -332,7 +332,7 @@ export class PairReplication {
     this.#stream.seal(); // The last blocks go by themselves: a set with a marker does not pass (ADR 11).
     if (!this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
-    this.#whole.end().catch((error: unknown) => (this.#fault = this.#marks.fault ?? faultOf(error, 'pair-state/not-durable')));
+    this.#whole.end().catch((error: unknown) => (this.#fault = this.#marks.fault ? this.#fault : faultOf(error, 'pair-state/not-durable')));
     this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();
