@@ -25,7 +25,8 @@ describe('a cluster of which parts go away for a while', () => {
   beforeAll(async () => {
     cluster = await TestCluster.start({ SECONDSITE_BUFFER_BYTES_MAX: String(32 * MIB), SECONDSITE_STALL_SECONDS: '3' });
     disk = await cluster.addDisk('disk', diskBytes);
-    load = new StampedLoad({ uri: disk.uri, blocks: diskBytes / blockBytes, random, pauseMillis: 1 });
+    // 3 to 4 MB/s: the agent's buffer outlasts a busy machine of eight seconds, and runs over when a part stays away.
+    load = new StampedLoad({ uri: disk.uri, blocks: diskBytes / blockBytes, random, pauseMillis: 10 });
     load.start();
     await cluster.cli('plan', 'create', 'plan', '--volume', 'disk');
     await cluster.whenInSync('plan');
