@@ -55,6 +55,19 @@ describe('damage of the replica', () => {
     expect({ sent: bench.target.resyncBytes - before, left: bench.target.damaged }).toEqual({ sent: damagedBytes, left: [] });
   });
 
+  it('is sent again also while the disk of the bitmap takes no marks', async () => {
+    const bench = await started();
+    bench.storage.fault = ({ kind, name }) => (kind === 'sync' && name === 'bitmap' ? 'io-error' : undefined);
+    bench.target.immediate = true;
+    const write = bench.device.write(80 * BLOCK_BYTES, [Buffer.alloc(10, 1)], plain);
+    for (let tick = 0; tick < 20; tick++) await bench.tick(60);
+    await write;
+    await bench.drain();
+    expect(bench.replication.status.fault).toMatchObject({ code: 'bitmap/not-durable' });
+    bench.target.damaged = damaged;
+    expect(await repair(bench)).toBe(damagedBytes);
+  });
+
   it('leaves out what the application wrote while the source was read', async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const bench = await started({ slowSource: true });

@@ -3,8 +3,9 @@
 // the replica is right again, so nothing of it has to be remembered over restarts. Invariants: a range is marked in the bitmap before it stands in
 // the stream (I1); what the application wrote between the start of a read and its place in the stream is left out.
 import { type ByteCount, MIB, type SequenceNumber } from '@secondsite/units';
-import type { ByteRange, WriteIntentBitmap } from '@secondsite/write-intent-bitmap';
+import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { ChangeStream } from './change-stream';
+import type { Outcome } from './pair-faults';
 import type { RegionLedger } from './region-ledger';
 import { ActiveRead, touches, withoutWritten } from './resync-activity';
 import type { ResyncSource } from './resync-source';
@@ -12,13 +13,14 @@ import type { ResyncSource } from './resync-source';
 export interface DamageRepairOptions {
   readonly source: ResyncSource;
   readonly volumeBytes: ByteCount;
-  readonly bitmap: WriteIntentBitmap;
+  /** As `MarkKeeper.admit`. */
+  readonly admit: (range: ByteRange) => undefined | Promise<void>;
   readonly ledger: RegionLedger;
   readonly stream: ChangeStream;
   /** True when so much may be read now: memory is not short for the application's writes. */
   readonly mayRead: (bytes: ByteCount) => boolean;
-  /** The source could not be read, or the range not be marked; it is tried again. */
-  readonly failed: (error: unknown) => void;
+  /** Of each piece; one that could not be read or marked is tried again. */
+  readonly outcome: Outcome;
 }
 
 const PIECE_BYTES = MIB;
@@ -58,17 +60,18 @@ export class DamageRepair {
     const next = this.#wanted.find((range) => !this.#sent.some((sent) => covers(sent.range, range)));
     if (!next || !this.#options.mayRead(next.length)) return;
     const read = new ActiveRead(next);
+    const { outcome } = this.#options;
     this.#reading = read;
     this.#repair(read)
-      .catch(this.#options.failed)
+      .then(outcome.worked, outcome.failed)
       .finally(() => (this.#reading = undefined));
   }
 
   async #repair(read: ActiveRead): Promise<void> {
-    const { source, bitmap } = this.#options;
+    const { source, admit } = this.#options;
     const bytes = Buffer.alloc(read.length);
     await source.read(bytes, read.offset);
-    for (let marking = bitmap.mark(read); marking; marking = bitmap.mark(read)) await marking;
+    for (let marking = admit(read); marking; marking = admit(read)) await marking;
     if (!read.dropped) this.#insert(read, bytes);
   }
 

@@ -161,6 +161,23 @@ describe('replication of a volume', () => {
     await bench.drain();
   });
 
+  it('tells of a bitmap that cannot be written while nobody waits for it, until it can', async () => {
+    const bench = await started();
+    await bench.quiet();
+    await bench.device.write(3 * MIB + 5, [pattern(10, 1)], plain);
+    await bench.drain();
+    bench.storage.fault = ({ kind, name }) => (kind === 'sync' && name === 'bitmap' ? 'io-error' : undefined);
+    await bench.quiet();
+    expect(bench.replication.status).toMatchObject({ mode: 'data', epoch: 1, fault: { code: 'bitmap/not-durable' } });
+    bench.storage.fault = () => undefined;
+    await bench.tick(6000);
+    expect(bench.replication.status.fault).toBeUndefined();
+    bench.crash(seededRandom(1), { powerLost: true });
+    await bench.start();
+    await bench.drain();
+    expect(bench.chosen().at(-1)).toMatchObject({ work: 'nothing', resyncBytes: 0 });
+  });
+
   it('says what it chose and why, each time that it goes on', async () => {
     const bench = await started();
     const { volumeBytes } = bench;

@@ -17,6 +17,7 @@ import { bitmapBehind, firstEpoch, type Interruption, marksLost, markerReason, t
 import { MarkKeeper } from './mark-keeper';
 import { OverloadPause } from './overload-pause';
 import { PairFacts } from './pair-facts';
+import { PairFaults } from './pair-faults';
 import type { PairReplicationOptions } from './pair-replication-options';
 import { PairTracing } from './pair-tracing';
 import { ReadAhead } from './read-ahead';
@@ -24,7 +25,7 @@ import { recapture } from './recapture';
 import { RegionLedger } from './region-ledger';
 import { RegionComparer } from './region-comparer';
 import type { BitmapModeReason } from './replication-fact';
-import { type Fault, faultOf, notInDataMode, type ReplicationStatus, whyNoMemory } from './replication-status';
+import { notInDataMode, type ReplicationStatus, whyNoMemory } from './replication-status';
 import { RegionSweeper, type StreamPosition } from './region-sweeper';
 import { ResyncProgress } from './resync-progress';
 import { ResyncReader } from './resync-reader';
@@ -56,11 +57,11 @@ export class PairReplication {
   #interruption: Interruption | undefined;
   #resync: ResyncProgress | undefined;
   #appliedSequence: SequenceNumber = 0;
-  #fault: Fault | undefined;
   /** The tap does not see every change: nothing starts until `resumeTap`. */
   #tapLost: boolean;
   #stopped = false;
-  readonly #readFailed = (error: unknown): void => void (this.#fault = faultOf(error, 'source/read-failed'));
+  readonly #faults = new PairFaults();
+  readonly #reads = this.#faults.of('source/read-failed');
 
   constructor(options: PairReplicationOptions) {
     this.#options = { timeLimit: (millis) => AbortSignal.timeout(millis), ...options };
@@ -78,23 +79,21 @@ export class PairReplication {
     this.#ledger = new RegionLedger(options.bitmap, options.volumeBytes);
     this.#ledger.beginEpoch();
     this.#marks = new MarkKeeper({ ...options, givingUp: () => this.#loseMarks(), beforeReturn: () => this.#whole.keep() });
-    const diskFailed = (code: string) => (error: unknown) => void (this.#fault = this.#marks.fault ? this.#fault : faultOf(error, code));
-    const bitmapFailed = diskFailed('bitmap/not-durable');
-    this.#sweeper = new RegionSweeper({ ...options, ledger: this.#ledger, syncSource: () => options.source.sync(), failed: bitmapFailed });
+    const marking = this.#faults.of('bitmap/not-durable');
+    this.#sweeper = new RegionSweeper({ ...options, ledger: this.#ledger, syncSource: () => options.source.sync(), outcome: marking });
     this.#comparer = new RegionComparer({
-      ...options, compare: (question, about) => options.sender.compare(question, about), position: () => this.#streamPosition, failed: diskFailed('checksums/not-durable'),
+      ...options, compare: (question, about) => options.sender.compare(question, about), position: () => this.#streamPosition, outcome: this.#faults.of('checksums/not-durable'),
     });
+    const mayRead = (bytes: ByteCount): boolean => this.#readAhead.may(bytes);
     this.#reader = new ResyncReader({
       ...options, regionBytes: options.bitmap.regionBytes, ledger: this.#ledger, stream: this.#stream, comparer: this.#comparer.canCompare(options.bitmap.regionBytes) ? this.#comparer : undefined,
-      mayBegin: () => !this.#whole.waits, mayRead: (bytes) => this.#readAhead.may(bytes),
-      ended: () => this.#endResync(), failed: this.#readFailed,
+      mayBegin: () => !this.#whole.waits, mayRead, ended: () => this.#endResync(), outcome: this.#reads,
     });
-    this.#repair = new DamageRepair({ ...options, ledger: this.#ledger, stream: this.#stream, mayRead: (bytes) => this.#readAhead.may(bytes), failed: this.#readFailed });
-    const isNew = options.bitmap.recovery.origin !== 'recovered';
-    this.#whole = new WholeResync({ cause: options.wholeCause ?? (isNew ? 'baseline' : undefined), note: options.noteWhole ?? (async () => undefined) });
+    this.#repair = new DamageRepair({ ...options, ledger: this.#ledger, stream: this.#stream, admit: (range) => this.admit(range), mayRead, outcome: this.#reads });
+    const cause = options.wholeCause ?? (options.bitmap.recovery.origin === 'recovered' ? undefined : 'baseline');
+    this.#whole = new WholeResync({ ...options, cause, note: options.noteWhole ?? (async () => undefined), outcome: this.#faults.of('pair-state/not-durable') });
     this.#epochs = new EpochRaiser({
-      ...this.#options, marks: this.#marks, whole: this.#whole, failed: bitmapFailed,
-      behind: () => void this.#needWhole({ cause: 'bitmap-lost', detail: bitmapBehind }),
+      ...this.#options, marks: this.#marks, whole: this.#whole, failed: marking.failed, behind: () => void this.#needWhole({ cause: 'bitmap-lost', detail: bitmapBehind }),
       isNewest: (interruption) => this.#interruption === interruption, raised: (epoch, interruption) => this.#epochRaised(epoch, interruption),
     });
     this.#interruption = firstEpoch(options.bitmap, [this.#whole.cause, options.startCause]);
@@ -109,7 +108,7 @@ export class PairReplication {
       epoch: this.#stream.epoch, sequence: this.#stream.sealedSequence, lastWriteTime: this.#stream.lastWriteTime,
       heldBytes: this.#shipper.heldBytes + this.#buffer.openBytes,
       dirtyBytes: leftBytes, resync: this.#resync?.reading(leftBytes, this.#reader.counts), flowControlled: this.#shipper.flowControlled,
-      fault: this.#marks.fault ?? this.#fault ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
+      fault: this.#marks.fault ?? this.#faults.first ?? this.#shipper.fault, stays: { gatherSeconds: this.tracing.hops.gatherSeconds, ...this.#shipper.stays },
       shippedBytesPerSecond: this.#shipper.bytesPerSecond,
     };
   }
@@ -150,7 +149,7 @@ export class PairReplication {
   /** The disk failed a change that was captured last: what the range holds now is read, at once, or else by a resync. */
   revoke(range: ByteRange, disk: StorageFile): void {
     this.#stream.dropLast();
-    if (recapture(range, { disk, stream: this.#stream, ledger: this.#ledger, failed: this.#readFailed })) return;
+    if (recapture(range, { disk, stream: this.#stream, ledger: this.#ledger, failed: this.#reads.failed })) return;
     this.#ledger.miss(range);
     this.#enterBitmapMode('requested');
   }
@@ -208,6 +207,7 @@ export class PairReplication {
       this.#sealer.tick();
     }
     this.#endResync();
+    this.#whole.pump();
     this.#sweeper.tick(() => this.#streamPosition);
     if (!this.#shipper.paused) this.tracing.tick();
   }
@@ -286,7 +286,7 @@ export class PairReplication {
     this.#ledger.beginEpoch();
     this.#stream.begin(epoch);
     this.#appliedSequence = 0;
-    this.#fault = undefined;
+    this.#faults.forgetAll();
     if (!this.#stopped && !this.#tapLost) this.#startEpoch(interruption);
   }
 
@@ -332,7 +332,7 @@ export class PairReplication {
     this.#stream.seal(); // The last blocks go by themselves: a set with a marker does not pass (ADR 11).
     if (!this.#stream.makeRoom(MARKER_ROOM_BYTES)) return;
     this.#resync = undefined;
-    this.#whole.end().catch((error: unknown) => (this.#fault = this.#marks.fault ? this.#fault : faultOf(error, 'pair-state/not-durable')));
+    this.#whole.end();
     this.#overload.caughtUp();
     this.#stream.appendMarker({ kind: 'resync-read' });
     this.#stream.seal();

@@ -18,7 +18,7 @@ class Bench {
 
   private constructor(source: Awaited<ReturnType<CrashableStorage['root']['open']>>, checksums: KeptChecksums) {
     this.comparer = new RegionComparer({
-      pairId: 'pair', volumeBytes, source, checksums, layout, failed: () => undefined, millis: () => 0,
+      pairId: 'pair', volumeBytes, source, checksums, layout, outcome: { failed: () => undefined, worked: () => undefined }, millis: () => 0,
       position: () => ({ epoch: 1, sealed: 1, applied: 1 }), compare: async (question) => this.#answer(question),
     });
     this.comparer.start(1);

@@ -12,6 +12,7 @@ import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import { Backoff } from './backoff';
 import type { StreamPosition } from './region-sweeper';
 import type { ResyncActivity } from './resync-activity';
+import type { Outcome } from './pair-faults';
 import type { ResyncSource } from './resync-source';
 
 export interface RegionComparerOptions {
@@ -21,8 +22,8 @@ export interface RegionComparerOptions {
   /** Checksums of the source that need not be computed again; owned from here on. */
   readonly checksums?: KeptChecksums | undefined;
   readonly layout?: BlockLayout | undefined;
-  /** They could not be made durable; it is tried again. */
-  readonly failed: (error: unknown) => void;
+  /** Of making them durable, which is tried again when it failed. */
+  readonly outcome: Outcome;
   readonly compare: (question: Uint8Array, options: CompareOptions) => Promise<CompareAnswer>;
   /** Monotonic. */
   readonly millis: () => number;
@@ -156,10 +157,10 @@ export class RegionComparer {
   }
 
   #flush(): void {
-    const { checksums, failed, millis, source } = this.#options;
+    const { checksums, outcome, millis, source } = this.#options;
     if (!checksums || millis() - this.#flushedMillis < FLUSH_MILLIS) return;
     this.#flushedMillis = millis();
-    checksums.flush(() => source.sync()).catch(failed);
+    checksums.flush(() => source.sync()).then(outcome.worked, outcome.failed);
   }
 
   #until(isOver: () => boolean): Promise<void> {

@@ -12,6 +12,7 @@ import type { ChangeStream } from './change-stream';
 import type { RegionLedger } from './region-ledger';
 import type { RegionComparer, Verdict } from './region-comparer';
 import { ActiveRead, intersection, joinNear, ResyncActivity, touches, withoutWritten } from './resync-activity';
+import type { Outcome } from './pair-faults';
 import type { DataRange, ResyncSource } from './resync-source';
 
 export interface ResyncReaderOptions {
@@ -24,8 +25,8 @@ export interface ResyncReaderOptions {
   readonly mayBegin: () => boolean;
   /** True when so much, in all, may be under way from the disk into the stream: memory is not short for the application's writes. */
   readonly mayRead: (bytes: ByteCount) => boolean;
-  /** A read failed; the region stays to be read and is tried again later. */
-  readonly failed: (error: unknown) => void;
+  /** Of reads; the region of one that failed stays to be read and is tried again later. */
+  readonly outcome: Outcome;
   /** Something that was under way has ended. */
   readonly ended: () => void;
   /** Asks the target; undefined: everything is sent. */
@@ -236,7 +237,7 @@ export class ResyncReader {
       },
       (error: unknown) => {
         ended();
-        this.#options.failed(error);
+        this.#options.outcome.failed(error);
       },
     );
   }
@@ -269,7 +270,7 @@ export class ResyncReader {
       },
       (error: unknown) => {
         ended();
-        this.#options.failed(error);
+        this.#options.outcome.failed(error);
       },
     );
   }
@@ -310,13 +311,14 @@ export class ResyncReader {
     Promise.all(joinNear(parts, READ_GAP_BYTES).map((part) => this.#readPart(buffer, range, part))).then(
       () => {
         ended();
+        this.#options.outcome.worked();
         if (this.#running && !read.dropped) this.#insert(read, { bytes: buffer, parts });
         this.#buffers.push(buffer);
         this.#goOn();
       },
       (error: unknown) => {
         ended();
-        this.#options.failed(error);
+        this.#options.outcome.failed(error);
       },
     );
   }

@@ -1,8 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResyncCause } from '@secondsite/contracts';
+import { Backoff } from './backoff';
+import type { Outcome } from './pair-faults';
 
 /** Causes that leave nothing to rely on: everything has to be read. */
 export type WholeCause = Extract<ResyncCause, 'baseline' | 'replica-lost' | 'bitmap-lost' | 'requested'>;
+
+export interface WholeResyncOptions {
+  /** Of one that is needed already. */
+  readonly cause: WholeCause | undefined;
+  /** Keeps the cause over restarts; durable when it resolves. */
+  readonly note: (cause: WholeCause | undefined) => Promise<void>;
+  /** Of noting that it ended, which is tried again when it failed. */
+  readonly outcome: Outcome;
+  /** Monotonic. */
+  readonly millis: () => number;
+}
 
 /**
  * A resynchronisation of the whole volume, from when it is needed until everything was read. It goes on only while the pair has its turn: the
@@ -10,13 +23,15 @@ export type WholeCause = Extract<ResyncCause, 'baseline' | 'replica-lost' | 'bit
  */
 export class WholeResync {
   hasTurn = true;
-  readonly #note: (cause: WholeCause | undefined) => Promise<void>;
+  readonly #options: WholeResyncOptions;
+  readonly #backoff: Backoff;
   #cause: WholeCause | undefined;
+  #end: 'noted' | 'to-note' | 'noting' = 'noted';
 
-  /** `cause`: of one that is needed already. `note`: keeps the cause over restarts; durable when it resolves. */
-  constructor(options: { readonly cause: WholeCause | undefined; readonly note: (cause: WholeCause | undefined) => Promise<void> }) {
+  constructor(options: WholeResyncOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.millis);
     this.#cause = options.cause;
-    this.#note = options.note;
   }
 
   /** Undefined when none is needed. */
@@ -34,13 +49,33 @@ export class WholeResync {
   }
 
   keep(): Promise<void> {
-    return this.#note(this.#cause);
+    return this.#options.note(this.#cause);
   }
 
-  /** Everything was read. A crash before it is noted only makes the next resynchronisation wait for a turn. */
-  async end(): Promise<void> {
+  /** Everything was read. A crash before `pump` has noted that only makes the next resynchronisation wait for a turn. */
+  end(): void {
     if (this.#cause === undefined) return;
     this.#cause = undefined;
-    await this.keep();
+    this.#end = 'to-note';
+    this.pump();
+  }
+
+  /** Called often: notes the end, until the disk takes it. */
+  pump(): void {
+    if (this.#end === 'to-note' && this.#backoff.isOver) void this.#noteEnd();
+  }
+
+  async #noteEnd(): Promise<void> {
+    this.#end = 'noting';
+    try {
+      await this.keep();
+      this.#end = 'noted';
+      this.#backoff.reset();
+      this.#options.outcome.worked();
+    } catch (error) {
+      this.#end = 'to-note';
+      this.#backoff.fail();
+      this.#options.outcome.failed(error);
+    }
   }
 }
