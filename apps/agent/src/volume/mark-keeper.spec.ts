@@ -151,6 +151,18 @@ describe('marks', () => {
     expect([folder.bitmap.isMarked(5), folder.marks.isGivingUp, folder.givenUp]).toEqual([true, false, 1]);
   });
 
+  it('are not given up because their own thread was held, or the machine slept', async () => {
+    folder.hang();
+    const write = settledOf(folder.marks.admit(region(3)));
+    await folder.pass(3000);
+    folder.millis += 60_000;
+    folder.marks.tick();
+    folder.heal();
+    await folder.settle();
+    await folder.pass(5000);
+    expect([write.state, folder.givenUp]).toEqual(['may go on', 0]);
+  });
+
   it('fail the write when the disk fails and the process server cannot be told', async () => {
     folder.fail();
     const write = settledOf(folder.marks.admit(region(3)));

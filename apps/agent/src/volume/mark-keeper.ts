@@ -9,6 +9,8 @@ import { type Fault, faultOf } from './replication-status';
 
 /** A write waits so long for its mark before the marks are given up; a loaded disk may take a second or two. */
 const PATIENCE_MILLIS = 5000;
+/** A longer time between two ticks is no longer to who waits: a thread that was held itself, or a machine that slept, heard no answer meanwhile. */
+const TICK_MILLIS_MAX = 1000;
 /** After a failed mark a write waits so long for the process server to know, before it fails. */
 const FAILED_MILLIS_MAX = 10_000;
 /** While marks are given up, the disk is tried so often. */
@@ -32,6 +34,7 @@ export interface MarkKeeperOptions {
 type State = 'kept' | 'giving-up' | 'given-up' | 'returning';
 
 interface Waiter extends PromiseWithResolvers<void> {
+  /** As `#awakeMillis`. */
   readonly since: number;
   error?: unknown;
 }
@@ -52,10 +55,14 @@ export class MarkKeeper {
   #trying = false;
   #isClosed = false;
   #tryAt = 0;
+  #tickedAt: number;
+  /** Time that the ticks have seen pass. */
+  #awakeMillis = 0;
 
   constructor(options: MarkKeeperOptions) {
     this.#options = options;
     this.#epoch = options.bitmap.epoch;
+    this.#tickedAt = options.millis();
     this.#fileIsNew = options.bitmap.recovery.origin !== 'recovered';
   }
 
@@ -119,8 +126,10 @@ export class MarkKeeper {
   /** Everything that depends on time. */
   tick(): void {
     const now = this.#options.millis();
+    this.#awakeMillis += Math.min(now - this.#tickedAt, TICK_MILLIS_MAX);
+    this.#tickedAt = now;
     for (const waiter of this.#waiters) {
-      const waited = now - waiter.since;
+      const waited = this.#awakeMillis - waiter.since;
       if (waited < PATIENCE_MILLIS) break;
       this.#giveUp(tooSlow());
       if (waiter.error === undefined || waited < FAILED_MILLIS_MAX) continue;
@@ -143,7 +152,7 @@ export class MarkKeeper {
 
   #wait(durable: Promise<void>): Promise<void> {
     if (this.#isClosed) return durable;
-    const waiter: Waiter = { ...Promise.withResolvers<void>(), since: this.#options.millis() };
+    const waiter: Waiter = { ...Promise.withResolvers<void>(), since: this.#awakeMillis };
     this.#waiters.add(waiter);
     durable.then(
       () => {
