@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { PairStatus } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
-import { MIB, microsFromIso } from '@secondsite/units';
+import { MIB } from '@secondsite/units';
 import { blockBytes } from '../system/acknowledgement-log';
 import { violationsAtRandomInstants } from '../system/check-view';
 import { describeWithTools } from '../system/host-tools';
@@ -48,8 +48,7 @@ describeWithTools('with faults of the disk of the agent\'s data folder', faultyD
 
   /** Everything acknowledged until now is at the target, and the agent has no fault left. */
   async function inSync(isGood: (pair: PairStatus) => boolean = ({ flags }) => flags.length === 0): Promise<void> {
-    const now = clockMicros();
-    await cluster.whenInSync('plan', { secondsMax: 120, until: (pair) => (microsFromIso(pair.coveredTime ?? '') ?? 0) > now && isGood(pair) });
+    await cluster.whenInSync('plan', { coveredAfter: clockMicros(), until: isGood });
   }
 
   const isGivenUp = ({ flags }: PairStatus): boolean => flags.includes('marks-not-durable');
@@ -102,8 +101,7 @@ describeWithTools('with faults of the disk of the agent\'s data folder', faultyD
       expectQuickWrites();
       await cluster.withoutPart('agent', () => dataDisk.remount());
     });
-    const last = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: ({ latestPoint, flags }) => (microsFromIso(latestPoint ?? '') ?? 0) > last && flags.length === 0 });
+    await cluster.whenInSync('plan', { pointAfter: load.log.newestAcknowledgement, until: ({ flags }) => flags.length === 0 });
     const [pair] = (await cluster.planStatus('plan')).pairs;
     expect(pair?.lastResync).toMatchObject({ work: 'whole', cause: 'bitmap-lost' });
   }, 240_000);

@@ -149,7 +149,7 @@ describe('with disks that change what was written', () => {
   it('shows at random instants what the source held, and refuses only what needs the changed undo', async () => {
     await load.stop();
     const last = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: ({ latestPoint }) => (microsFromIso(latestPoint ?? '') ?? 0) > last });
+    await cluster.whenInSync('plan', { pointAfter: last });
     const points = await cluster.cli<RecoveryPoints>('points', 'disk');
     const ranges = points.common.ranges.filter(({ green }) => green).map(({ from, to }) => ({ from: microsFromIso(from) as TimeMicros, to: microsFromIso(to) as TimeMicros }));
     const instants = Array.from({ length: 30 }, (_, index) => {

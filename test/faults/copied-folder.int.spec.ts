@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { HistoryEntry } from '@secondsite/contracts';
 import { repositoryFolder } from '@secondsite/embedded-services';
-import { MIB, microsFromIso } from '@secondsite/units';
+import { MIB } from '@secondsite/units';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -85,7 +85,7 @@ describe('a copied data folder', () => {
   /** What was written until now is at the target, in the epoch that there was from the start. */
   async function goesOn(): Promise<void> {
     const written = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: ({ coveredTime }) => (microsFromIso(coveredTime ?? '') ?? 0) > written });
+    await cluster.whenInSync('plan', { coveredAfter: written });
     expect((await cluster.planStatus('plan')).pairs.map(({ epoch, flags }) => ({ epoch, flags }))).toEqual([{ epoch: 1, flags: [] }]);
   }
 
@@ -115,7 +115,7 @@ describe('a copied data folder', () => {
   it('has spoiled nothing: random instants are what the acknowledgement log says', async () => {
     await load.stop();
     const last = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: ({ latestPoint }) => (microsFromIso(latestPoint ?? '') ?? 0) > last });
+    await cluster.whenInSync('plan', { pointAfter: last });
     expect(load.interruptions).toBe(0);
     expect(await violationsAtRandomInstants({ cluster, disk, log: load.log }, random)).toEqual([]);
   }, 120_000);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import { clockMicros } from '@secondsite/disk-files';
-import { GIB, MIB, microsFromIso } from '@secondsite/units';
+import { GIB, MIB } from '@secondsite/units';
 import { blockBytes } from '../system/acknowledgement-log';
 import { violationsAtRandomInstants } from '../system/check-view';
 import { describeWithTools } from '../system/host-tools';
@@ -49,8 +49,7 @@ describeWithTools('with faults of the disks', faultyDiskTools, () => {
 
   /** Everything acknowledged until now is at the target, and no alarm is left. */
   async function inSync(): Promise<void> {
-    const now = clockMicros();
-    await cluster.whenInSync('plan', { secondsMax: 90, until: ({ coveredTime, flags }) => (microsFromIso(coveredTime ?? '') ?? 0) > now && flags.length === 0 });
+    await cluster.whenInSync('plan', { secondsMax: 90, coveredAfter: clockMicros(), until: ({ flags }) => flags.length === 0 });
   }
 
   async function writesGoOn(): Promise<void> {
@@ -109,7 +108,7 @@ describeWithTools('with faults of the disks', faultyDiskTools, () => {
   it('has lost nothing that was acknowledged, and shows nothing that was not', async () => {
     await load.stop();
     const last = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: ({ latestPoint }) => (microsFromIso(latestPoint ?? '') ?? 0) > last });
+    await cluster.whenInSync('plan', { pointAfter: last });
     expect(load.interruptions).toBe(0);
     expect(await violationsAtRandomInstants({ cluster, disk, log: load.log }, random)).toEqual([]);
   }, 180_000);

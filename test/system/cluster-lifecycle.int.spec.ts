@@ -156,7 +156,7 @@ describe('a local cluster', () => {
     expect(pairs[0]?.flags).toContain('paused');
     expect(microsFromIso(pairs[0]?.coveredTime ?? '')).toBeLessThan(whilePaused);
     expect((await cluster.cli<Plan>('plan', 'resume', 'plan')).state).toBe('active');
-    await cluster.whenInSync('plan', { until: (pair) => pair.flags.length === 0 && (microsFromIso(pair.latestPoint ?? '') ?? 0) > whilePaused });
+    await cluster.whenInSync('plan', { pointAfter: whilePaused, until: ({ flags }) => flags.length === 0 });
     expect(await cluster.withView({ of: 'disk', point: ['--latest'] }, (client) => firstDifference(client, disk.image))).toBeUndefined();
     expect(await digestAt(betweenContents)).toBe(firstDigest);
   }, 90_000);
@@ -230,7 +230,7 @@ describe('a local cluster', () => {
   }
 
   function whenCovered(time: TimeMicros): Promise<void> {
-    return cluster.whenInSync('plan', { until: (pair) => (microsFromIso(pair.latestPoint ?? '') ?? 0) > time });
+    return cluster.whenInSync('plan', { pointAfter: time });
   }
 
   function whenFlagged(flag: 'paused'): Promise<void> {

@@ -47,7 +47,7 @@ describe('two volumes of one host in one plan', () => {
 
   it('shows at each bookmark no write without the one that it was made after', async () => {
     const last = microsFromIso(bookmarks.at(-1)?.time ?? '') ?? 0;
-    await cluster.whenInSync('plan', { until: (pair) => (microsFromIso(pair.latestPoint ?? '') ?? 0) >= last });
+    await cluster.whenInSync('plan', { pointAfter: last });
     const points = await cluster.cli<RecoveryPoints>('points', 'plan');
     expect(points.common.bookmarks.map(({ name, time }) => ({ name, time }))).toEqual(bookmarks.map(({ name, time }) => ({ name, time })));
     const seen: number[] = [];

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { RecoveryPoints } from '@secondsite/contracts';
-import { MIB, microsFromIso } from '@secondsite/units';
+import { MIB } from '@secondsite/units';
 import { blockBytes } from './acknowledgement-log';
 import { violationsAtRandomInstants } from './check-view';
 import { Random } from './random';
@@ -42,7 +42,7 @@ describe('a cluster whose processes are killed one after the other', () => {
     await cluster.killAndAwaitRestart(victim);
     await waitFor('writes to go on', 30, async () => load.log.acknowledgedCount > before + 50);
     const resumed = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: (pair) => (microsFromIso(pair.coveredTime ?? '') ?? 0) > resumed });
+    await cluster.whenInSync('plan', { coveredAfter: resumed });
     const enough = load.log.acknowledgedCount + 200;
     await waitFor('writes under differential sync, to have instants to check', 30, async () => load.log.acknowledgedCount > enough);
   }, 180_000);
@@ -50,7 +50,7 @@ describe('a cluster whose processes are killed one after the other', () => {
   it('shows at 30 random instants exactly the writes acknowledged by then', async () => {
     await load.stop();
     const last = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: (pair) => (microsFromIso(pair.latestPoint ?? '') ?? 0) > last });
+    await cluster.whenInSync('plan', { pointAfter: last });
     const points = await cluster.cli<RecoveryPoints>('points', 'disk');
     expect(points.common.ranges.filter(({ green }) => green).length).toBeGreaterThan(1);
     const found = await violationsAtRandomInstants({ cluster, disk, log: load.log }, random);

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { HistoryEntry, PairStatus } from '@secondsite/contracts';
-import { MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
+import { MIB } from '@secondsite/units';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blockBytes } from './acknowledgement-log';
@@ -37,8 +37,7 @@ describe('a cluster of which parts lose what they kept', () => {
 
   it('reads at most what is marked when the process server lost its spool', async () => {
     await loseFolder('process-server', 'spool');
-    const since = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: (pair) => after(pair.coveredTime, since) });
+    await cluster.whenInSync('plan', { coveredAfter: load.log.newestAcknowledgement });
     const { entries } = await cluster.cli<{ entries: HistoryEntry[] }>('plan', 'history', 'plan');
     const chosen = entries.filter(({ type }) => type === 'secondsite.replication.resync-chosen.v1').map(({ data }) => (data as { work: string }).work);
     expect(chosen.filter((work) => work === 'whole')).toHaveLength(1); // The baseline.
@@ -55,7 +54,7 @@ describe('a cluster of which parts lose what they kept', () => {
     const enough = load.log.acknowledgedCount + 200;
     await waitFor('writes in differential sync', 30, async () => load.log.acknowledgedCount > enough);
     await load.stop();
-    await cluster.whenInSync('plan', { until: (pair) => after(pair.latestPoint, load.log.newestAcknowledgement) });
+    await cluster.whenInSync('plan', { pointAfter: load.log.newestAcknowledgement });
     expect(load.interruptions).toBe(0);
     expect(await violationsAtRandomInstants({ cluster, disk, log: load.log }, random)).toEqual([]);
   }, 120_000);
@@ -70,12 +69,7 @@ describe('a cluster of which parts lose what they kept', () => {
 
   async function inSyncAgain(cause: NonNullable<PairStatus['lastResync']>['cause']): Promise<PairStatus> {
     await cluster.whenPair('plan', `going on after ${cause}`, (pair) => pair.lastResync?.cause === cause);
-    const since = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: (pair) => after(pair.coveredTime, since) });
+    await cluster.whenInSync('plan', { coveredAfter: load.log.newestAcknowledgement });
     return (await cluster.planStatus('plan')).pairs[0] as PairStatus;
   }
 });
-
-function after(time: string | undefined, other: TimeMicros): boolean {
-  return (microsFromIso(time ?? '') ?? 0) > other;
-}

@@ -62,7 +62,7 @@ describe('a pair that moves to another master target', () => {
     moments.push(clockMicros());
     await waitFor('writes after the move', 60, async () => micros((await pair()).coveredTime) > moments[1]! + 1_000_000);
     await load.stop();
-    await cluster.whenInSync('plan', { until: ({ latestPoint }) => micros(latestPoint) >= load.log.newestAcknowledgement });
+    await cluster.whenInSync('plan', { pointAfter: load.log.newestAcknowledgement });
     expect(await pair()).toMatchObject({ epoch, flags: [], masterTargetId: target?.componentId });
     const { entries } = await cluster.cli<{ entries: HistoryEntry[] }>('plan', 'history', 'plan');
     const since = entries.slice(entries.findIndex(({ type }) => type.includes('target-move-started'))).map(({ type }) => type.split('.')[2] ?? '');

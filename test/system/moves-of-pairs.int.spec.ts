@@ -69,7 +69,7 @@ describe('a pair that moves', () => {
     });
     await when('with the new process server', ({ move }) => move === undefined);
     moments.push(clockMicros());
-    await cluster.whenInSync('plan', { until: ({ coveredTime }) => micros(coveredTime) > moments[1]! });
+    await cluster.whenInSync('plan', { coveredAfter: moments[1]! });
     const facts = (await history()).slice(entriesBefore).map(({ type, summary }) => ({ type: type.split('.')[2], summary }));
     // The agent may hear of the move before the new process server does; it asks again until it is taken.
     const told = facts.filter(({ type, summary }) => type !== 'replication-stalled' && type !== 'replication-recovered' && !summary.includes('is not assigned here'));
@@ -97,7 +97,7 @@ describe('a pair that moves', () => {
     const before = await pair();
     expect(micros(before.coveredTime)).toBeLessThan(load.log.newestAcknowledgement);
     await cluster.cli('volume', 'move', 'disk', '--process-server', 'process-server', '--give-up');
-    await cluster.whenInSync('plan', { until: ({ coveredTime, move }) => move === undefined && micros(coveredTime) > load.log.newestAcknowledgement });
+    await cluster.whenInSync('plan', { coveredAfter: load.log.newestAcknowledgement, until: ({ move }) => move === undefined });
     await when('told what was sent', ({ sent }) => (sent?.contentBytes ?? 0) > (before.sent?.contentBytes ?? 0));
     const { lastResync, epoch, sent } = await pair();
     expect(lastResync).toMatchObject({ work: 'regions', cause: 'stream-broken' });
@@ -123,7 +123,7 @@ describe('a pair that moves', () => {
     expect(await violationsAt({ cluster, disk, log: load.log }, point)).toEqual([]);
     const joinedAt = clockMicros();
     await cluster.createPlan('next', 'disk');
-    await cluster.whenInSync('next', { until: ({ coveredTime }) => micros(coveredTime) > joinedAt });
+    await cluster.whenInSync('next', { coveredAfter: joinedAt });
     const [{ lastResync, pairId }] = (await cluster.planStatus('next')).pairs as [PairStatus];
     expect(lastResync).toMatchObject({ work: 'regions', cause: 'bitmap-mode' });
     expect(lastResync?.resyncBytes).toBeLessThan(2 * writtenBytes);

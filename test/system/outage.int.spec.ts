@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { HistoryEntry } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
-import { MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
+import { MIB, type TimeMicros } from '@secondsite/units';
 import { connect } from 'node:tls';
 import { blockBytes } from './acknowledgement-log';
 import { violationsAtRandomInstants } from './check-view';
@@ -44,7 +44,7 @@ describe('a cluster of which parts go away for a while', () => {
       await waitFor('the target to cover what was written meanwhile', 30, async () => (await coveredAtTarget()) > goneAt + awayMicros[part]);
     });
     const backAt = clockMicros();
-    await cluster.whenInSync('plan', { until: (pair) => covers(pair.coveredTime, backAt) && !pair.flags.includes('stalled') });
+    await cluster.whenInSync('plan', { coveredAfter: backAt, until: ({ flags }) => !flags.includes('stalled') });
     const { epoch, flags } = (await cluster.planStatus('plan')).pairs[0] as { epoch: number; flags: string[] };
     expect({ epoch, flags }).toEqual({ epoch: 1, flags: [] });
     if (part === 'postgres') await waitFor('what was told meanwhile', 20, async () => (await refusedStrangers()) === 1);
@@ -60,7 +60,7 @@ describe('a cluster of which parts go away for a while', () => {
       await cluster.whenPair('plan', 'in bitmap mode', (pair) => pair.flags.includes('bitmap-mode'));
     });
     const backAt = clockMicros();
-    await cluster.whenInSync('plan', { until: (pair) => covers(pair.coveredTime, backAt) && pair.flags.length === 0 });
+    await cluster.whenInSync('plan', { coveredAfter: backAt, until: ({ flags }) => flags.length === 0 });
     await waitFor('the alarms to end', 20, async () => (await cluster.status()).alarms.length === 0);
     const { entries } = await cluster.cli<{ entries: HistoryEntry[] }>('plan', 'history', 'plan');
     const facts = entries.map(({ type }) => /^secondsite\.replication\.(.+)\.v\d+$/.exec(type)?.[1]).filter((fact) => fact !== undefined);
@@ -74,7 +74,7 @@ describe('a cluster of which parts go away for a while', () => {
     await waitFor('writes in differential sync', 30, async () => load.log.acknowledgedCount > enough);
     await load.stop();
     const last = load.log.newestAcknowledgement;
-    await cluster.whenInSync('plan', { until: (pair) => covers(pair.latestPoint, last) });
+    await cluster.whenInSync('plan', { pointAfter: last });
     expect(load.interruptions).toBe(0);
     expect(await violationsAtRandomInstants({ cluster, disk, log: load.log }, random)).toEqual([]);
   }, 120_000);
@@ -98,7 +98,3 @@ describe('a cluster of which parts go away for a while', () => {
     return (seconds ?? 0) * 1e6;
   }
 });
-
-function covers(time: string | undefined, other: TimeMicros): boolean {
-  return (microsFromIso(time ?? '') ?? 0) > other;
-}

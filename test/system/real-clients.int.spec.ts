@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { HookResult, RecoveryPoints, View } from '@secondsite/contracts';
 import { clockMicros } from '@secondsite/disk-files';
-import { isoFromMicros, MIB, microsFromIso, type TimeMicros } from '@secondsite/units';
+import { isoFromMicros, MIB, type TimeMicros } from '@secondsite/units';
 import { itWithTools, runTool, withBlockDevice, withMounted } from './host-tools';
 
 const diskBytes = 96 * MIB;
@@ -120,7 +120,7 @@ describe('real clients of a protected disk', () => {
   }
 
   async function coveredAfter(time: TimeMicros): Promise<TimeMicros> {
-    await cluster.whenInSync('plan', { until: (pair) => (microsFromIso(pair.latestPoint ?? '') ?? 0) > time });
+    await cluster.whenInSync('plan', { pointAfter: time });
     return time;
   }
 

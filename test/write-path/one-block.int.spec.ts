@@ -123,7 +123,7 @@ describe('one block on its way', () => {
     const issuedAt = clockMicros();
     await application.write(blockOffset, Buffer.alloc(blockBytes, text));
     const acknowledgedAt = clockMicros();
-    await cluster.whenInSync('plan', { until: (pair) => (microsFromIso(pair.coveredTime ?? '') ?? 0) >= acknowledgedAt });
+    await cluster.whenInSync('plan', { coveredAfter: acknowledgedAt });
     return { issuedAt, acknowledgedAt };
   }
 

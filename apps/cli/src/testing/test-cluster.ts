@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ChangeSetTrace, type ClusterStatus, type PairStatus, type PlanStatus, type Problem, restRoutes, type RetentionPolicy, type View, type Volume } from '@secondsite/contracts';
 import { findService, identifyProcess, type ProcessIdentity, signalProcess, writeWhole } from '@secondsite/embedded-services';
 import { NbdClient } from '@secondsite/nbd';
+import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import { ApiClient } from '../api-client';
 import { findEndpoint } from '../cluster-file';
 import { readConfig } from '../config';
@@ -32,6 +33,16 @@ export interface PlanOptions {
 }
 
 /** A protected disk: its sparse image, and the NBD URI by which the application writes it. */
+export interface InSyncOptions {
+  readonly secondsMax?: number;
+  /** The target covers a later time. */
+  readonly coveredAfter?: TimeMicros;
+  /** There is a later recovery point. */
+  readonly pointAfter?: TimeMicros;
+  /** Of each pair. */
+  readonly until?: (pair: PairStatus) => boolean;
+}
+
 export interface TestDisk {
   readonly name: string;
   readonly image: string;
@@ -231,11 +242,12 @@ export class TestCluster {
     }
   }
 
-  /** Waits until every pair of the plan is in differential sync and green, and what `until` asks of each holds. */
-  async whenInSync(plan: string, { secondsMax = 120, until = () => true }: { secondsMax?: number; until?: (pair: PairStatus) => boolean } = {}): Promise<void> {
+  /** Waits until every pair of the plan is in differential sync and green, and as asked for. */
+  async whenInSync(plan: string, { secondsMax = 120, coveredAfter = 0, pointAfter = 0, until = () => true }: InSyncOptions = {}): Promise<void> {
+    const isAfter = (time: string | undefined, other: TimeMicros): boolean => other === 0 || (microsFromIso(time ?? '') ?? 0) > other;
     await waitFor(`plan ${plan} to be in sync`, secondsMax, async () => {
       const { pairs } = await this.planStatus(plan);
-      return pairs.length > 0 && pairs.every((pair) => pair.stage === 'differential-sync' && pair.green && until(pair));
+      return pairs.length > 0 && pairs.every((pair) => pair.stage === 'differential-sync' && pair.green && isAfter(pair.coveredTime, coveredAfter) && isAfter(pair.latestPoint, pointAfter) && until(pair));
     });
   }
 
