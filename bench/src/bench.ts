@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every figure beside its peer from the same run; `usage` says how to ask.
-import { cpus, totalmem } from 'node:os';
+import { cpus, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { humanBytes } from '@secondsite/cli';
+import { DiskDirectory } from '@secondsite/disk-files';
+import { GIB } from '@secondsite/units';
 import type { BenchSite } from './bench-site';
 import { BenchSites } from './bench-sites';
 import { Profiles } from './profile/profiles';
@@ -22,7 +24,7 @@ import { rowLines, type TableRow } from './table-row';
 
 const usage = `./secondsite bench [--row NAME] [--rounds N] [--profile DIR] [--trace FILE] [--minutes N]
 
-Prints each figure beside its peer from the same run. All rows take more than an hour; on a machine with other work the figures say little.
+Prints each figure beside its peer from the same run. All rows take two hours and 30 GiB of temporary files; on a machine with other work the figures say little.
   --row NAME     one row, or all whose names begin with NAME-
   --rounds N     how often each is measured; default 5
   --profile DIR  profiles of the data plane meanwhile, for flame graphs
@@ -32,6 +34,8 @@ Prints each figure beside its peer from the same run. All rows take more than an
 const { values: given } = parseArgs({
   options: { help: { type: 'boolean' }, row: { type: 'string' }, rounds: { type: 'string' }, profile: { type: 'string' }, trace: { type: 'string' }, minutes: { type: 'string' } },
 });
+
+const SPACE_BYTES = 30 * GIB;
 
 interface BenchOptions {
   readonly rounds: number;
@@ -103,6 +107,7 @@ async function main(): Promise<void> {
   // Services of a cluster outlive who started them: not the bench.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sites.stop().finally(() => process.exit(1)));
   console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, ${humanBytes(totalmem())}, Node ${process.version}; medians of ${rounds} (extremes), ours and peers in turn`);
+  await warnOfSpace();
   if (profiles) console.log(`profiles of what is measured go to ${folder}; they slow it down by a few percent`);
   try {
     for (const row of wanted) await measureRow(row, { rounds, sites, profiles });
@@ -110,6 +115,11 @@ async function main(): Promise<void> {
     await sites.stop();
     await profiles?.close();
   }
+}
+
+async function warnOfSpace(): Promise<void> {
+  const freeBytes = await new DiskDirectory(tmpdir()).freeBytes();
+  if (freeBytes < SPACE_BYTES) console.error(`${tmpdir()} has ${humanBytes(freeBytes)} free, and some rows need up to ${humanBytes(SPACE_BYTES)}: make room, or give TMPDIR`);
 }
 
 /** A row that cannot be measured does not take the others with it; the bench fails all the same. */

@@ -12,8 +12,11 @@ export async function settleMachine({ folder, memoryBytes }: { readonly folder: 
   await runProgram('sync', []);
   const path = join(folder, 'warm-memory');
   const file = await open(path, 'w');
-  const block = Buffer.alloc(8 * MIB);
-  for (let offset = 0; offset < memoryBytes; offset += block.length) await file.write(block, 0, block.length, offset);
-  await file.close();
-  await rm(path);
+  try {
+    const block = Buffer.alloc(8 * MIB);
+    for (let offset = 0; offset < memoryBytes; offset += block.length) await file.write(block, 0, block.length, offset);
+  } finally {
+    await file.close();
+    await rm(path);
+  }
 }

@@ -14,6 +14,8 @@ const diskBytes = GIB;
 const depth = 16;
 /** Bytes of the undo log between two syncs, as at the target. */
 const syncBytes = 8 * MIB;
+/** Of each of the two disks; all runs would leave some 25 GiB. */
+const undoBytesMax = 6 * GIB;
 /** A slow machine would write for minutes; what is searched for shows sooner than what is measured. */
 const secondsMax = { measured: 20, searched: 10 };
 /** Half of each block is zeros: what compression gets is neither nothing nor everything. */
@@ -110,7 +112,7 @@ class InterruptionWatch {
 
 async function protectedDisk(site: BenchSite, compression: 'none' | 'source'): Promise<ProtectedDisk> {
   const disk = await site.addDisk({ sizeBytes: diskBytes, fill });
-  await site.protect(disk, { compression });
+  await site.protect(disk, { compression, retention: { windowSeconds: 86_400, spaceBytes: undoBytesMax } });
   return disk;
 }
 

@@ -32,7 +32,6 @@ export interface PlanOptions {
   readonly compression?: 'none' | 'source' | 'process-server';
 }
 
-/** A protected disk: its sparse image, and the NBD URI by which the application writes it. */
 export interface InSyncOptions {
   readonly secondsMax?: number;
   /** The target covers a later time. */
@@ -43,6 +42,7 @@ export interface InSyncOptions {
   readonly until?: (pair: PairStatus) => boolean;
 }
 
+/** A protected disk: its sparse image, and the NBD URI by which the application writes it. */
 export interface TestDisk {
   readonly name: string;
   readonly image: string;
