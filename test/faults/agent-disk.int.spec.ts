@@ -2,6 +2,7 @@
 // The disk of the agent's data folder goes wrong under a stamped load: where the write-intent bitmap lies, not the protected disk. Writes go on and
 // are replicated (ADR 31), and random instants are what the acknowledgement log says; after a crash in the middle of it the replica is the disk again.
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TestCluster, type TestDisk, waitFor } from '@secondsite/cli/testing';
 import type { PairStatus } from '@secondsite/contracts';
@@ -84,8 +85,10 @@ describeWithTools('with faults of the disk of the agent\'s data folder', faultyD
     dataDisk.hang();
     await cluster.whenPair('plan', 'without marks', isGivenUp);
     await inSync(isGivenUp);
+    await truncate(disk.image, volumeBytes + MIB); // Needs a larger bitmap, for which nobody may wait now.
     await writesGoOn(800); // Each of the writers waited once until marks were given up.
     await dataDisk.heal();
+    await cluster.whenPair('plan', 'grown', ({ lastResync }) => lastResync?.cause === 'volume-grown');
     await inSync();
     expectQuickWrites();
   }, 180_000);

@@ -68,6 +68,13 @@ export class PairFiles {
     return done;
   }
 
+  /** Resolves once the disk has taken something. Throws OperationError `storage/…` when it does not. */
+  async probe(): Promise<void> {
+    const name = 'probe.json';
+    await writeJsonAtomically(join(this.#directory.path, name), {});
+    await this.#directory.remove(name);
+  }
+
   /** Removes the files of all pairs but one; durable on return. */
   async keepOnly(pairId: string | undefined): Promise<void> {
     for (const name of await this.#directory.list()) {

@@ -242,8 +242,9 @@ export class ProtectedVolume {
     });
   }
 
-  /** Writes wait meanwhile, so that none of them is missing in the bitmap that is kept. */
+  /** Writes wait meanwhile, so that none of them is missing in the bitmap that is kept; not for a disk that does not answer. */
   async #whileHeld(change: () => Promise<void>): Promise<void> {
+    await this.#files.probe();
     this.#holds.hold(PROTECTION_CHANGE);
     try {
       await change();
