@@ -3,7 +3,7 @@
 // some ten nanoseconds per extent, inserting one by one into an `ExtentMap` several hundred. A run never changes.
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import { advanced, type PieceVisitor, UNCOVERED } from './extent-map';
-import { firstAbove, sortedOrder } from './sorted-order';
+import { firstAbove, KeySorter } from './sorted-order';
 import type { UndoEntries } from './undo-entries';
 
 export class ExtentRun {
@@ -46,9 +46,11 @@ export class ExtentRun {
   }
 
   /** Of entries `from` to `to` (exclusive), which are in stream order, per byte the oldest. */
-  static ofEntries(entries: UndoEntries, { from = 0, to = entries.count }: { readonly from?: number; readonly to?: number } = {}): ExtentRun {
+  static ofEntries(
+    entries: UndoEntries, { from = 0, to = entries.count, sorter = new KeySorter() }: { readonly from?: number; readonly to?: number; readonly sorter?: KeySorter | undefined } = {},
+  ): ExtentRun {
     const { offsets, lengths, positions } = entries.columns({ from, to });
-    const order = sortedOrder(offsets);
+    const order = sorter.sort(offsets);
     const builder = new RunBuilder(order.length);
     const active = new OldestFirst();
     let at = 0;
@@ -57,14 +59,14 @@ export class ExtentRun {
       const start = next < order.length ? (offsets[order[next] as number] as number) : Infinity;
       if (active.size === 0) {
         // Most entries overlap none.
-        while (next < order.length) {
+        for (let first = start; next < order.length; next++) {
           const index = order[next] as number;
-          const first = offsets[index] as number;
           const end = first + (lengths[index] as number);
-          if (first < at || (next + 1 < order.length && (offsets[order[next + 1] as number] as number) < end)) break;
+          const following = next + 1 < order.length ? (offsets[order[next + 1] as number] as number) : Infinity;
+          if (first < at || following < end) break;
           builder.add(first, end, positions[index] as number);
           at = end;
-          next++;
+          first = following;
         }
         if (next === order.length) return builder.finish();
         const index = order[next++] as number;

@@ -11,7 +11,7 @@ import type { DataBlock, StoredSegment } from './stored-segment';
 import type { SetFacts, StreamState } from './stream-state';
 import { Timeline, type TimelineRecord } from './timeline';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './undo-record';
-import { type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
+import { EntryMemory, type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
 import { readableAt, type VerifiedPiece, verifyRecords } from './verify-records';
 
 export function segmentName(base: JournalPosition, kind: 'undo' | 'index'): string {
@@ -170,13 +170,13 @@ export class JournalSegment implements StoredSegment {
   }
 
   /** The undo columns so far. Of a sealed segment they are read from the index, and from the records when that is damaged. */
-  async loadEntries(directory: StorageDirectory): Promise<UndoEntries> {
+  async loadEntries(directory: StorageDirectory, memory?: EntryMemory): Promise<UndoEntries> {
     if (this.#entries) {
       const copy = new UndoEntries(Math.max(1, this.#entries.count));
       copy.append(this.#entries);
       return copy;
     }
-    const indexed = await readEntries(directory, this.base);
+    const indexed = await readEntries(directory, { base: this.base, memory });
     return indexed ?? this.#scanAll();
   }
 
@@ -199,7 +199,7 @@ export class JournalSegment implements StoredSegment {
     if (!header.every((byte, at) => byte === found[at])) await this.#mendHeader(header);
     yield { bytes: SEGMENT_HEADER_BYTES };
     yield* verifyRecords(this.file, { base: this.base, bytes: this.#bytes });
-    const isIndexed = (await readTimeline(directory, this.base)) && (await readEntries(directory, this.base));
+    const isIndexed = (await readTimeline(directory, this.base)) && (await readEntries(directory, { base: this.base }));
     yield { bytes: this.#indexBytes, ...(isIndexed || (await this.#mendIndex(directory)) ? {} : { damaged: { at: 0, length: this.#bytes } }) };
   }
 
@@ -238,11 +238,13 @@ async function readTimeline(directory: StorageDirectory, base: JournalPosition):
   }
 }
 
-async function readEntries(directory: StorageDirectory, base: JournalPosition): Promise<UndoEntries | undefined> {
+async function readEntries(
+  directory: StorageDirectory, { base, memory = new EntryMemory() }: { readonly base: JournalPosition; readonly memory?: EntryMemory | undefined },
+): Promise<UndoEntries | undefined> {
   const index = await openIndex(directory, base);
   if (!index) return undefined;
   try {
-    const bytes = new Uint8Array(index.header.entryBytes);
+    const bytes = memory.take(index.header.entryBytes);
     const read = await index.file.read(bytes, INDEX_HEADER_BYTES + index.header.timelineBytes);
     return read === bytes.length ? index.header.entries(bytes) : undefined;
   } finally {

@@ -24,7 +24,7 @@ import type { StoredFiles, StoredSegment } from './stored-segment';
 import { compareStreamPlaces, initialStreamState, type StreamState } from './stream-state';
 import type { TimelineRecord } from './timeline';
 import { type OldContent, UndoBuilder } from './undo-builder';
-import type { JournalPosition, UndoEntries } from './undo-entries';
+import { EntryMemory, type JournalPosition, type UndoEntries } from './undo-entries';
 import { ViewMap } from './view-map';
 
 export class RetentionJournal {
@@ -199,8 +199,8 @@ export class RetentionJournal {
     if (pointTime < (this.#segments[0]?.timeline.start.lastTime ?? 0)) throw pointPruned(pointTime);
     const view = new ViewMap(pointTime);
     const needed = this.#segments.filter((segment) => segment.lastTime > pointTime || !segment.sealed);
-    const newest = await this.#registerView(view, needed);
-    for (const segment of needed) view.addSegment(segment.base === newest.base ? newest.entries : await segment.loadEntries(this.#directory));
+    const [memory, newest] = [new EntryMemory(), await this.#registerView(view, needed)];
+    for (const segment of needed) view.addSegment(segment.base === newest.base ? newest.entries : await segment.loadEntries(this.#directory, memory));
     view.finishLoading();
     return view;
   }

@@ -1,17 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
-const DIGIT_BITS = 11;
-const DIGITS = 1 << DIGIT_BITS;
-/** What moves each digit of a number below 2^53 to the bottom, least digit first. Powers of two: multiplying loses nothing. */
-const scales = [0, 1, 2, 3, 4].map((digit) => 2 ** (-DIGIT_BITS * digit));
+/** Bits sorted by at once, at most: so many counters stay in the nearest cache. */
+const DIGIT_BITS_MAX = 11;
+const WORD = 2 ** 32;
 
 /** Indexes of `keys`, whole numbers from 0 to 2^53-1, in ascending order of key; equal keys keep their order. Radix sort: linear time. */
 export function sortedOrder(keys: Float64Array): Uint32Array {
-  const order = new Uint32Array(keys.length);
-  for (let index = 0; index < order.length; index++) order[index] = index;
-  if (isAscending(keys)) return order;
-  let [sorted, spare] = [order, new Uint32Array(keys.length)];
-  for (const scale of scales) if (sortByDigit({ keys, scale, sorted, into: spare })) [sorted, spare] = [spare, sorted];
-  return sorted;
+  return new KeySorter().sort(keys);
+}
+
+/** The same again and again in the memory of the first times: what it returns holds until it is asked next. */
+export class KeySorter {
+  readonly #places = new Uint32Array(2 ** DIGIT_BITS_MAX);
+  #words = new Uint32Array(0);
+  #order = new Uint32Array(0);
+  #spare = new Uint32Array(0);
+
+  sort(keys: Float64Array): Uint32Array {
+    this.#reserve(keys.length);
+    for (let index = 0; index < keys.length; index++) this.#order[index] = index;
+    const { least, unit, range } = spanOf(keys);
+    for (let scale = 1; scale <= range; scale *= WORD) {
+      const words = this.#wordsOf(keys, { least, factor: 1 / unit / scale });
+      const bits = 32 - Math.clz32(Math.min(range / scale, WORD - 1));
+      const digitBits = Math.ceil(bits / Math.ceil(bits / DIGIT_BITS_MAX));
+      for (let shift = 0; shift < bits; shift += digitBits) this.#sortByDigit(words, { shift, mask: 2 ** digitBits - 1 });
+    }
+    return this.#order.subarray(0, keys.length);
+  }
+
+  /** The lowest 32 bits of what is left of each key. Factors are powers of two: multiplying loses nothing. */
+  #wordsOf(keys: Float64Array, { least, factor }: { readonly least: number; readonly factor: number }): Uint32Array {
+    const words = this.#words;
+    for (let index = 0; index < keys.length; index++) words[index] = ((keys[index] as number) - least) * factor;
+    return words.subarray(0, keys.length);
+  }
+
+  #sortByDigit(words: Uint32Array, { shift, mask }: { readonly shift: number; readonly mask: number }): void {
+    const [places, order, into] = [this.#places.fill(0), this.#order, this.#spare];
+    for (let index = 0; index < words.length; index++) {
+      const digit = ((words[index] as number) >>> shift) & mask;
+      places[digit] = (places[digit] as number) + 1;
+    }
+    for (let digit = 0, total = 0; digit <= mask; digit++) {
+      const count = places[digit] as number;
+      places[digit] = total;
+      total += count;
+    }
+    for (let at = 0; at < words.length; at++) {
+      const index = order[at] as number;
+      const digit = ((words[index] as number) >>> shift) & mask;
+      const place = places[digit] as number;
+      into[place] = index;
+      places[digit] = place + 1;
+    }
+    [this.#order, this.#spare] = [into, order];
+  }
+
+  #reserve(count: number): void {
+    if (this.#order.length >= count) return;
+    [this.#words, this.#order, this.#spare] = [new Uint32Array(count), new Uint32Array(count), new Uint32Array(count)];
+  }
 }
 
 /** Index of the first of `count` ascending values that is above `limit`; `count` if none is. */
@@ -26,31 +74,19 @@ export function firstAbove(values: Float64Array, { count, limit }: { readonly co
   return low;
 }
 
-function isAscending(keys: Float64Array): boolean {
-  for (let index = 1; index < keys.length; index++) if ((keys[index - 1] as number) > (keys[index] as number)) return false;
-  return true;
-}
-
-/** False, with nothing done, when all keys have the same digit. */
-function sortByDigit({ keys, scale, sorted, into }: { keys: Float64Array; scale: number; sorted: Uint32Array; into: Uint32Array }): boolean {
-  const places = new Uint32Array(DIGITS);
+/** The least key, the power of two (at most 2^32) of which all are multiples, and how many of these lie between least and greatest: 0 when they ascend already. */
+function spanOf(keys: Float64Array): { readonly least: number; readonly unit: number; readonly range: number } {
+  let [least, greatest, previous] = [Infinity, 0, 0];
+  let lowBits = 0;
+  let isAscending = true;
   for (let index = 0; index < keys.length; index++) {
-    const digit = ((keys[index] as number) * scale) & (DIGITS - 1);
-    places[digit] = (places[digit] as number) + 1;
+    const key = keys[index] as number;
+    if (key < previous) isAscending = false;
+    if (key < least) least = key;
+    if (key > greatest) greatest = key;
+    lowBits |= key;
+    previous = key;
   }
-  let total = 0;
-  for (let digit = 0; digit < DIGITS; digit++) {
-    const count = places[digit] as number;
-    if (count === keys.length) return false;
-    places[digit] = total;
-    total += count;
-  }
-  for (let at = 0; at < sorted.length; at++) {
-    const index = sorted[at] as number;
-    const digit = ((keys[index] as number) * scale) & (DIGITS - 1);
-    const place = places[digit] as number;
-    into[place] = index;
-    places[digit] = place + 1;
-  }
-  return true;
+  const unit = lowBits === 0 ? WORD : (lowBits & -lowBits) >>> 0;
+  return { least, unit, range: isAscending ? 0 : (greatest - least) / unit };
 }

@@ -21,6 +21,16 @@ export interface UndoEntry {
   readonly position: JournalPosition;
 }
 
+/** What entries are read into one after the other: those read before do not hold any more. */
+export class EntryMemory {
+  #bytes = new Uint8Array(0);
+
+  take(length: ByteCount): Uint8Array {
+    if (this.#bytes.length < length) this.#bytes = new Uint8Array(length);
+    return this.#bytes.subarray(0, length);
+  }
+}
+
 export class UndoEntries {
   #times: Float64Array<ArrayBufferLike>;
   #offsets: Float64Array<ArrayBufferLike>;

@@ -5,6 +5,7 @@
 import type { ByteCount, ByteOffset, TimeMicros } from '@secondsite/units';
 import { ExtentMap, type PieceVisitor, UNCOVERED } from './extent-map';
 import { ExtentRun } from './extent-run';
+import { KeySorter } from './sorted-order';
 import { UndoEntries } from './undo-entries';
 
 /** Entries sorted at once: enough to have few runs, and little enough not to hold the thread for long. */
@@ -19,6 +20,8 @@ export class ViewMap {
   /** While older undo is being loaded: what is not in a run yet, and undo that came meanwhile. */
   #batch: UndoEntries | undefined = new UndoEntries();
   #waiting: UndoEntries[] = [];
+  /** While older undo is being loaded. */
+  #sorter: KeySorter | undefined = new KeySorter();
 
   constructor(pointTime: TimeMicros) {
     this.pointTime = pointTime;
@@ -70,7 +73,7 @@ export class ViewMap {
   /** All older undo is in; takes what came meanwhile. */
   finishLoading(): void {
     this.#sortBatch();
-    this.#batch = undefined;
+    this.#batch = this.#sorter = undefined;
     for (const entries of this.#waiting.splice(0)) this.#insert(entries);
   }
 
@@ -82,7 +85,7 @@ export class ViewMap {
   }
 
   #addRun(entries: UndoEntries): void {
-    this.#runs.push(ExtentRun.ofEntries(entries, { from: entries.firstAfter(this.pointTime) }));
+    this.#runs.push(ExtentRun.ofEntries(entries, { from: entries.firstAfter(this.pointTime), sorter: this.#sorter }));
     if (this.#runs.length > RUNS_MAX) this.#mergeSmallest();
   }
 
