@@ -2,17 +2,20 @@
 import { describe, expect, it } from '@jest/globals';
 import koffi from 'koffi';
 import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { hugePagesSize, sharedMemory } from './system-calls';
 
-const mayBeHuge = existsSync('/sys/kernel/mm/transparent_hugepage');
+const mayBeHuge = existsSync('/sys/kernel/mm/transparent_hugepage') && !readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8').includes('[never]');
+const [major = 0, minor = 0] = release().split('.').map(Number);
+const collapses = mayBeHuge && (major > 6 || (major === 6 && minor >= 1));
 
-/** What the kernel was told about the mapping that holds an address, two letters each. Source: proc_pid_smaps(5). */
-function mappingFlags(address: bigint): string | undefined {
+/** What the kernel says of the mapping that holds an address. Source: proc_pid_smaps(5). */
+function mappingOf(address: bigint): { readonly flags: string | undefined; readonly hugeKibibytes: number } {
   for (const mapping of readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)) {
     const [, start, end] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(mapping) ?? [];
-    if (start && end && BigInt(`0x${start}`) <= address && address < BigInt(`0x${end}`)) return /^VmFlags: (.*)$/m.exec(mapping)?.[1];
+    if (start && end && BigInt(`0x${start}`) <= address && address < BigInt(`0x${end}`)) return { flags: /^VmFlags: (.*)$/m.exec(mapping)?.[1], hugeKibibytes: Number(/^AnonHugePages: +(\d+)/m.exec(mapping)?.[1]) };
   }
-  return undefined;
+  return { flags: undefined, hugeKibibytes: 0 };
 }
 
 describe('shared memory', () => {
@@ -31,6 +34,17 @@ describe('shared memory', () => {
   (mayBeHuge ? it : it.skip)(`may use huge pages from its first byte to its last when it is large${mayBeHuge ? '' : ' (skipped: the system has no transparent huge pages)'}`, () => {
     const memory = new Uint8Array(sharedMemory(8 << 20));
     const start = koffi.address(memory);
-    for (const offset of [0, 4 << 20, memory.length - 1]) expect(mappingFlags(start + BigInt(offset))).toMatch(/\bhg\b/);
+    for (const offset of [0, 4 << 20, memory.length - 1]) expect(mappingOf(start + BigInt(offset)).flags).toMatch(/\bhg\b/);
+  });
+
+  (collapses ? it : it.skip)(`is in huge pages from its first byte on${collapses ? '' : ' (skipped: the system cannot make some of small ones)'}`, () => {
+    const sizeBytes = hugePagesSize(3 << 20);
+    const hugeKibibytes = (): number => {
+      const memory = new Uint8Array(sharedMemory(sizeBytes)).fill(1);
+      return mappingOf(koffi.address(memory)).hugeKibibytes;
+    };
+    // A machine in use may have no huge page at the moment.
+    const seen = Array.from({ length: 10 }, hugeKibibytes);
+    expect(Math.max(...seen)).toBeGreaterThanOrEqual(4096);
   });
 });

@@ -48,6 +48,8 @@ const dontNeed = 4;
 /** RWF_NOWAIT */
 const withoutWaiting = 0x08;
 const hugePage = 14;
+/** Linux 6.1 or later. */
+const collapse = 25;
 const hugePageBytes = 2 * 1024 * 1024;
 const smallPageBytes = 4096;
 /** M_MMAP_THRESHOLD and M_TRIM_THRESHOLD */
@@ -145,6 +147,8 @@ export function useHugePages(memory: ArrayBufferLike): void {
   const start = koffi.address(new Uint8Array(memory));
   const first = (start / pagesBytes) * pagesBytes;
   madvise?.(first, start + BigInt(memory.byteLength) - first, hugePage);
+  // malloc has touched what it puts before the memory: without this the first 2 MiB would be small pages, the others huge.
+  if (start % BigInt(hugePageBytes) < smallPageBytes) madvise?.(first, BigInt(hugePageBytes), collapse);
 }
 
 let isMapped = false;

@@ -116,6 +116,17 @@ describe('a journal whose disk changed something', () => {
     expect((await readAll(bench, { codes: [] })).refused).toEqual([]);
   });
 
+  it('holds nothing for a view that could not be opened', async () => {
+    const bench = await makeBench(4);
+    await applySome(bench, 30);
+    const name = (await sealedNames(bench, '.undo'))[1] as string;
+    const index = name.replace('.undo', '.index');
+    await flip(bench, index, (await sizeOf(bench, index)) - 3);
+    await flip(bench, name, Math.floor((await sizeOf(bench, name)) / 2));
+    await expect(viewAt(bench, offered(bench)[0] as number)).rejects.toMatchObject({ code: 'journal/damaged' });
+    expect({ views: bench.applier.journal.openViews, pieces: bench.mapMemory.piecesInUse }).toEqual({ views: 0, pieces: 0 });
+  });
+
   it('leaves a damaged segment out of merging, and refuses the damaged part of a merged one', async () => {
     const bench = await makeBench(6);
     await applySome(bench, 40);

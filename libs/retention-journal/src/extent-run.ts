@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 // Disjoint extents in ascending order, as flat columns: 24 bytes each. It is how many undo entries become a map at once: sorting columns takes
-// some ten nanoseconds per extent, inserting one by one into an `ExtentMap` several hundred. A run never changes.
+// some ten nanoseconds per extent, inserting one by one into an `ExtentMap` several hundred. A run never changes until it is given back.
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import { advanced, type PieceVisitor, UNCOVERED } from './extent-map';
+import { collectedMemory, type MapMemory } from './map-memory';
 import { firstAbove, KeySorter } from './sorted-order';
 import type { UndoEntries } from './undo-entries';
+
+type Column = Float64Array<ArrayBufferLike>;
+
+const EXTENT_BYTES = 24;
 
 export class ExtentRun {
   readonly count: number;
   /** Columns of `count` extents: first byte, end (exclusive), and the place of the first byte or `ZEROS`. */
-  readonly starts: Float64Array;
-  readonly ends: Float64Array;
-  readonly values: Float64Array;
+  readonly starts: Column;
+  readonly ends: Column;
+  readonly values: Column;
+  /** Where the columns are; whoever made the run gives it back. */
+  readonly memory: ArrayBufferLike;
 
-  constructor(columns: { readonly starts: Float64Array; readonly ends: Float64Array; readonly values: Float64Array }) {
+  constructor(columns: { readonly starts: Column; readonly ends: Column; readonly values: Column }) {
     this.count = columns.starts.length;
     this.starts = columns.starts;
     this.ends = columns.ends;
     this.values = columns.values;
+    this.memory = columns.starts.buffer;
   }
 
   get memoryBytes(): ByteCount {
-    return this.count * 24;
+    return this.count * EXTENT_BYTES;
   }
 
   /** Whether any byte of [start, end) is covered. */
@@ -47,11 +55,12 @@ export class ExtentRun {
 
   /** Of entries `from` to `to` (exclusive), which are in stream order, per byte the oldest. */
   static ofEntries(
-    entries: UndoEntries, { from = 0, to = entries.count, sorter = new KeySorter() }: { readonly from?: number; readonly to?: number; readonly sorter?: KeySorter | undefined } = {},
+    entries: UndoEntries,
+    { from = 0, to = entries.count, sorter = new KeySorter(), memory }: { readonly from?: number; readonly to?: number; readonly sorter?: KeySorter | undefined; readonly memory?: MapMemory } = {},
   ): ExtentRun {
     const { offsets, lengths, positions } = entries.columns({ from, to });
     const order = sorter.sort(offsets);
-    const builder = new RunBuilder(order.length);
+    const builder = new RunBuilder(order.length, memory);
     const active = new OldestFirst();
     let at = 0;
     for (let next = 0; ; ) {
@@ -84,8 +93,8 @@ export class ExtentRun {
   }
 
   /** All of `older`, and what `newer` covers besides. */
-  static merge(older: ExtentRun, newer: ExtentRun): ExtentRun {
-    const builder = new RunBuilder(older.count + newer.count);
+  static merge(older: ExtentRun, newer: ExtentRun, memory?: MapMemory): ExtentRun {
+    const builder = new RunBuilder(older.count + newer.count, memory);
     let next = 0;
     const takeOlder = (): ByteOffset => {
       builder.add(older.starts[next] as number, older.ends[next] as number, older.values[next] as number);
@@ -112,15 +121,15 @@ export class ExtentRun {
 
 /** Collects extents in ascending order; joins one to the last when it continues it. */
 class RunBuilder {
-  #starts: Float64Array;
-  #ends: Float64Array;
-  #values: Float64Array;
+  readonly #memory: MapMemory;
+  #starts: Column;
+  #ends: Column;
+  #values: Column;
   #count = 0;
 
-  constructor(capacity: number) {
-    this.#starts = new Float64Array(Math.max(1, capacity));
-    this.#ends = new Float64Array(this.#starts.length);
-    this.#values = new Float64Array(this.#starts.length);
+  constructor(capacity: number, memory: MapMemory = collectedMemory) {
+    this.#memory = memory;
+    [this.#starts, this.#ends, this.#values] = columnsIn(memory, Math.max(1, capacity));
   }
 
   add(start: ByteOffset, end: ByteOffset, value: number): void {
@@ -137,18 +146,22 @@ class RunBuilder {
   }
 
   finish(): ExtentRun {
-    const used = (column: Float64Array): Float64Array => column.subarray(0, this.#count);
+    const used = (column: Column): Column => column.subarray(0, this.#count);
     return new ExtentRun({ starts: used(this.#starts), ends: used(this.#ends), values: used(this.#values) });
   }
 
   #grow(): void {
-    const grown = (column: Float64Array): Float64Array => {
-      const larger = new Float64Array(column.length * 2);
-      larger.set(column);
-      return larger;
-    };
-    [this.#starts, this.#ends, this.#values] = [grown(this.#starts), grown(this.#ends), grown(this.#values)];
+    const columns = [this.#starts, this.#ends, this.#values];
+    const larger = columnsIn(this.#memory, this.#starts.length * 2);
+    for (const [index, column] of larger.entries()) column.set(columns[index] as Column);
+    this.#memory.giveBack(this.#starts.buffer);
+    [this.#starts, this.#ends, this.#values] = larger;
   }
+}
+
+function columnsIn(memory: MapMemory, count: number): [starts: Column, ends: Column, values: Column] {
+  const all = new Float64Array(memory.take(count * EXTENT_BYTES), 0, 3 * count);
+  return [all.subarray(0, count), all.subarray(count, 2 * count), all.subarray(2 * count, 3 * count)];
 }
 
 /** A binary heap of entry indexes: the least, which is the oldest entry, first. It holds the entries that cover one place, usually one. */

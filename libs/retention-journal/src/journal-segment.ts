@@ -170,12 +170,8 @@ export class JournalSegment implements StoredSegment {
   }
 
   /** The undo columns so far. Of a sealed segment they are read from the index, and from the records when that is damaged. */
-  async loadEntries(directory: StorageDirectory, memory?: EntryMemory): Promise<UndoEntries> {
-    if (this.#entries) {
-      const copy = new UndoEntries(Math.max(1, this.#entries.count));
-      copy.append(this.#entries);
-      return copy;
-    }
+  async loadEntries(directory: StorageDirectory, memory = new EntryMemory()): Promise<UndoEntries> {
+    if (this.#entries) return UndoEntries.decode(this.#entries.encode(memory.take(this.#entries.encodedBytes)), this.#entries.count);
     const indexed = await readEntries(directory, { base: this.base, memory });
     return indexed ?? this.#scanAll();
   }
@@ -239,7 +235,7 @@ async function readTimeline(directory: StorageDirectory, base: JournalPosition):
 }
 
 async function readEntries(
-  directory: StorageDirectory, { base, memory = new EntryMemory() }: { readonly base: JournalPosition; readonly memory?: EntryMemory | undefined },
+  directory: StorageDirectory, { base, memory = new EntryMemory() }: { readonly base: JournalPosition; readonly memory?: EntryMemory },
 ): Promise<UndoEntries | undefined> {
   const index = await openIndex(directory, base);
   if (!index) return undefined;

@@ -17,6 +17,7 @@ import { planMerge } from './merge-plan';
 import { mergeSegments } from './merge-segments';
 import { MergedSegment } from './merged-segment';
 import { dropAll, openChain, type OpenReport, removeFiles } from './open-chain';
+import { OpenViews } from './open-views';
 import { RecoveryPoints } from './recovery-points';
 import { keptPoints, type RetentionLimits } from './retention-ladder';
 import { SegmentFiles } from './segment-files';
@@ -24,15 +25,15 @@ import type { StoredFiles, StoredSegment } from './stored-segment';
 import { compareStreamPlaces, initialStreamState, type StreamState } from './stream-state';
 import type { TimelineRecord } from './timeline';
 import { type OldContent, UndoBuilder } from './undo-builder';
-import { EntryMemory, type JournalPosition, type UndoEntries } from './undo-entries';
-import { ViewMap } from './view-map';
+import type { JournalPosition, UndoEntries } from './undo-entries';
+import type { ViewMap } from './view-map';
 
 export class RetentionJournal {
   readonly #directory: StorageDirectory;
   readonly #segments: StoredSegment[];
   readonly #files: SegmentFiles;
   readonly #damage: JournalDamage;
-  readonly #views = new Set<ViewMap>();
+  readonly #views: OpenViews;
   /** Segments that are being merged: they are not pruned meanwhile. */
   #merging: readonly StoredSegment[] = [];
   readonly #scrubber: JournalScrubber;
@@ -51,6 +52,7 @@ export class RetentionJournal {
     this.#segments = parts.segments;
     this.#files = parts.files;
     this.#damage = parts.damage;
+    this.#views = new OpenViews({ ...parts, memory: parts.options.mapMemory });
     const isMerging = (segment: StoredSegment): boolean => this.#merging.includes(segment);
     this.#scrubber = new JournalScrubber({ ...parts, segments: () => this.#segments, isMerging, reading: (work) => this.#read(work) });
     this.cold = parts.options.cold && this.#keeperOf(parts.options.cold);
@@ -144,7 +146,7 @@ export class RetentionJournal {
   }
 
   get openViews(): number {
-    return this.#views.size;
+    return this.#views.count;
   }
 
   /** Never a merged one. */
@@ -184,7 +186,7 @@ export class RetentionJournal {
 
   #committed(entries: UndoEntries, state: StreamState): void {
     this.#recorded = state;
-    for (const view of this.#views) view.addLive(entries);
+    this.#views.addLive(entries);
   }
 
   /**
@@ -197,24 +199,12 @@ export class RetentionJournal {
 
   async #loadView(pointTime: TimeMicros): Promise<ViewMap> {
     if (pointTime < (this.#segments[0]?.timeline.start.lastTime ?? 0)) throw pointPruned(pointTime);
-    const view = new ViewMap(pointTime);
-    const needed = this.#segments.filter((segment) => segment.lastTime > pointTime || !segment.sealed);
-    const [memory, newest] = [new EntryMemory(), await this.#registerView(view, needed)];
-    for (const segment of needed) view.addSegment(segment.base === newest.base ? newest.entries : await segment.loadEntries(this.#directory, memory));
-    view.finishLoading();
-    return view;
-  }
-
-  /** From here on new undo reaches the view; what the open segment had before is copied in the same turn. */
-  async #registerView(view: ViewMap, needed: readonly StoredSegment[]): Promise<{ base: number; entries: UndoEntries }> {
-    this.#views.add(view);
-    const segment = needed.at(-1) ?? this.#newest;
-    return { base: segment.base, entries: await segment.loadEntries(this.#directory) };
+    const needed = this.#segments.filter((segment) => segment.lastTime > pointTime || segment === this.#newest);
+    return this.#views.open(pointTime, needed);
   }
 
   closeView(view: ViewMap): void {
-    this.#views.delete(view);
-    this.#files.release(view);
+    this.#views.close(view);
   }
 
   /** Fills `into` with old bytes from `position`, blocking the thread. False when they are in the cold store. Throws `journal/damaged` where they are known not to be as written. */
@@ -269,7 +259,7 @@ export class RetentionJournal {
    * `pause`, which is called between pieces of work to give the thread to others, rejects.
    */
   async mergeNext(limits: RetentionLimits, pause: () => Promise<void>): Promise<boolean> {
-    const kept = this.points({ ...limits, pins: [...(limits.pins ?? []), ...[...this.#views].map((view) => view.pointTime)] });
+    const kept = this.points({ ...limits, pins: [...(limits.pins ?? []), ...this.#views.pointTimes] });
     const { mergeEntries, mergeBytes, segmentBytes } = this.#limits;
     const bytesWithPoints = Math.min(mergeBytes, Math.max(segmentBytes, (limits.spaceBytes ?? Infinity) / 8));
     const isIntact = (segment: StoredSegment): boolean => !this.#isDamaged(segment);
@@ -295,7 +285,7 @@ export class RetentionJournal {
     if (!merged) throw damaged(name);
     this.#segments.splice(this.#segments.indexOf(first), replaced.length, merged);
     this.#files.add(merged);
-    for (const segment of replaced) this.#files.retire(segment, [...this.#views].filter((view) => segment.lastTime > view.pointTime));
+    for (const segment of replaced) this.#files.retire(segment, this.#views.holdersOf(segment));
   }
 
   async #removeRetired(): Promise<void> {
@@ -363,7 +353,7 @@ export class RetentionJournal {
    */
   #raiseFloor(excessBytes: ByteCount): void {
     const oldest = this.#segments[0] as StoredSegment;
-    const heldByView = this.#files.retiredBytes > 0 || [...this.#views].some((view) => oldest.lastTime > view.pointTime);
+    const heldByView = this.#files.retiredBytes > 0 || this.#views.holdersOf(oldest).length > 0;
     const sealed = this.#segments.slice(0, -1);
     const isToMerge = (segment: StoredSegment): boolean => !segment.merged && !segment.cold && !this.#isDamaged(segment) && segment.lastTime <= this.#spaceFloor;
     if (heldByView || this.cold?.isHolding(oldest) || this.#merging.length > 0 || sealed.some(isToMerge)) return;
@@ -384,9 +374,7 @@ export class RetentionJournal {
   #isFree(segment: StoredSegment, pins: readonly TimeMicros[]): boolean {
     const { start, end } = segment.timeline;
     const isRead = this.#merging.includes(segment) || this.#scrubber.isReading(segment) || this.cold?.isHolding(segment) === true;
-    if (isRead || pins.some((pin) => start.lastTime <= pin && pin < end.lastTime)) return false;
-    for (const view of this.#views) if (segment.lastTime > view.pointTime) return false;
-    return true;
+    return !isRead && !pins.some((pin) => start.lastTime <= pin && pin < end.lastTime) && this.#views.holdersOf(segment).length === 0;
   }
 
   /** While the replica is being resynchronised, the last points before that stay. */

@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
+import { collectedMemory, type MapMemory } from './map-memory';
+
 /** Bits sorted by at once, at most: so many counters stay in the nearest cache. */
 const DIGIT_BITS_MAX = 11;
 const WORD = 2 ** 32;
 
 /** Indexes of `keys`, whole numbers from 0 to 2^53-1, in ascending order of key; equal keys keep their order. Radix sort: linear time. */
-export function sortedOrder(keys: Float64Array): Uint32Array {
+export function sortedOrder(keys: Float64Array<ArrayBufferLike>): Uint32Array<ArrayBufferLike> {
   return new KeySorter().sort(keys);
 }
 
 /** The same again and again in the memory of the first times: what it returns holds until it is asked next. */
 export class KeySorter {
+  readonly #source: MapMemory;
   readonly #places = new Uint32Array(2 ** DIGIT_BITS_MAX);
-  #words = new Uint32Array(0);
-  #order = new Uint32Array(0);
-  #spare = new Uint32Array(0);
+  #memory: ArrayBufferLike | undefined;
+  #words: Uint32Array<ArrayBufferLike> = new Uint32Array(0);
+  #order: Uint32Array<ArrayBufferLike> = new Uint32Array(0);
+  #spare: Uint32Array<ArrayBufferLike> = new Uint32Array(0);
 
-  sort(keys: Float64Array): Uint32Array {
+  constructor(source: MapMemory = collectedMemory) {
+    this.#source = source;
+  }
+
+  sort(keys: Float64Array<ArrayBufferLike>): Uint32Array<ArrayBufferLike> {
     this.#reserve(keys.length);
     for (let index = 0; index < keys.length; index++) this.#order[index] = index;
     const { least, unit, range } = spanOf(keys);
@@ -29,13 +37,13 @@ export class KeySorter {
   }
 
   /** The lowest 32 bits of what is left of each key. Factors are powers of two: multiplying loses nothing. */
-  #wordsOf(keys: Float64Array, { least, factor }: { readonly least: number; readonly factor: number }): Uint32Array {
+  #wordsOf(keys: Float64Array<ArrayBufferLike>, { least, factor }: { readonly least: number; readonly factor: number }): Uint32Array<ArrayBufferLike> {
     const words = this.#words;
     for (let index = 0; index < keys.length; index++) words[index] = ((keys[index] as number) - least) * factor;
     return words.subarray(0, keys.length);
   }
 
-  #sortByDigit(words: Uint32Array, { shift, mask }: { readonly shift: number; readonly mask: number }): void {
+  #sortByDigit(words: Uint32Array<ArrayBufferLike>, { shift, mask }: { readonly shift: number; readonly mask: number }): void {
     const [places, order, into] = [this.#places.fill(0), this.#order, this.#spare];
     for (let index = 0; index < words.length; index++) {
       const digit = ((words[index] as number) >>> shift) & mask;
@@ -58,12 +66,22 @@ export class KeySorter {
 
   #reserve(count: number): void {
     if (this.#order.length >= count) return;
-    [this.#words, this.#order, this.#spare] = [new Uint32Array(count), new Uint32Array(count), new Uint32Array(count)];
+    this.close();
+    this.#memory = this.#source.take(3 * count * Uint32Array.BYTES_PER_ELEMENT);
+    const columns = new Uint32Array(this.#memory, 0, 3 * count);
+    [this.#words, this.#order, this.#spare] = [columns.subarray(0, count), columns.subarray(count, 2 * count), columns.subarray(2 * count, 3 * count)];
+  }
+
+  /** What it returned does not hold any more; it may be asked again. */
+  close(): void {
+    if (this.#memory) this.#source.giveBack(this.#memory);
+    this.#memory = undefined;
+    this.#words = this.#order = this.#spare = new Uint32Array(0);
   }
 }
 
 /** Index of the first of `count` ascending values that is above `limit`; `count` if none is. */
-export function firstAbove(values: Float64Array, { count, limit }: { readonly count: number; readonly limit: number }): number {
+export function firstAbove(values: Float64Array<ArrayBufferLike>, { count, limit }: { readonly count: number; readonly limit: number }): number {
   let low = 0;
   let high = count;
   while (low < high) {
@@ -75,7 +93,7 @@ export function firstAbove(values: Float64Array, { count, limit }: { readonly co
 }
 
 /** The least key, the power of two (at most 2^32) of which all are multiples, and how many of these lie between least and greatest: 0 when they ascend already. */
-function spanOf(keys: Float64Array): { readonly least: number; readonly unit: number; readonly range: number } {
+function spanOf(keys: Float64Array<ArrayBufferLike>): { readonly least: number; readonly unit: number; readonly range: number } {
   let [least, greatest, previous] = [Infinity, 0, 0];
   let lowBits = 0;
   let isAscending = true;

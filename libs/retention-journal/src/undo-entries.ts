@@ -3,6 +3,7 @@
 // indexes, so opening a view reads them without looking at single entries. Entries are in stream order, times never go back.
 import type { ByteCount, ByteOffset, TimeMicros } from '@secondsite/units';
 import { LOST } from './extent-map';
+import { collectedMemory, type MapMemory } from './map-memory';
 
 /** Bytes that an entry takes in a record's table or an index. */
 export const UNDO_ENTRY_BYTES = 28;
@@ -23,11 +24,25 @@ export interface UndoEntry {
 
 /** What entries are read into one after the other: those read before do not hold any more. */
 export class EntryMemory {
-  #bytes = new Uint8Array(0);
+  readonly #source: MapMemory;
+  #memory: ArrayBufferLike | undefined;
+
+  constructor(source: MapMemory = collectedMemory) {
+    this.#source = source;
+  }
 
   take(length: ByteCount): Uint8Array {
-    if (this.#bytes.length < length) this.#bytes = new Uint8Array(length);
-    return this.#bytes.subarray(0, length);
+    if (!this.#memory || this.#memory.byteLength < length) {
+      this.close();
+      this.#memory = this.#source.take(length);
+    }
+    return new Uint8Array(this.#memory, 0, length);
+  }
+
+  /** What was read does not hold any more. */
+  close(): void {
+    if (this.#memory) this.#source.giveBack(this.#memory);
+    this.#memory = undefined;
   }
 }
 
@@ -132,9 +147,8 @@ export class UndoEntries {
     return low;
   }
 
-  /** The columns as bytes, copied. Numbers are little-endian, as on every machine this runs on. */
-  encode(): Uint8Array {
-    const bytes = new Uint8Array(this.encodedBytes);
+  /** The columns as bytes, copied into `bytes`. Numbers are little-endian, as on every machine this runs on. */
+  encode(bytes: Uint8Array = new Uint8Array(this.encodedBytes)): Uint8Array {
     let at = 0;
     for (const column of [this.#times, this.#offsets, this.#positions, this.#lengths]) {
       bytes.set(new Uint8Array(column.buffer, column.byteOffset, this.#count * column.BYTES_PER_ELEMENT), at);

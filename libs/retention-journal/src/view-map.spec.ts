@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { randomBelow, seededRandom } from '@secondsite/durable-storage/testing';
 import { KIB } from '@secondsite/units';
 import { UNCOVERED } from './extent-map';
+import { SpoilingMemory } from './testing/spoiling-memory';
 import { UndoEntries } from './undo-entries';
 import { ViewMap } from './view-map';
 
@@ -13,7 +14,8 @@ describe('the map of a view', () => {
     const seed = Date.now() % 2 ** 31;
     const random = seededRandom(seed);
     const pointTime = 1000;
-    const map = new ViewMap(pointTime);
+    const memory = new SpoilingMemory();
+    const map = new ViewMap(pointTime, memory);
     const oldest = new Float64Array(BLOCKS).fill(UNCOVERED);
     let [time, position] = [0, 0];
     const segment = (count: number): UndoEntries => {
@@ -38,5 +40,10 @@ describe('the map of a view', () => {
     });
     expect({ seed, same: Buffer.from(seen.buffer).equals(Buffer.from(oldest.buffer)) }).toEqual({ seed, same: true });
     expect(map.memoryBytes).toBeLessThan(17 * BLOCKS * 24 + 100_000);
+    expect(memory.piecesInUse).toBeLessThanOrEqual(16);
+    map.close();
+    map.close();
+    expect(memory.piecesInUse).toBe(0);
+    expect(() => map.visit(0, 1, () => undefined)).toThrow(/closed/);
   });
 });

@@ -5,6 +5,7 @@
 import type { ByteCount, ByteOffset, TimeMicros } from '@secondsite/units';
 import { ExtentMap, type PieceVisitor, UNCOVERED } from './extent-map';
 import { ExtentRun } from './extent-run';
+import { collectedMemory, type MapMemory } from './map-memory';
 import { KeySorter } from './sorted-order';
 import { UndoEntries } from './undo-entries';
 
@@ -15,16 +16,20 @@ const RUNS_MAX = 16;
 
 export class ViewMap {
   readonly pointTime: TimeMicros;
+  readonly #memory: MapMemory;
   readonly #runs: ExtentRun[] = [];
   readonly #live = new ExtentMap();
   /** While older undo is being loaded: what is not in a run yet, and undo that came meanwhile. */
   #batch: UndoEntries | undefined = new UndoEntries();
   #waiting: UndoEntries[] = [];
   /** While older undo is being loaded. */
-  #sorter: KeySorter | undefined = new KeySorter();
+  #sorter: KeySorter | undefined;
+  #closed = false;
 
-  constructor(pointTime: TimeMicros) {
+  constructor(pointTime: TimeMicros, memory: MapMemory = collectedMemory) {
     this.pointTime = pointTime;
+    this.#memory = memory;
+    this.#sorter = new KeySorter(memory);
   }
 
   /** Extents held; those of a newer run may lie under older ones. */
@@ -38,7 +43,15 @@ export class ViewMap {
 
   /** Pieces of [start, end): a journal position, ZEROS, LOST, or UNCOVERED for the replica. Read the replica *before* asking (see `ViewReader`). */
   visit(start: ByteOffset, end: ByteOffset, visitor: PieceVisitor): void {
+    if (this.#closed) throw new Error('the map of a view is asked after the view was closed');
     this.#visitFrom(0, { start, end, visitor });
+  }
+
+  /** Gives the memory back. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#sorter?.close();
+    for (const run of this.#runs.splice(0)) this.#memory.giveBack(run.memory);
   }
 
   /** What a run does not cover is looked for in the next newer one; runs that cover nothing of it, most of many, are passed over. */
@@ -73,6 +86,7 @@ export class ViewMap {
   /** All older undo is in; takes what came meanwhile. */
   finishLoading(): void {
     this.#sortBatch();
+    this.#sorter?.close();
     this.#batch = this.#sorter = undefined;
     for (const entries of this.#waiting.splice(0)) this.#insert(entries);
   }
@@ -85,7 +99,7 @@ export class ViewMap {
   }
 
   #addRun(entries: UndoEntries): void {
-    this.#runs.push(ExtentRun.ofEntries(entries, { from: entries.firstAfter(this.pointTime), sorter: this.#sorter }));
+    this.#runs.push(ExtentRun.ofEntries(entries, { from: entries.firstAfter(this.pointTime), sorter: this.#sorter, memory: this.#memory }));
     if (this.#runs.length > RUNS_MAX) this.#mergeSmallest();
   }
 
@@ -94,7 +108,9 @@ export class ViewMap {
     const together = (index: number): number => (this.#runs[index]?.count ?? 0) + (this.#runs[index + 1]?.count ?? Infinity);
     let least = 0;
     for (let index = 1; index + 1 < this.#runs.length; index++) if (together(index) < together(least)) least = index;
-    this.#runs.splice(least, 2, ExtentRun.merge(this.#runs[least] as ExtentRun, this.#runs[least + 1] as ExtentRun));
+    const [older, newer] = this.#runs.slice(least, least + 2) as [ExtentRun, ExtentRun];
+    this.#runs.splice(least, 2, ExtentRun.merge(older, newer, this.#memory));
+    for (const { memory } of [older, newer]) this.#memory.giveBack(memory);
   }
 
   #insert(entries: UndoEntries): void {

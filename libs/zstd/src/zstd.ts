@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // zstd in the thread pool, for whole change sets.
-import { giveBackPages, hugePagesSize, useHugePages } from '@secondsite/disk-files';
-import { Idle } from './idle';
+import { giveBackPages, hugePagesSize, Idle, useHugePages } from '@secondsite/disk-files';
 import { Turns } from './turns';
 import { compressedBytesMax, Compressor, Decompressor } from './zstd-context';
 

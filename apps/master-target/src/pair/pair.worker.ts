@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thread of one pair: cache, journal, replica, views and their NBD servers. Blocking reads and writes happen here and nowhere else.
-import { clockMicros, giveBackPages, openDirectory } from '@secondsite/disk-files';
+import { clockMicros, giveBackPages, largeMemory, openDirectory } from '@secondsite/disk-files';
 import { sha256 } from '@secondsite/sha256';
 import { serveThread, type ThreadSide } from '@secondsite/thread-host';
 import { blockBytesOf, BlockTable } from '@secondsite/wan-deduplication';
@@ -26,6 +26,7 @@ async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Pro
     sharedBlocks: data.sharedBlocks && sharedBlocks(data.sharedBlocks),
     directory,
     decompress: decompressZstd,
+    mapMemory: largeMemory,
     clock: clockMicros,
     delay: (millis) => delay(millis),
     onEvent: (event) => side.emit('pairEvent', event),

@@ -8,12 +8,15 @@ import type { RetentionLimits } from '../retention-ladder';
 import { compareStreamPlaces } from '../stream-state';
 import { ViewReader } from '../view-reader';
 import { SimpleApplier } from './simple-applier';
+import { SpoilingMemory } from './spoiling-memory';
 import { type HistorySet, StreamHistory } from './stream-history';
 
 export interface JournalBench {
   readonly storage: CrashableStorage;
   readonly history: StreamHistory;
   readonly random: Random;
+  /** Of the maps of views. */
+  readonly mapMemory: SpoilingMemory;
   applier: SimpleApplier;
 }
 
@@ -22,7 +25,7 @@ export const everything: RetentionLimits = { windowMicros: 1e12 };
 export async function makeBench(seed: number): Promise<JournalBench> {
   const random = seededRandom(seed);
   const history = new StreamHistory({ random });
-  const bench = { storage: new CrashableStorage(), history, random, applier: undefined as unknown as SimpleApplier };
+  const bench = { storage: new CrashableStorage(), history, random, mapMemory: new SpoilingMemory(), applier: undefined as unknown as SimpleApplier };
   await reopen(bench);
   await bench.applier.replica.truncate(history.volumeBytes);
   return bench;
@@ -30,7 +33,7 @@ export async function makeBench(seed: number): Promise<JournalBench> {
 
 /** Opens the files anew. After a clean stop nothing is to be removed. */
 export async function reopen(bench: JournalBench, { afterCrash = false, ...options }: JournalOptions & { readonly afterCrash?: boolean } = {}): Promise<void> {
-  const journal = await RetentionJournal.open(await bench.storage.root.directory('journal'), { segmentBytes: 20_000, segmentEntries: 200, ...options });
+  const journal = await RetentionJournal.open(await bench.storage.root.directory('journal'), { segmentBytes: 20_000, segmentEntries: 200, mapMemory: bench.mapMemory, ...options });
   expect(journal.report).toEqual({ damaged: [], removed: afterCrash ? expect.anything() : [] });
   bench.applier = new SimpleApplier(journal, await bench.storage.root.open('replica', { create: true }));
 }
