@@ -52,7 +52,7 @@ export async function viewRow(rounds: number, profiles: Profiles | undefined): P
 }
 
 async function makeJournal(directory: Awaited<ReturnType<typeof openDirectory>>): Promise<RetentionJournal> {
-  const journal = await RetentionJournal.open(directory, { mapMemory: largeMemory });
+  const journal = await RetentionJournal.open(directory, { memory: largeMemory });
   const old: OldContent = { read: (into, offset) => void into.fill(1 + ((offset / blockBytes) % 255)), nextData: (offset) => ({ offset, length: MIB }) };
   for (let made = 0; made < extents; made += setWrites) {
     const group = journal.beginGroup(old);

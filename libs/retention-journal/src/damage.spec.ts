@@ -49,6 +49,7 @@ async function readAll(bench: JournalBench, { codes, times }: { readonly codes: 
 async function scrub(bench: JournalBench): Promise<JournalDamageFound[]> {
   const found: JournalDamageFound[] = [];
   for await (const { damage } of bench.applier.journal.scrub()) if (damage) found.push(damage);
+  expect(bench.memory.piecesInUse).toBe(0);
   return found;
 }
 
@@ -124,7 +125,7 @@ describe('a journal whose disk changed something', () => {
     await flip(bench, index, (await sizeOf(bench, index)) - 3);
     await flip(bench, name, Math.floor((await sizeOf(bench, name)) / 2));
     await expect(viewAt(bench, offered(bench)[0] as number)).rejects.toMatchObject({ code: 'journal/damaged' });
-    expect({ views: bench.applier.journal.openViews, pieces: bench.mapMemory.piecesInUse }).toEqual({ views: 0, pieces: 0 });
+    expect({ views: bench.applier.journal.openViews, pieces: bench.memory.piecesInUse }).toEqual({ views: 0, pieces: 0 });
   });
 
   it('leaves a damaged segment out of merging, and refuses the damaged part of a merged one', async () => {

@@ -3,7 +3,7 @@
 // some ten nanoseconds per extent, inserting one by one into an `ExtentMap` several hundred. A run never changes until it is given back.
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import { advanced, type PieceVisitor, UNCOVERED } from './extent-map';
-import { collectedMemory, type MapMemory } from './map-memory';
+import { collectedMemory, type JournalMemory } from './journal-memory';
 import { firstAbove, KeySorter } from './sorted-order';
 import type { UndoEntries } from './undo-entries';
 
@@ -56,7 +56,7 @@ export class ExtentRun {
   /** Of entries `from` to `to` (exclusive), which are in stream order, per byte the oldest. */
   static ofEntries(
     entries: UndoEntries,
-    { from = 0, to = entries.count, sorter = new KeySorter(), memory }: { readonly from?: number; readonly to?: number; readonly sorter?: KeySorter | undefined; readonly memory?: MapMemory } = {},
+    { from = 0, to = entries.count, sorter = new KeySorter(), memory }: { readonly from?: number; readonly to?: number; readonly sorter?: KeySorter | undefined; readonly memory?: JournalMemory } = {},
   ): ExtentRun {
     const { offsets, lengths, positions } = entries.columns({ from, to });
     const order = sorter.sort(offsets);
@@ -93,7 +93,7 @@ export class ExtentRun {
   }
 
   /** All of `older`, and what `newer` covers besides. */
-  static merge(older: ExtentRun, newer: ExtentRun, memory?: MapMemory): ExtentRun {
+  static merge(older: ExtentRun, newer: ExtentRun, memory?: JournalMemory): ExtentRun {
     const builder = new RunBuilder(older.count + newer.count, memory);
     let next = 0;
     const takeOlder = (): ByteOffset => {
@@ -121,13 +121,13 @@ export class ExtentRun {
 
 /** Collects extents in ascending order; joins one to the last when it continues it. */
 class RunBuilder {
-  readonly #memory: MapMemory;
+  readonly #memory: JournalMemory;
   #starts: Column;
   #ends: Column;
   #values: Column;
   #count = 0;
 
-  constructor(capacity: number, memory: MapMemory = collectedMemory) {
+  constructor(capacity: number, memory: JournalMemory = collectedMemory) {
     this.#memory = memory;
     [this.#starts, this.#ends, this.#values] = columnsIn(memory, Math.max(1, capacity));
   }
@@ -159,7 +159,7 @@ class RunBuilder {
   }
 }
 
-function columnsIn(memory: MapMemory, count: number): [starts: Column, ends: Column, values: Column] {
+function columnsIn(memory: JournalMemory, count: number): [starts: Column, ends: Column, values: Column] {
   const all = new Float64Array(memory.take(count * EXTENT_BYTES), 0, 3 * count);
   return [all.subarray(0, count), all.subarray(count, 2 * count), all.subarray(2 * count, 3 * count)];
 }

@@ -11,7 +11,7 @@ export {
 export type { OpenReport } from './open-chain';
 export type { JournalOptions, PreviewedRetention } from './journal-options';
 export type { JournalDamageFound } from './journal-scrubber';
-export { collectedMemory, type MapMemory } from './map-memory';
+export { collectedMemory, type JournalMemory } from './journal-memory';
 export { RetentionJournal } from './retention-journal';
 export { type BookmarkChoice, droppedTimes, fullDetailMicros, keptPoints, type KeepRule, type RetentionLimits, type Stretch } from './retention-ladder';
 export { type Bookmark, compareStreamPlaces, initialStreamState, type JournalSet, type SetFacts, type StreamState } from './stream-state';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ByteCount, GIB, MIB, type TimeMicros } from '@secondsite/units';
 import type { ColdTier } from './cold-tier';
-import type { MapMemory } from './map-memory';
+import type { JournalMemory } from './journal-memory';
 import type { RecoveryPoints } from './recovery-points';
 import type { StreamState } from './stream-state';
 
@@ -20,8 +20,8 @@ export interface JournalOptions {
   readonly replicaState?: StreamState;
   /** Where old segments go; without it all stay here, and those that are there already cannot be read. */
   readonly cold?: ColdTier | undefined;
-  /** Where the maps of views lie; without it in memory that the collector frees. */
-  readonly mapMemory?: MapMemory | undefined;
+  /** Default: memory that the collector frees. */
+  readonly memory?: JournalMemory | undefined;
 }
 
 /** What other limits would keep, and free. */
@@ -30,7 +30,7 @@ export interface PreviewedRetention {
   readonly freedBytes: ByteCount;
 }
 
-export type JournalLimits = Required<Omit<JournalOptions, 'replicaState' | 'cold' | 'mapMemory'>>;
+export type JournalLimits = Required<Omit<JournalOptions, 'replicaState' | 'cold' | 'memory'>>;
 
 export const defaultJournalLimits: JournalLimits = {
   segmentBytes: 64 * MIB, segmentEntries: 1 << 18, segmentMicros: 3600e6, mergeEntries: 1 << 19, mergeBytes: 4 * GIB,

@@ -3,6 +3,7 @@
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { JournalDamage } from './journal-damage';
+import { type JournalMemory, ReusedMemory } from './journal-memory';
 import type { StoredSegment } from './stored-segment';
 import type { VerifiedPiece } from './verify-records';
 
@@ -28,6 +29,7 @@ export interface ScrubbedJournal {
   readonly isMerging: (segment: StoredSegment) => boolean;
   /** Keeps files open until `work` has ended. */
   readonly reading: <Result>(work: Promise<Result>) => Promise<Result>;
+  readonly memory: JournalMemory | undefined;
 }
 
 export class JournalScrubber {
@@ -45,14 +47,21 @@ export class JournalScrubber {
 
   /** See RetentionJournal. */
   async *scrub(): AsyncGenerator<ScrubbedPiece> {
-    const { damage, directory, segments } = this.#journal;
-    for (const segment of segments().filter(({ cold }) => !cold)) {
-      const pieces = segment.verify(directory);
-      for (let piece = await this.#nextPiece(segment, pieces); piece; piece = await this.#nextPiece(segment, pieces)) {
-        const { bytes, damaged } = piece;
-        const isNew = damaged !== undefined && (await damage.add(segment.file.name, damaged));
-        yield { bytes, ...(isNew ? { damage: { file: segment.file.name, bytes: damaged.length, before: segment.lastTime } } : {}) };
-      }
+    const memory = new ReusedMemory(this.#journal.memory);
+    try {
+      for (const segment of this.#journal.segments().filter(({ cold }) => !cold)) yield* this.#scrubSegment(segment, memory);
+    } finally {
+      memory.close();
+    }
+  }
+
+  async *#scrubSegment(segment: StoredSegment, memory: ReusedMemory): AsyncGenerator<ScrubbedPiece> {
+    const { damage, directory } = this.#journal;
+    const pieces = segment.verify(directory, memory);
+    for (let piece = await this.#nextPiece(segment, pieces); piece; piece = await this.#nextPiece(segment, pieces)) {
+      const { bytes, damaged } = piece;
+      const isNew = damaged !== undefined && (await damage.add(segment.file.name, damaged));
+      yield { bytes, ...(isNew ? { damage: { file: segment.file.name, bytes: damaged.length, before: segment.lastTime } } : {}) };
     }
   }
 

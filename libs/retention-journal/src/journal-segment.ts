@@ -4,6 +4,7 @@
 import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { damaged } from './journal-failures';
+import { ReusedMemory } from './journal-memory';
 import { positionName } from './merged-format';
 import { decodeIndexHeader, encodeIndex, INDEX_HEADER_BYTES } from './segment-index';
 import { readDataBlocks, scanRecords } from './scan-records';
@@ -11,7 +12,7 @@ import type { DataBlock, StoredSegment } from './stored-segment';
 import type { SetFacts, StreamState } from './stream-state';
 import { Timeline, type TimelineRecord } from './timeline';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './undo-record';
-import { EntryMemory, type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
+import { type JournalPosition, UNDO_ENTRY_BYTES, UndoEntries } from './undo-entries';
 import { readableAt, type VerifiedPiece, verifyRecords } from './verify-records';
 
 export function segmentName(base: JournalPosition, kind: 'undo' | 'index'): string {
@@ -170,7 +171,7 @@ export class JournalSegment implements StoredSegment {
   }
 
   /** The undo columns so far. Of a sealed segment they are read from the index, and from the records when that is damaged. */
-  async loadEntries(directory: StorageDirectory, memory = new EntryMemory()): Promise<UndoEntries> {
+  async loadEntries(directory: StorageDirectory, memory = new ReusedMemory()): Promise<UndoEntries> {
     if (this.#entries) return UndoEntries.decode(this.#entries.encode(memory.take(this.#entries.encodedBytes)), this.#entries.count);
     const indexed = await readEntries(directory, { base: this.base, memory });
     return indexed ?? this.#scanAll();
@@ -183,19 +184,19 @@ export class JournalSegment implements StoredSegment {
     return entries;
   }
 
-  blocks(): AsyncGenerator<DataBlock> {
-    return readDataBlocks(this.file, { base: this.base, bytes: this.#bytes });
+  blocks(memory?: ReusedMemory): AsyncGenerator<DataBlock> {
+    return readDataBlocks(this.file, { base: this.base, bytes: this.#bytes, memory });
   }
 
   /** Header and index are written again when they are not as they were: the former is known, the latter stands in the records. */
-  async *verify(directory: StorageDirectory): AsyncGenerator<VerifiedPiece> {
+  async *verify(directory: StorageDirectory, memory = new ReusedMemory()): AsyncGenerator<VerifiedPiece> {
     const header = encodeSegmentHeader({ base: this.base, start: this.#timeline.start });
     const found = new Uint8Array(SEGMENT_HEADER_BYTES);
     found.set(await readableAt(this.file, { at: 0, length: SEGMENT_HEADER_BYTES }));
     if (!header.every((byte, at) => byte === found[at])) await this.#mendHeader(header);
     yield { bytes: SEGMENT_HEADER_BYTES };
-    yield* verifyRecords(this.file, { base: this.base, bytes: this.#bytes });
-    const isIndexed = (await readTimeline(directory, this.base)) && (await readEntries(directory, { base: this.base }));
+    yield* verifyRecords(this.file, { base: this.base, bytes: this.#bytes, memory });
+    const isIndexed = (await readTimeline(directory, this.base)) && (await readEntries(directory, { base: this.base, memory }));
     yield { bytes: this.#indexBytes, ...(isIndexed || (await this.#mendIndex(directory)) ? {} : { damaged: { at: 0, length: this.#bytes } }) };
   }
 
@@ -235,7 +236,7 @@ async function readTimeline(directory: StorageDirectory, base: JournalPosition):
 }
 
 async function readEntries(
-  directory: StorageDirectory, { base, memory = new EntryMemory() }: { readonly base: JournalPosition; readonly memory?: EntryMemory },
+  directory: StorageDirectory, { base, memory = new ReusedMemory() }: { readonly base: JournalPosition; readonly memory?: ReusedMemory },
 ): Promise<UndoEntries | undefined> {
   const index = await openIndex(directory, base);
   if (!index) return undefined;

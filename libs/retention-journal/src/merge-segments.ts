@@ -8,6 +8,7 @@ import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { advanced } from './extent-map';
 import { ExtentRun } from './extent-run';
 import { damaged } from './journal-failures';
+import { type JournalMemory, ReusedMemory } from './journal-memory';
 import type { MergePlan } from './merge-plan';
 import { CHUNK_BYTES, encodeMergedHeader, MERGED_HEADER_BYTES, mergedName, placesOf } from './merged-format';
 import { sortedOrder } from './sorted-order';
@@ -22,16 +23,25 @@ export interface MergeTools {
   readonly directory: StorageDirectory;
   /** Gives the thread to others for a moment. When it rejects the merge is given up and nothing has changed. */
   readonly pause: () => Promise<void>;
+  readonly memory?: JournalMemory | undefined;
 }
 
 /** Writes the plan's merged segment, durable on return, and returns its name. The replaced files are still there. */
 export async function mergeSegments(plan: MergePlan, tools: MergeTools): Promise<string> {
-  const entries = await oldestPerStretch(plan, tools);
-  const { directory } = tools;
+  const memory = new ReusedMemory(tools.memory);
+  try {
+    return await mergeIn(memory, plan, tools);
+  } finally {
+    memory.close();
+  }
+}
+
+async function mergeIn(memory: ReusedMemory, plan: MergePlan, { directory, pause }: MergeTools): Promise<string> {
+  const entries = await oldestPerStretch(plan, { directory, pause, memory });
   const file = await directory.open(temporaryName, { create: true });
   try {
     await file.truncate(0);
-    const copied = await copyData(entries, { file, sources: plan.segments, pause: tools.pause });
+    const copied = await copyData(entries, { file, sources: plan.segments, pause, memory });
     await writeRest(file, { plan, entries, ...copied });
     await file.sync();
   } catch (error) {
@@ -52,10 +62,10 @@ export function stretchOf({ segments }: MergePlan): { readonly base: JournalPosi
 }
 
 /** Undo entries that views of the kept points need, each with the time of the end of its stretch, by offset inside a stretch. */
-async function oldestPerStretch({ segments, instants, isOldest }: MergePlan, { directory, pause }: MergeTools): Promise<UndoEntries> {
+async function oldestPerStretch({ segments, instants, isOldest }: MergePlan, { directory, pause, memory }: Pick<DataCopy, 'pause' | 'memory'> & Pick<MergeTools, 'directory'>): Promise<UndoEntries> {
   const all = new UndoEntries();
   for (const segment of segments) {
-    all.append(await segment.loadEntries(directory));
+    all.append(await segment.loadEntries(directory, memory));
     await pause();
   }
   const [first, last] = [segments[0] as StoredSegment, segments.at(-1) as StoredSegment];
@@ -90,8 +100,15 @@ interface CopiedData {
   readonly dataBytes: ByteCount;
 }
 
+interface DataCopy {
+  readonly file: StorageFile;
+  readonly sources: readonly StoredSegment[];
+  readonly pause: () => Promise<void>;
+  readonly memory: ReusedMemory;
+}
+
 /** Copies the bytes of the entries in the order in which they stand in their sources, so that both are read and written in sequence. */
-async function copyData(entries: UndoEntries, { file, sources, pause }: { file: StorageFile; sources: readonly StoredSegment[]; pause: () => Promise<void> }): Promise<CopiedData> {
+async function copyData(entries: UndoEntries, { file, sources, pause, memory }: DataCopy): Promise<CopiedData> {
   const { positions: from, lengths } = entries.columns();
   const order = sortedOrder(from.map((position) => Math.max(0, position))).filter((index) => (from[index] as number) >= 0);
   const positions = from.slice();
@@ -99,7 +116,7 @@ async function copyData(entries: UndoEntries, { file, sources, pause }: { file: 
   let next = 0;
   let done = 0;
   for (const source of [...sources].sort((left, right) => left.address - right.address)) {
-    for await (const { position, data } of source.blocks()) {
+    for await (const { position, data } of source.blocks(memory)) {
       while (next < order.length) {
         const index = order[next] as number;
         const start = (from[index] as number) + done - position;

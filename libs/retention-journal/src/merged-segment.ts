@@ -5,6 +5,7 @@ import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage'
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import type { FileRange } from './journal-damage';
 import { damaged } from './journal-failures';
+import { ReusedMemory } from './journal-memory';
 import { CHUNK_BYTES, chunkIsWhole, decodeMergedHeader, type DecodedMergedHeader, MERGED_HEADER_BYTES, mergedName } from './merged-format';
 import type { DataBlock, StoredSegment } from './stored-segment';
 import type { TimelineRecord } from './timeline';
@@ -67,31 +68,31 @@ export class MergedSegment implements StoredSegment {
     return this.#header.entryCount;
   }
 
-  async loadEntries(): Promise<UndoEntries> {
-    const entries = this.#header.entries(await bytesAt(this.file, this.#header.places.entries));
+  async loadEntries(_directory: StorageDirectory, memory = new ReusedMemory()): Promise<UndoEntries> {
+    const entries = this.#header.entries(await bytesAt(this.file, this.#header.places.entries, memory));
     if (!entries) throw damaged(this.file.name);
     entries.shiftPositions(this.address);
     return entries;
   }
 
-  async *blocks(): AsyncGenerator<DataBlock> {
+  async *blocks(memory = new ReusedMemory()): AsyncGenerator<DataBlock> {
     const { dataBytes, places } = this.#header;
     const checksums = this.#header.chunkChecksums(await bytesAt(this.file, places.checksums));
     if (!checksums) throw damaged(this.file.name);
     for (let at = 0; at < dataBytes; at += CHUNK_BYTES) {
-      const data = await bytesAt(this.file, { at: MERGED_HEADER_BYTES + at, bytes: Math.min(CHUNK_BYTES, dataBytes - at) });
+      const data = await bytesAt(this.file, { at: MERGED_HEADER_BYTES + at, bytes: Math.min(CHUNK_BYTES, dataBytes - at) }, memory);
       if (!chunkIsWhole(data, { checksums, index: at / CHUNK_BYTES })) throw damaged(this.file.name);
       yield { position: this.address + MERGED_HEADER_BYTES + at, data };
     }
   }
 
   /** Data by chunk, then what stands behind it as a whole. */
-  async *verify(): AsyncGenerator<VerifiedPiece> {
+  async *verify(_directory: StorageDirectory, memory = new ReusedMemory()): AsyncGenerator<VerifiedPiece> {
     const { dataBytes, places } = this.#header;
     const checksums = this.#header.chunkChecksums(await readableAt(this.file, rangeOf(places.checksums)));
     for (let at = 0; checksums && at < dataBytes; at += CHUNK_BYTES) {
       const chunk = { at: MERGED_HEADER_BYTES + at, bytes: Math.min(CHUNK_BYTES, dataBytes - at) };
-      const isWhole = chunkIsWhole(await readableAt(this.file, rangeOf(chunk)), { checksums, index: at / CHUNK_BYTES });
+      const isWhole = chunkIsWhole(await readableAt(this.file, rangeOf(chunk), memory), { checksums, index: at / CHUNK_BYTES });
       yield { bytes: chunk.bytes, ...(isWhole ? {} : { damaged: { at: chunk.at, length: chunk.bytes } }) };
     }
     const header = decodeMergedHeader(await readableAt(this.file, { at: 0, length: MERGED_HEADER_BYTES }));
@@ -106,7 +107,7 @@ function rangeOf({ at, bytes }: { readonly at: number; readonly bytes: ByteCount
   return { at, length: bytes };
 }
 
-async function bytesAt(file: StorageFile, { at, bytes }: { readonly at: number; readonly bytes: ByteCount }): Promise<Uint8Array> {
-  const into = new Uint8Array(bytes);
+async function bytesAt(file: StorageFile, { at, bytes }: { readonly at: number; readonly bytes: ByteCount }, memory = new ReusedMemory()): Promise<Uint8Array> {
+  const into = memory.take(bytes);
   return into.subarray(0, await file.read(into, at));
 }

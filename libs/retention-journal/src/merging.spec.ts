@@ -138,6 +138,7 @@ describe('merging undo between kept points', () => {
           checkAll();
         }
         for (const { reader } of open.splice(0)) bench.applier.journal.closeView(reader.map);
+        expect(bench.memory.piecesInUse).toBe(0);
         await mergeAll(bench);
         // What only a view held may be offered for some time more.
         const points = bench.applier.journal.points(limits);

@@ -2,19 +2,19 @@
 // The views that are open. Each holds the segments that have undo later than its instant, and learns of all undo recorded while it is open.
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { TimeMicros } from '@secondsite/units';
-import type { MapMemory } from './map-memory';
+import { type JournalMemory, ReusedMemory } from './journal-memory';
 import type { SegmentFiles } from './segment-files';
 import type { StoredSegment } from './stored-segment';
-import { EntryMemory, type UndoEntries } from './undo-entries';
+import type { UndoEntries } from './undo-entries';
 import { ViewMap } from './view-map';
 
 export class OpenViews {
   readonly #directory: StorageDirectory;
   readonly #files: SegmentFiles;
-  readonly #memory: MapMemory | undefined;
+  readonly #memory: JournalMemory | undefined;
   readonly #views = new Set<ViewMap>();
 
-  constructor({ directory, files, memory }: { readonly directory: StorageDirectory; readonly files: SegmentFiles; readonly memory: MapMemory | undefined }) {
+  constructor({ directory, files, memory }: { readonly directory: StorageDirectory; readonly files: SegmentFiles; readonly memory: JournalMemory | undefined }) {
     this.#directory = directory;
     this.#files = files;
     this.#memory = memory;
@@ -47,7 +47,7 @@ export class OpenViews {
 
   async #load(view: ViewMap, needed: readonly StoredSegment[]): Promise<void> {
     const newest = needed.at(-1) as StoredSegment;
-    const [ofNewest, ofOthers] = [new EntryMemory(this.#memory), new EntryMemory(this.#memory)];
+    const [ofNewest, ofOthers] = [new ReusedMemory(this.#memory), new ReusedMemory(this.#memory)];
     try {
       // From here on new undo reaches the view; what the newest segment had before is copied in the same turn.
       this.#views.add(view);

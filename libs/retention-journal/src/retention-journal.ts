@@ -10,6 +10,7 @@ import type { ColdTier } from './cold-tier';
 import { JournalDamage } from './journal-damage';
 import { damaged, pointPruned } from './journal-failures';
 import { JournalGroup } from './journal-group';
+import type { JournalMemory } from './journal-memory';
 import { defaultJournalLimits, type JournalLimits, type JournalOptions, type PreviewedRetention } from './journal-options';
 import { JournalScrubber, type ScrubbedPiece } from './journal-scrubber';
 import { JournalSegment } from './journal-segment';
@@ -42,6 +43,7 @@ export class RetentionJournal {
   /** Absent without a cold store. */
   readonly cold: ColdKeeper | undefined;
   #limits: JournalLimits;
+  readonly #memory: JournalMemory | undefined;
   #builder: { old: OldContent; builder: UndoBuilder } | undefined;
   #recorded: StreamState;
   #spaceFloor: TimeMicros = 0;
@@ -52,9 +54,10 @@ export class RetentionJournal {
     this.#segments = parts.segments;
     this.#files = parts.files;
     this.#damage = parts.damage;
-    this.#views = new OpenViews({ ...parts, memory: parts.options.mapMemory });
+    this.#memory = parts.options.memory;
+    this.#views = new OpenViews({ ...parts, memory: this.#memory });
     const isMerging = (segment: StoredSegment): boolean => this.#merging.includes(segment);
-    this.#scrubber = new JournalScrubber({ ...parts, segments: () => this.#segments, isMerging, reading: (work) => this.#read(work) });
+    this.#scrubber = new JournalScrubber({ ...parts, memory: this.#memory, segments: () => this.#segments, isMerging, reading: (work) => this.#read(work) });
     this.cold = parts.options.cold && this.#keeperOf(parts.options.cold);
     for (const segment of parts.segments) parts.files.add(segment);
     this.#limits = { ...defaultJournalLimits, ...parts.options };
@@ -267,7 +270,7 @@ export class RetentionJournal {
     if (!plan) return false;
     this.#merging = plan.segments;
     try {
-      const name = await mergeSegments(plan, { directory: this.#directory, pause });
+      const name = await mergeSegments(plan, { directory: this.#directory, pause, memory: this.#memory });
       await this.#replaceWith(name);
     } finally {
       this.#merging = [];

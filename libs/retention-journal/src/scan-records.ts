@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { StorageFile } from '@secondsite/durable-storage';
-import { type ByteCount, MIB } from '@secondsite/units';
+import type { ByteCount } from '@secondsite/units';
 import { damaged } from './journal-failures';
+import { ReusedMemory } from './journal-memory';
 import type { DataBlock } from './stored-segment';
 import { compareStreamPlaces, type SetFacts } from './stream-state';
 import { Timeline } from './timeline';
@@ -43,18 +44,22 @@ export function scanRecords(file: StorageFile, segment: SegmentHeader): ScannedS
   return { bytes, timeline, entries };
 }
 
-/** The data of each record of a sealed segment of `bytes` bytes, checked. It lies in the same memory as that of the record before. */
-export async function* readDataBlocks(file: StorageFile, { base, bytes }: { readonly base: JournalPosition; readonly bytes: ByteCount }): AsyncGenerator<DataBlock> {
+interface RecordsInFile {
+  readonly base: JournalPosition;
+  /** Of the whole sealed segment. */
+  readonly bytes: ByteCount;
+  readonly memory?: ReusedMemory | undefined;
+}
+
+/** The data of each record, checked. It lies in the same memory as that of the record before. */
+export async function* readDataBlocks(file: StorageFile, { base, bytes, memory = new ReusedMemory() }: RecordsInFile): AsyncGenerator<DataBlock> {
   const headerBytes = new Uint8Array(RECORD_HEADER_BYTES);
-  let memory = new Uint8Array(0);
   for (let at = SEGMENT_HEADER_BYTES; at < bytes; ) {
     const read = await file.read(headerBytes, at);
     const decoded = decodeRecordHeader(headerBytes.subarray(0, read), base + at);
     if (!decoded) throw damaged(file.name);
     const { stepsBytes, tableBytes, dataBytes } = decoded.lengths;
-    const bodyBytes = stepsBytes + tableBytes + dataBytes;
-    if (bodyBytes > memory.length) memory = new Uint8Array(Math.ceil(bodyBytes / MIB) * MIB);
-    const body = memory.subarray(0, bodyBytes);
+    const body = memory.take(stepsBytes + tableBytes + dataBytes);
     if ((await file.read(body, at + RECORD_HEADER_BYTES)) < body.length) throw damaged(file.name);
     const data = body.subarray(stepsBytes + tableBytes);
     if (!decoded.bodyIsWhole(body.subarray(0, stepsBytes + tableBytes), data)) throw damaged(file.name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { collectedMemory, type MapMemory } from './map-memory';
+import { collectedMemory, type JournalMemory } from './journal-memory';
 
 /** Bits sorted by at once, at most: so many counters stay in the nearest cache. */
 const DIGIT_BITS_MAX = 11;
@@ -12,14 +12,14 @@ export function sortedOrder(keys: Float64Array<ArrayBufferLike>): Uint32Array<Ar
 
 /** The same again and again in the memory of the first times: what it returns holds until it is asked next. */
 export class KeySorter {
-  readonly #source: MapMemory;
+  readonly #source: JournalMemory;
   readonly #places = new Uint32Array(2 ** DIGIT_BITS_MAX);
   #memory: ArrayBufferLike | undefined;
   #words: Uint32Array<ArrayBufferLike> = new Uint32Array(0);
   #order: Uint32Array<ArrayBufferLike> = new Uint32Array(0);
   #spare: Uint32Array<ArrayBufferLike> = new Uint32Array(0);
 
-  constructor(source: MapMemory = collectedMemory) {
+  constructor(source: JournalMemory = collectedMemory) {
     this.#source = source;
   }
 

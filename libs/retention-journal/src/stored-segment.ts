@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { StorageDirectory } from '@secondsite/durable-storage';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
+import type { ReusedMemory } from './journal-memory';
 import type { TimelineRecord } from './timeline';
-import type { EntryMemory, JournalPosition, UndoEntries } from './undo-entries';
+import type { JournalPosition, UndoEntries } from './undo-entries';
 import type { VerifiedPiece } from './verify-records';
 
 /** A piece of a segment's undo data, checked against its checksum. */
@@ -56,9 +57,9 @@ export interface StoredSegment {
   /** True when its data file is in the cold store. */
   readonly cold: boolean;
   /** Undo entries in stream order, as a copy, which may lie in `memory`; never from the cold store. Throws `journal/damaged` when they cannot be read. */
-  loadEntries(directory: StorageDirectory, memory?: EntryMemory): Promise<UndoEntries>;
+  loadEntries(directory: StorageDirectory, memory?: ReusedMemory): Promise<UndoEntries>;
   /** All undo data in ascending order of position, of a sealed segment. Throws `journal/damaged` at the first block that is not as written. */
-  blocks(): AsyncGenerator<DataBlock>;
+  blocks(memory?: ReusedMemory): AsyncGenerator<DataBlock>;
   /** Reads a sealed segment and compares it with its checksums, piece by piece; what can be made again of the rest is. */
-  verify(directory: StorageDirectory): AsyncGenerator<VerifiedPiece>;
+  verify(directory: StorageDirectory, memory?: ReusedMemory): AsyncGenerator<VerifiedPiece>;
 }

@@ -3,7 +3,6 @@
 // indexes, so opening a view reads them without looking at single entries. Entries are in stream order, times never go back.
 import type { ByteCount, ByteOffset, TimeMicros } from '@secondsite/units';
 import { LOST } from './extent-map';
-import { collectedMemory, type MapMemory } from './map-memory';
 
 /** Bytes that an entry takes in a record's table or an index. */
 export const UNDO_ENTRY_BYTES = 28;
@@ -20,30 +19,6 @@ export interface UndoEntry {
   readonly length: ByteCount;
   /** Where the old bytes are, `ZEROS` or `LOST`. */
   readonly position: JournalPosition;
-}
-
-/** What entries are read into one after the other: those read before do not hold any more. */
-export class EntryMemory {
-  readonly #source: MapMemory;
-  #memory: ArrayBufferLike | undefined;
-
-  constructor(source: MapMemory = collectedMemory) {
-    this.#source = source;
-  }
-
-  take(length: ByteCount): Uint8Array {
-    if (!this.#memory || this.#memory.byteLength < length) {
-      this.close();
-      this.#memory = this.#source.take(length);
-    }
-    return new Uint8Array(this.#memory, 0, length);
-  }
-
-  /** What was read does not hold any more. */
-  close(): void {
-    if (this.#memory) this.#source.giveBack(this.#memory);
-    this.#memory = undefined;
-  }
 }
 
 export class UndoEntries {

@@ -4,6 +4,7 @@
 import type { StorageFile } from '@secondsite/durable-storage';
 import { type ByteCount, isOperationError, MIB } from '@secondsite/units';
 import type { FileRange } from './journal-damage';
+import { ReusedMemory } from './journal-memory';
 import { decodeRecordHeader, RECORD_HEADER_BYTES, recordMagic, SEGMENT_HEADER_BYTES } from './undo-record';
 import type { JournalPosition } from './undo-entries';
 
@@ -18,6 +19,7 @@ interface SealedRecords {
   readonly base: JournalPosition;
   /** Of the whole segment. */
   readonly bytes: ByteCount;
+  readonly memory: ReusedMemory;
 }
 
 /** Record by record; memory for the largest one. */
@@ -31,13 +33,13 @@ export async function* verifyRecords(file: StorageFile, segment: SealedRecords):
 }
 
 /** Undefined when no header of a record stands there. */
-async function verifyRecord(file: StorageFile, { base, bytes, at }: SealedRecords & { readonly at: number }): Promise<{ readonly end: number; readonly isWhole: boolean } | undefined> {
+async function verifyRecord(file: StorageFile, { base, bytes, memory, at }: SealedRecords & { readonly at: number }): Promise<{ readonly end: number; readonly isWhole: boolean } | undefined> {
   const decoded = decodeRecordHeader(await readableAt(file, { at, length: RECORD_HEADER_BYTES }), base + at);
   if (!decoded) return undefined;
   const { stepsBytes, tableBytes, dataBytes } = decoded.lengths;
   const end = at + RECORD_HEADER_BYTES + stepsBytes + tableBytes + dataBytes;
   if (end > bytes) return undefined;
-  const body = await readableAt(file, { at: at + RECORD_HEADER_BYTES, length: end - at - RECORD_HEADER_BYTES });
+  const body = await readableAt(file, { at: at + RECORD_HEADER_BYTES, length: end - at - RECORD_HEADER_BYTES }, memory);
   const headBytes = stepsBytes + tableBytes;
   return { end, isWhole: decoded.bodyIsWhole(body.subarray(0, headBytes), body.subarray(headBytes)) };
 }
@@ -54,8 +56,8 @@ async function nextRecord(file: StorageFile, { base, bytes, from }: SealedRecord
 }
 
 /** What the disk gives back of a range: less at the end of the file, nothing where it cannot be read. */
-export async function readableAt(file: StorageFile, { at, length }: FileRange): Promise<Uint8Array> {
-  const into = new Uint8Array(length);
+export async function readableAt(file: StorageFile, { at, length }: FileRange, memory = new ReusedMemory()): Promise<Uint8Array> {
+  const into = memory.take(length);
   try {
     return into.subarray(0, await file.read(into, at));
   } catch (error) {

@@ -5,7 +5,7 @@
 import type { ByteCount, ByteOffset, TimeMicros } from '@secondsite/units';
 import { ExtentMap, type PieceVisitor, UNCOVERED } from './extent-map';
 import { ExtentRun } from './extent-run';
-import { collectedMemory, type MapMemory } from './map-memory';
+import { collectedMemory, type JournalMemory } from './journal-memory';
 import { KeySorter } from './sorted-order';
 import { UndoEntries } from './undo-entries';
 
@@ -16,7 +16,7 @@ const RUNS_MAX = 16;
 
 export class ViewMap {
   readonly pointTime: TimeMicros;
-  readonly #memory: MapMemory;
+  readonly #memory: JournalMemory;
   readonly #runs: ExtentRun[] = [];
   readonly #live = new ExtentMap();
   /** While older undo is being loaded: what is not in a run yet, and undo that came meanwhile. */
@@ -26,7 +26,7 @@ export class ViewMap {
   #sorter: KeySorter | undefined;
   #closed = false;
 
-  constructor(pointTime: TimeMicros, memory: MapMemory = collectedMemory) {
+  constructor(pointTime: TimeMicros, memory: JournalMemory = collectedMemory) {
     this.pointTime = pointTime;
     this.#memory = memory;
     this.#sorter = new KeySorter(memory);

@@ -3,7 +3,7 @@
 import type { BlockLayout } from '@secondsite/block-checksums';
 import { type Decompress, Quarantine } from '@secondsite/change-set';
 import type { StorageDirectory } from '@secondsite/durable-storage';
-import { type MapMemory, RetentionJournal, type RetentionLimits } from '@secondsite/retention-journal';
+import { type JournalMemory, RetentionJournal, type RetentionLimits } from '@secondsite/retention-journal';
 import { SegmentLog } from '@secondsite/segment-log';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
 import { SetRebuilder, type SharedBlocks } from '../deduplication/set-rebuilder';
@@ -43,7 +43,7 @@ export interface TargetPairOptions {
   /** Takes the memory of a set given to `store` when the pair has no more use for it. Not of every set. */
   readonly recycle?: (memory: ArrayBufferLike) => void;
   /** Where the maps of views lie. */
-  readonly mapMemory?: MapMemory;
+  readonly journalMemory?: JournalMemory;
 }
 
 export interface PairParts extends ReplicaFiles {
@@ -77,7 +77,7 @@ export async function openPairParts(options: TargetPairOptions): Promise<PairPar
   const journal = await RetentionJournal.open(await directory.directory('journal'), {
     segmentBytes: limits.segmentBytes,
     cold: cold?.tier,
-    mapMemory: options.mapMemory,
+    memory: options.journalMemory,
     ...(applied && { replicaState: applied }),
   });
   const log = await SegmentLog.open(await directory.directory('cache'), { segmentBytes: limits.segmentBytes });

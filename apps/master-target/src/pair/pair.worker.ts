@@ -26,7 +26,7 @@ async function openPair(side: ThreadSide<PairThread>, data: PairThreadData): Pro
     sharedBlocks: data.sharedBlocks && sharedBlocks(data.sharedBlocks),
     directory,
     decompress: decompressZstd,
-    mapMemory: largeMemory,
+    journalMemory: largeMemory,
     clock: clockMicros,
     delay: (millis) => delay(millis),
     onEvent: (event) => side.emit('pairEvent', event),

@@ -16,7 +16,7 @@ export interface JournalBench {
   readonly history: StreamHistory;
   readonly random: Random;
   /** Of the maps of views. */
-  readonly mapMemory: SpoilingMemory;
+  readonly memory: SpoilingMemory;
   applier: SimpleApplier;
 }
 
@@ -25,7 +25,7 @@ export const everything: RetentionLimits = { windowMicros: 1e12 };
 export async function makeBench(seed: number): Promise<JournalBench> {
   const random = seededRandom(seed);
   const history = new StreamHistory({ random });
-  const bench = { storage: new CrashableStorage(), history, random, mapMemory: new SpoilingMemory(), applier: undefined as unknown as SimpleApplier };
+  const bench = { storage: new CrashableStorage(), history, random, memory: new SpoilingMemory(), applier: undefined as unknown as SimpleApplier };
   await reopen(bench);
   await bench.applier.replica.truncate(history.volumeBytes);
   return bench;
@@ -33,7 +33,7 @@ export async function makeBench(seed: number): Promise<JournalBench> {
 
 /** Opens the files anew. After a clean stop nothing is to be removed. */
 export async function reopen(bench: JournalBench, { afterCrash = false, ...options }: JournalOptions & { readonly afterCrash?: boolean } = {}): Promise<void> {
-  const journal = await RetentionJournal.open(await bench.storage.root.directory('journal'), { segmentBytes: 20_000, segmentEntries: 200, mapMemory: bench.mapMemory, ...options });
+  const journal = await RetentionJournal.open(await bench.storage.root.directory('journal'), { segmentBytes: 20_000, segmentEntries: 200, memory: bench.memory, ...options });
   expect(journal.report).toEqual({ damaged: [], removed: afterCrash ? expect.anything() : [] });
   bench.applier = new SimpleApplier(journal, await bench.storage.root.open('replica', { create: true }));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ByteCount } from '@secondsite/units';
-import type { MapMemory } from '../map-memory';
+import type { JournalMemory } from '../journal-memory';
 
 /** Memory of which nobody has written anything reads as garbage, before and after its use. */
-export class SpoilingMemory implements MapMemory {
+export class SpoilingMemory implements JournalMemory {
   readonly #inUse = new Set<ArrayBufferLike>();
 
   get piecesInUse(): number {
