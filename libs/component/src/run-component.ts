@@ -2,6 +2,7 @@
 import type { DataPlaneRole } from '@secondsite/contracts';
 import type { BusLog } from '@secondsite/messaging';
 import { createLogger, endProcessGracefully, startTelemetry } from '@secondsite/telemetry';
+import { compactHeap } from './compact-heap';
 import type { ComponentConfig } from './component-config';
 import type { Environment } from './environment';
 
@@ -62,6 +63,7 @@ async function run<Config extends ComponentConfig>(program: ComponentProgram<Con
   };
   telemetry.readiness.add(part, () => (running.component ? running.component.notReadyReason() : 'still starting'));
   const component = await program.start(config, { log, metricsUrl: telemetry.metricsUrl, onFatal }).catch(onFatal);
+  compactHeap();
   running.component = component;
   log.info({ url: component.url, metricsUrl: telemetry.metricsUrl }, 'ready');
 }

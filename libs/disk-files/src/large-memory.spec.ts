@@ -31,14 +31,14 @@ describe('large memory', () => {
     expect(largeMemory.take(3 * mebibyte)).not.toBe(first);
   });
 
-  (onLinux ? it : it.skip)(`goes back to the system half a minute after its last use, and at once when it is very large${onLinux ? '' : ' (skipped: not on this system)'}`, () => {
+  (onLinux ? it : it.skip)(`goes back to the system ten seconds after its last use, and at once when it is very large${onLinux ? '' : ' (skipped: not on this system)'}`, () => {
     const [kept, tooLarge] = [3, 40].map((size) => largeMemory.take(size * mebibyte)) as [ArrayBufferLike, ArrayBufferLike];
     for (const memory of [kept, tooLarge]) {
       new Uint8Array(memory).fill(7);
       largeMemory.giveBack(memory);
     }
     expect([middleOf(kept), middleOf(tooLarge)]).toEqual([7, 0]);
-    jest.advanceTimersByTime(31_000);
+    jest.advanceTimersByTime(11_000);
     expect(middleOf(kept)).toBe(0);
   });
 });

@@ -7,13 +7,13 @@ const mebibyte = 1024 * 1024;
 const largeBytesMin = mebibyte;
 const keptBytesMax = 8 * mebibyte;
 /** An administrator who looks for the last good point opens one view after the other. */
-const restMillis = 30_000;
+const restMillis = 10_000;
 
 const idle = new Idle<SharedArrayBuffer>({ max: 16, restMillis, close: (memory) => giveBackPages(new Uint8Array(memory)) });
 
 /**
  * Memory for a while: large pieces in huge pages, small ones ordinary. Ordinary memory of this size costs a page fault for every 4 KiB and makes the garbage
- * collector run. What was given back waits for its next use for half a minute, up to 128 MiB; then the system has it.
+ * collector run. What was given back waits for its next use for ten seconds, up to 128 MiB; then the system has it.
  */
 export const largeMemory = {
   /** At least so many bytes; what it holds is not defined. */
