@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ClusterMember, type ComponentSurroundings, type RunningComponent } from '@secondsite/component';
-import { MIB } from '@secondsite/units';
 import type { AgentConfig } from './config';
 import { ControlLink } from './control/control-link';
 import { EventReporter } from './control/event-reporter';
@@ -8,7 +7,8 @@ import { recordHopSpans } from './control/hop-spans';
 import { AgentHost } from './host/agent-host';
 import { BufferBudget } from './volume/buffer-budget';
 
-const SEGMENT_DATA_BYTES = 8 * MIB;
+/** Of a change set, in a small buffer; see ChangeBuffer. */
+const SET_PART = 1 / 16;
 /** The rest of the memory is for requests and regions on their way into a change set, and for compressed copies of sets on their way. */
 const CHANGE_SETS_PART = 0.65;
 
@@ -35,7 +35,7 @@ function openHost(config: AgentConfig, member: ClusterMember): Promise<AgentHost
     environment: {
       dataDir,
       budget: { shared: BufferBudget.createShared(), bytesMax: Math.floor(bufferBytesMax * CHANGE_SETS_PART) },
-      segmentDataBytes: Math.min(SEGMENT_DATA_BYTES, Math.floor(bufferBytesMax / 16)),
+      segmentDataBytes: Math.floor(bufferBytesMax * SET_PART),
       nbdTcp: nbdHost === undefined ? undefined : { host: nbdHost, advertiseHost },
       traceRatio: config.otlpEndpoint === undefined ? 0 : config.traceRatio,
       traceSlowMillis: config.otlpEndpoint === undefined ? undefined : config.traceSlowMillis,

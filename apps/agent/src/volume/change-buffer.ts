@@ -19,12 +19,12 @@ export interface HeldChangeSet extends SealedChangeSet {
 const IDLE_SEGMENTS_MAX = 12;
 const IDLE_SEGMENTS_AT_REST = 1;
 
-/** Of an ordinary segment: its memory lies in huge pages as a whole. */
-const SEGMENT_BYTES = hugePagesSize(7 * MIB);
+/** Data of the largest ordinary segment, a little less than 8 MiB: its memory lies in huge pages as a whole. */
+const SEGMENT_DATA_BYTES_MAX = hugePagesSize(7 * MIB) - ChangeSetBuilder.segmentBytes({ dataBytes: 0 });
 
 export interface ChangeBufferOptions {
   readonly budget: BufferBudget;
-  /** Data of an ordinary segment; default a little less than 8 MiB. */
+  /** Data of an ordinary segment; default and at most a little less than 8 MiB. */
   readonly dataBytes?: ByteCount | undefined;
   /** Entries of a segment; default as many as a set may have. */
   readonly entriesMax?: number | undefined;
@@ -40,11 +40,11 @@ export class ChangeBuffer {
   #segment: Buffer | undefined;
   #builder: ChangeSetBuilder | undefined;
 
-  constructor({ budget, dataBytes = SEGMENT_BYTES - ChangeSetBuilder.segmentBytes({ dataBytes: 0 }), entriesMax = ENTRIES_MAX }: ChangeBufferOptions) {
+  constructor({ budget, dataBytes = SEGMENT_DATA_BYTES_MAX, entriesMax = ENTRIES_MAX }: ChangeBufferOptions) {
     this.#budget = budget;
-    this.#dataBytes = dataBytes;
+    this.#dataBytes = Math.min(dataBytes, SEGMENT_DATA_BYTES_MAX);
     this.#entriesMax = entriesMax;
-    this.#segmentBytes = this.#bytesFor(dataBytes);
+    this.#segmentBytes = this.#bytesFor(this.#dataBytes);
     this.#idleMax = Math.min(IDLE_SEGMENTS_MAX, Math.floor(budget.bytesMax / 2 / this.#segmentBytes));
   }
 
