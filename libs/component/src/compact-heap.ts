@@ -6,7 +6,8 @@ type Collect = (options: { readonly type: 'major'; readonly execution: 'sync'; r
 
 /**
  * Gives back what loading modules has left in the heap of this thread, 12 to 25 MiB of a component. V8 would keep the mostly empty pages until it marks the whole heap, which
- * may take hours where large content lies elsewhere. The thread does nothing else for 30 to 100 ms: for its start, before anybody counts on it.
+ * may take hours where large content lies elsewhere. The thread does nothing else meanwhile, 120 to 320 ms with a whole cluster starting on two
+ * processors: for its start, before anybody counts on it.
  */
 export function compactHeap(): void {
   setFlagsFromString('--expose-gc');
