@@ -22,15 +22,18 @@ export interface ChunkChecksums {
   readonly readBlocks: number;
 }
 
-/** Reads under way at once: others of the process need its thread pool too, for syncs that somebody waits for. */
-const READS_MAX = 2;
+/**
+ * So many runs are read at once, the others one after another: each is known soon, and whoever is asked about it can begin while the next one is read. The second
+ * goes on while the first waits for the disk. No more, since others of the process need its thread pool too, for syncs that somebody waits for.
+ */
+const RUNS_MAX = 2;
 
 /** The block checksums of a content that goes on changing: kept ones where nothing was written since, computed ones elsewhere. */
 export class ChecksummedContent {
   readonly #options: ChecksummedContentOptions;
   readonly #memory: Buffer[] = [];
   readonly #waiting: (() => void)[] = [];
-  #reads = 0;
+  #runs = 0;
 
   constructor(options: ChecksummedContentOptions) {
     this.#options = options;
@@ -42,11 +45,16 @@ export class ChecksummedContent {
    */
   async *chunksOf(run: ByteRange): AsyncGenerator<ChunkChecksums> {
     const { layout } = this.#options.hasher;
-    const known = (await this.#options.kept?.known(run)) ?? Buffer.alloc(layout.blockCountOf(run.length) * CHECKSUM_BYTES);
-    for (let at = 0; at < run.length; at += layout.chunkBytes) {
-      const chunk = { offset: run.offset + at, length: Math.min(layout.chunkBytes, run.length - at) };
-      const first = at / layout.blockBytes;
-      yield await this.#chunk(chunk, known.subarray(first * CHECKSUM_BYTES, (first + layout.blockCountOf(chunk.length)) * CHECKSUM_BYTES));
+    await this.#turn();
+    try {
+      const known = (await this.#options.kept?.known(run)) ?? Buffer.alloc(layout.blockCountOf(run.length) * CHECKSUM_BYTES);
+      for (let at = 0; at < run.length; at += layout.chunkBytes) {
+        const chunk = { offset: run.offset + at, length: Math.min(layout.chunkBytes, run.length - at) };
+        const first = at / layout.blockBytes;
+        yield await this.#chunk(chunk, known.subarray(first * CHECKSUM_BYTES, (first + layout.blockCountOf(chunk.length)) * CHECKSUM_BYTES));
+      }
+    } finally {
+      this.#endTurn();
     }
   }
 
@@ -67,12 +75,12 @@ export class ChecksummedContent {
 
   /** Reads blocks of one chunk, and keeps what it computes. */
   async #compute(run: ByteRange): Promise<Buffer> {
-    const { hasher, kept } = this.#options;
+    const { hasher, kept, read } = this.#options;
     const memory = this.#memory.pop() ?? Buffer.allocUnsafeSlow(hasher.layout.chunkBytes);
     const bytes = memory.subarray(0, run.length);
     const keeping = kept?.begin(run);
     try {
-      bytes.fill(0, await this.#read(bytes, run.offset));
+      bytes.fill(0, await read(bytes, run.offset));
       const checksums = hasher.checksumsOf(bytes);
       if (keeping) kept?.keep(keeping, checksums);
       this.#memory.push(memory);
@@ -82,16 +90,16 @@ export class ChecksummedContent {
     }
   }
 
-  async #read(into: Uint8Array, offset: ByteOffset): Promise<ByteCount> {
-    if (this.#reads === READS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#reads += 1;
-    try {
-      return await this.#options.read(into, offset);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#reads -= 1;
-    }
+  /** Resolves when this run may be read; ends with `#endTurn`. */
+  async #turn(): Promise<void> {
+    if (this.#runs === RUNS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#runs += 1;
+  }
+
+  #endTurn(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#runs -= 1;
   }
 }
 

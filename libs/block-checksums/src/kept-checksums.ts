@@ -41,7 +41,7 @@ interface Kept extends Keeping {
 }
 
 /** Of so many chunks checksums are written down together. */
-const WRITTEN_AT_ONCE = 64;
+const WRITTEN_AT_ONCE = 256;
 /** While the disk does not take them no more wait than of so many chunks. */
 const UNWRITTEN_MAX = 1024;
 
@@ -224,11 +224,16 @@ export class KeptChecksums {
     for (let region = regions.first; region <= last; region++) if (this.#stale.isMarked(region) && this.#isWhollyKnown(region)) toTrust.add(region);
   }
 
-  /** Those that follow each other on the disk together. */
+  /**
+   * Those that follow each other on the disk together, whatever order they were computed in. Of two with the same block the older one comes first
+   * where the block was changed between them; else they are the same there.
+   */
   #inRows(batch: readonly Kept[]): Kept[][] {
     const rows: Kept[][] = [];
     let next = -1;
-    for (const kept of batch) {
+    const isChanged = ({ changed }: Kept): boolean => changed.size > 0;
+    const unchanged = batch.filter((kept) => !isChanged(kept)).sort((one, other) => one.offset - other.offset);
+    for (const kept of [...batch.filter(isChanged), ...unchanged]) {
       if (this.#firstBlock(kept) === next) rows.at(-1)?.push(kept);
       else rows.push([kept]);
       next = this.#firstBlock(kept) + this.#layout.blockCountOf(kept.length);

@@ -40,7 +40,7 @@ const RETRY = { firstMillis: 20, longestMillis: 1000 };
 /** Of an epoch that ends, besides those of `endsEpoch`, or a pair that is not there yet: the shipper hears the same. */
 const passing = new Set(['change-set/stream-broken', 'change-set/unknown-pair']);
 /** Compared at once while much of it has to be read; longer runs as long as both sides know nearly all checksums. */
-const RUN_CHUNKS = 32;
+const RUN_CHUNKS = 64;
 /** So much of a longer run, at most, is read: about as much as of a short one. */
 const READ_PART_MAX = 1 / 8;
 const FLUSH_MILLIS = 2000;

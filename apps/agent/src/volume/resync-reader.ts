@@ -48,7 +48,7 @@ const COMPARISONS_MAX = 8;
 /** Regions that are compared and wait to be read. */
 const DIFFERENT_MAX = 64;
 /** After a comparison of which most differed so many regions are sent without one. */
-const UNCOMPARED_REGIONS = 128;
+const UNCOMPARED_REGIONS = 256;
 /** What lies between two parts is read with them when it is no more: a read costs about as much as copying that. */
 const READ_GAP_BYTES = 32 * KIB;
 
