@@ -140,6 +140,37 @@ describe('kept checksums', () => {
     expect(await again.check()).toBe(blocks + newBlocks);
   });
 
+  it('are written in a row, in whatever order they were computed', async () => {
+    const storage = new CrashableStorage();
+    const volume = await Volume.open(storage, 8 * MIB);
+    await volume.write(0, filled(seededRandom(3), 8 * MIB));
+    let writes = 0;
+    storage.fault = ({ kind, name }) => void (kind === 'write' && name === 'pair.checksums' && (writes += 1));
+    await Promise.all([4 * MIB, 0].map(async (offset) => {
+      for await (const { readBlocks } of volume.content.chunksOf({ offset, length: 4 * MIB })) expect(readBlocks).toBe(16);
+    }));
+    await volume.flush();
+    expect([writes, await volume.check()]).toEqual([1, 128]);
+  });
+
+  it('of a block that was changed between two readings are those of the later one, which began before the earlier one on the disk', async () => {
+    const volume = await Volume.open(new CrashableStorage());
+    const read = (first: number, count: number): { readonly offset: number; readonly length: number; readonly checksums: Buffer } => {
+      const bytes = Buffer.alloc(count * BLOCK_BYTES);
+      volume.disk.readNow(bytes, first * BLOCK_BYTES);
+      return { offset: first * BLOCK_BYTES, length: bytes.length, checksums: hasher.checksumsOf(bytes) };
+    };
+    const earlier = read(1, 2);
+    const earlierKeeping = volume.kept.begin(earlier);
+    await volume.write(2 * BLOCK_BYTES, Buffer.alloc(1, 7));
+    const later = read(0, 3);
+    const laterKeeping = volume.kept.begin(later);
+    volume.kept.keep(earlierKeeping, earlier.checksums);
+    volume.kept.keep(laterKeeping, later.checksums);
+    await volume.flush();
+    expect(await volume.check()).toBe(3);
+  });
+
   it('need no sync for a write to a region that is marked already, one for the first', async () => {
     const storage = new CrashableStorage();
     const volume = await Volume.open(storage);
@@ -213,5 +244,30 @@ describe('checksums of a content that changes meanwhile', () => {
       await (await Volume.open(storage)).check();
     }
     expect(await volume.compare()).toBeLessThan(20);
+  });
+
+  it('are of two runs at a time, so that somebody can be asked about one while the next one is read', async () => {
+    const begun = new Set<number>();
+    const reading: (() => void)[] = [];
+    const content = new ChecksummedContent({
+      hasher, kept: undefined,
+      read: (into, offset) => {
+        begun.add(Math.floor(offset / (2 * MIB)));
+        return new Promise((resolve) => reading.push(() => resolve(into.length)));
+      },
+    });
+    const ended: number[] = [];
+    const runs = [0, 1, 2].map(async (run) => {
+      for await (const { readBlocks } of content.chunksOf({ offset: run * 2 * MIB, length: 2 * MIB })) expect(readBlocks).toBe(16);
+      ended.push(run);
+    });
+    const all = Promise.all(runs);
+    while (ended.length < 3) {
+      await new Promise(setImmediate);
+      if (ended.length === 0) expect([...begun].toSorted()).toEqual([0, 1]);
+      reading.shift()?.();
+    }
+    await all;
+    expect(ended).toEqual([0, 1, 2]);
   });
 });

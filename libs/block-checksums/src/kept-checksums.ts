@@ -9,7 +9,6 @@ import { BlockLayout, CHECKSUM_BYTES } from './block-layout';
 
 /** Part of the name under which the marks are kept: those of another version mean nothing here. */
 const VERSION = 'checksums-1';
-const unset = Buffer.alloc(CHECKSUM_BYTES);
 
 export interface KeptChecksumsOptions {
   readonly directory: StorageDirectory;
@@ -27,7 +26,7 @@ export interface KeptChecksumsOptions {
 /** False: in this place there are only zeros, which stand for a checksum that is not known. */
 export function isSet(checksums: Buffer, index: number): boolean {
   const at = index * CHECKSUM_BYTES;
-  return checksums.readUInt32LE(at) !== 0 || checksums.compare(unset, 0, CHECKSUM_BYTES, at, at + CHECKSUM_BYTES) !== 0;
+  return (checksums.readUInt32LE(at) | checksums.readUInt32LE(at + 4) | checksums.readUInt32LE(at + 8) | checksums.readUInt32LE(at + 12)) !== 0;
 }
 
 /** Blocks whose content is being read; what changes meanwhile is not kept. */
@@ -68,7 +67,7 @@ export class KeptChecksums {
     this.#file = parts.file;
     this.#stale = parts.stale;
     this.#known = new RegionSet(parts.layout.blockCountOf(parts.volumeBytes));
-    for (let region = 0; region < this.#stale.regionCount; region++) if (!this.#stale.isMarked(region)) for (const block of this.#blocksOf(region)) this.#known.add(block);
+    for (let region = 0; region < this.#stale.regionCount; region++) if (!this.#stale.isMarked(region)) this.#known.addRange(this.#blocksOf(region));
   }
 
   /** Opens or makes the files. What is known on return is true of a content that nobody changed without `changing`. */
@@ -118,8 +117,10 @@ export class KeptChecksums {
     for (let index = 0; index < count; index++) if (!this.#isKnown(first + index)) unknown.push(index);
     const checksums = Buffer.alloc(count * CHECKSUM_BYTES);
     const unwritten = this.#unwrittenOf({ first, last: first + count - 1 });
-    if (unknown.length < count) await this.#file.read(checksums, first * CHECKSUM_BYTES);
-    for (const index of unknown) checksums.fill(0, index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES);
+    if (unknown.length < count) {
+      await this.#file.read(checksums, first * CHECKSUM_BYTES);
+      for (const index of unknown) checksums.fill(0, index * CHECKSUM_BYTES, (index + 1) * CHECKSUM_BYTES);
+    }
     for (const { block, checksum } of unwritten) checksums.set(checksum, (block - first) * CHECKSUM_BYTES);
     return checksums;
   }
@@ -218,22 +219,20 @@ export class KeptChecksums {
   #learn(kept: Kept, toTrust: Set<number>): void {
     const first = this.#firstBlock(kept);
     const end = Math.min(first + this.#layout.blockCountOf(kept.length), this.#known.regionCount);
-    for (let block = first; block < end; block++) if (!kept.changed.has(block)) this.#known.add(block);
+    if (kept.changed.size === 0) this.#known.addRange({ first, end });
+    else for (let block = first; block < end; block++) if (!kept.changed.has(block)) this.#known.add(block);
     const regions = this.#stale.regionsOf(kept);
     const last = Math.min(regions.last, this.#stale.regionCount - 1);
-    for (let region = regions.first; region <= last; region++) if (this.#stale.isMarked(region) && this.#isWhollyKnown(region)) toTrust.add(region);
+    for (let region = regions.first; region <= last; region++) if (this.#stale.isMarked(region) && this.#known.hasRange(this.#blocksOf(region))) toTrust.add(region);
   }
 
-  /**
-   * Those that follow each other on the disk together, whatever order they were computed in. Of two with the same block the older one comes first
-   * where the block was changed between them; else they are the same there.
-   */
+  /** Those that follow each other on the disk together, whatever order they were computed in; where two have the same block, in that order. */
   #inRows(batch: readonly Kept[]): Kept[][] {
     const rows: Kept[][] = [];
     let next = -1;
-    const isChanged = ({ changed }: Kept): boolean => changed.size > 0;
-    const unchanged = batch.filter((kept) => !isChanged(kept)).sort((one, other) => one.offset - other.offset);
-    for (const kept of [...batch.filter(isChanged), ...unchanged]) {
+    const ascending = batch.toSorted((one, other) => one.offset - other.offset);
+    const overlap = ascending.some(({ offset, length }, index) => offset + length > (ascending[index + 1]?.offset ?? Infinity));
+    for (const kept of overlap ? batch : ascending) {
       if (this.#firstBlock(kept) === next) rows.at(-1)?.push(kept);
       else rows.push([kept]);
       next = this.#firstBlock(kept) + this.#layout.blockCountOf(kept.length);
@@ -249,16 +248,9 @@ export class KeptChecksums {
     return block < this.#known.regionCount && this.#known.has(block);
   }
 
-  #isWhollyKnown(region: number): boolean {
-    for (const block of this.#blocksOf(region)) if (!this.#known.has(block)) return false;
-    return true;
-  }
-
-  *#blocksOf(region: number): Generator<number> {
-    const { regionBytes } = this.#stale;
-    const { blockBytes } = this.#layout;
-    const end = Math.min(((region + 1) * regionBytes) / blockBytes, this.#known.regionCount);
-    for (let block = (region * regionBytes) / blockBytes; block < end; block++) yield block;
+  #blocksOf(region: number): { readonly first: number; readonly end: number } {
+    const blocks = this.#stale.regionBytes / this.#layout.blockBytes;
+    return { first: region * blocks, end: Math.min((region + 1) * blocks, this.#known.regionCount) };
   }
 
   #noteChanged({ offset, length, changed }: Keeping, { first, last }: { readonly first: number; readonly last: number }): void {

@@ -13,7 +13,7 @@ export class RegionSet {
 
   static full(regionCount: number): RegionSet {
     const set = new RegionSet(regionCount);
-    for (let region = 0; region < regionCount; region++) set.add(region);
+    set.addRange({ first: 0, end: regionCount });
     return set;
   }
 
@@ -39,6 +39,17 @@ export class RegionSet {
     if (!this.has(region)) return false;
     this.#words[region >>> 5] = (this.#words[region >>> 5] as number) & ~(1 << (region & 31));
     this.#size -= 1;
+    return true;
+  }
+
+  /** From `first` to before `end`. */
+  addRange({ first, end }: { readonly first: number; readonly end: number }): void {
+    for (let region = first; region < end; region++) this.add(region);
+  }
+
+  /** True when all from `first` to before `end` are in the set. */
+  hasRange({ first, end }: { readonly first: number; readonly end: number }): boolean {
+    for (let region = first; region < end; region++) if (!this.has(region)) return false;
     return true;
   }
 

@@ -174,16 +174,16 @@ function differentBlocks(
 ): ByteRange[] {
   const different: { offset: ByteOffset; length: ByteCount }[] = [];
   const end = run.offset + run.length;
-  for (let offset = run.offset; offset < end; offset += blockBytes) {
-    const chunk = Math.floor((offset - run.offset) / chunkBytes);
-    const at = (((offset - run.offset) % chunkBytes) / blockBytes) * CHECKSUM_BYTES;
-    const checksums = theirs.chunks[chunk];
-    const same = !checksums || (ours[chunk] as Buffer).subarray(at, at + CHECKSUM_BYTES).equals(checksums.subarray(at, at + CHECKSUM_BYTES));
-    if (same) continue;
-    const last = different.at(-1);
-    const length = Math.min(blockBytes, end - offset);
-    if (last && last.offset + last.length === offset) last.length += length;
-    else different.push({ offset, length });
+  for (const [chunk, checksums] of theirs.chunks.entries()) {
+    if (!checksums) continue;
+    const chunkOffset = run.offset + chunk * chunkBytes;
+    for (let offset = chunkOffset, at = 0; offset < Math.min(chunkOffset + chunkBytes, end); offset += blockBytes, at += CHECKSUM_BYTES) {
+      if ((ours[chunk] as Buffer).compare(checksums, at, at + CHECKSUM_BYTES, at, at + CHECKSUM_BYTES) === 0) continue;
+      const last = different.at(-1);
+      const length = Math.min(blockBytes, end - offset);
+      if (last && last.offset + last.length === offset) last.length += length;
+      else different.push({ offset, length });
+    }
   }
   return different;
 }

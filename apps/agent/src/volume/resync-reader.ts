@@ -198,10 +198,10 @@ export class ResyncReader {
     return end > first ? this.#rangeOf(first, end) : undefined;
   }
 
-  /** Regions in a row that are to be read and not being read, as many as one entry can name. */
-  #endOfRun(first: number): number {
+  /** Regions in a row that are to be read and not being read, as many as so many bytes hold; by default as one entry can name. */
+  #endOfRun(first: number, bytesMax: ByteCount = ENTRY_LENGTH_MAX): number {
     const { ledger, regionBytes } = this.#options;
-    const longest = first + Math.floor(ENTRY_LENGTH_MAX / regionBytes);
+    const longest = first + Math.max(1, Math.floor(bytesMax / regionBytes));
     let end = first;
     while (end < longest && end < ledger.toResync.regionCount && ledger.toResync.has(end) && this.#isFree(end)) end++;
     return end;
@@ -250,8 +250,8 @@ export class ResyncReader {
   }
 
   #compare(comparer: RegionComparer, region: number): void {
-    const { ledger, regionBytes } = this.#options;
-    const longest = Math.min(this.#endOfRun(region), region + Math.max(1, Math.floor(comparer.runBytes / regionBytes)));
+    const { ledger } = this.#options;
+    const longest = this.#endOfRun(region, comparer.runBytes);
     let end = region + 1;
     while (end < longest && !ledger.isPartlyMissed(end)) end++;
     const comparison = new ResyncActivity(this.#rangeOf(region, end));
