@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ChangeSetTrace, type ClusterStatus, type PairStatus, type PlanStatus, type Problem, restRoutes, type RetentionPolicy, type View, type Volume } from '@secondsite/contracts';
-import { findService, identifyProcess, type ProcessIdentity, signalProcess, writeWhole } from '@secondsite/embedded-services';
+import { findService, type ProcessIdentity, type ServiceFiles, signalProcess, writeWhole } from '@secondsite/embedded-services';
 import { NbdClient } from '@secondsite/nbd';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import { ApiClient } from '../api-client';
@@ -56,6 +56,9 @@ export interface CliFailure {
   /** What stood on standard error with `--json`. */
   readonly problem: Problem;
 }
+
+/** Of a part that has ended: one that was being started a moment ago is on record by then. */
+const LOOKS_UNTIL_GONE = 5;
 
 interface Ended {
   readonly exitCode: number;
@@ -144,7 +147,7 @@ export class TestCluster {
   /** kill -9, and again of what replaces it, so long after that began to run: perhaps before it is ready. Resolves when it is. */
   async killWhileItStarts(name: ServiceName, { afterMillis }: { afterMillis: number }): Promise<void> {
     const before = await this.#find(name);
-    const files = { name: name === 'nats' ? 'nats-server' : name, runDir: serviceFolder(this.#home, name) };
+    const files = this.#filesOf(name);
     process.kill(before.pid, 'SIGKILL');
     let second: ProcessIdentity | undefined;
     await waitFor(`${name} to start`, 60, async () => {
@@ -161,11 +164,12 @@ export class TestCluster {
     const before = await this.#find(name);
     const held = heldFile(this.#home, name);
     writeWhole(held, 'held by a test\n');
+    let looks = 0;
     await waitFor(`${name} to be gone`, 30, async () => {
-      const { pid } = await this.#find(name);
-      if (identifyProcess(pid) === undefined) return true;
-      process.kill(pid, 'SIGKILL');
-      return false;
+      const running = findService(this.#filesOf(name));
+      if (running) signalProcess(running, 'SIGKILL');
+      looks = running ? 0 : looks + 1;
+      return looks === LOOKS_UNTIL_GONE;
     });
     try {
       return await act();
@@ -264,6 +268,10 @@ export class TestCluster {
     await this.cli('down');
     await removeCluster({ home: this.#home });
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  #filesOf(name: ServiceName): ServiceFiles {
+    return { name: name === 'nats' ? 'nats-server' : name, runDir: serviceFolder(this.#home, name) };
   }
 
   async #find(name: string): Promise<ClusterProcess> {
