@@ -15,6 +15,7 @@ const programs = {
   cpio: 'cpio',
   sqlite3: 'sqlite3',
   rsync: 'rsync',
+  xxhsum: 'xxhash',
 };
 
 /** What the tests alone need; none of these packages starts a server. */

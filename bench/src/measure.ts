@@ -42,3 +42,9 @@ export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? NaN;
 }
+
+export async function secondsOf(act: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await act();
+  return (performance.now() - started) / 1000;
+}

@@ -8,10 +8,18 @@ import { isListening } from '@secondsite/nbd/testing';
 export class Nbdkit {
   private constructor(readonly uri: string, private readonly socket: string, private readonly child: ChildProcess) {}
 
-  static async serve(image: string): Promise<Nbdkit> {
-    const socket = `${image}.sock`;
+  static serve(image: string): Promise<Nbdkit> {
+    return Nbdkit.#start(`${image}.sock`, ['file', image]);
+  }
+
+  /** Passes requests on to this one, as a process server stands between agent and master target. */
+  relay(): Promise<Nbdkit> {
+    return Nbdkit.#start(`${this.socket}.relay`, ['nbd', `socket=${this.socket}`]);
+  }
+
+  static async #start(socket: string, plugin: readonly string[]): Promise<Nbdkit> {
     await rm(socket, { force: true });
-    const child = spawn('nbdkit', ['--foreground', '--exit-with-parent', '--unix', socket, 'file', image], { stdio: 'ignore' });
+    const child = spawn('nbdkit', ['--foreground', '--exit-with-parent', '--unix', socket, ...plugin], { stdio: 'ignore' });
     await waitFor('nbdkit to listen', 10, async () => isListening(socket));
     return new Nbdkit(`nbd+unix:///?socket=${socket}`, socket, child);
   }

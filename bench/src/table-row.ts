@@ -9,6 +9,8 @@ export interface TableRow {
   readonly peers: readonly Figure[];
   /** What the ratio ours / peer must reach against each peer; `most` for times and latencies. */
   readonly reach: readonly { readonly kind: 'least' | 'most'; readonly ratio: number }[];
+  /** What plain programs reach that only do what cannot be left out of the same work, without capture, order or checks: no goal, but what this machine allows. */
+  readonly limits?: readonly Figure[];
   readonly note?: string;
 }
 
@@ -21,6 +23,7 @@ export function rowLines(row: TableRow): string[] {
     const ratio = row.ours.median / peer.median;
     lines.push(`    peer  ${peer.name}: ${figureText(peer)}   ratio ${ratio.toFixed(2)} ${verdict(ratio, row.reach[index])}`);
   }
+  for (const limit of row.limits ?? []) lines.push(`    limit ${limit.name}: ${figureText(limit)}   ratio ${(row.ours.median / limit.median).toFixed(2)}`);
   if (row.peers.length === 0) for (const goal of row.reach) lines.push(`    goal  ${verdict(row.ours.median, goal)}`);
   if (row.note) lines.push(`    ${row.note}`);
   return lines;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto';
+import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GIB, KIB, MIB } from '@secondsite/units';
-import { measureInterleaved } from '../measure';
+import { measureInterleaved, secondsOf } from '../measure';
 import type { Profiles } from '../profile/profiles';
 import { ResyncSite } from '../resync-site';
 import { runProgram } from '../run-program';
@@ -13,6 +14,8 @@ import type { TableRow } from '../table-row';
 
 const diskBytes = 4 * GIB;
 const blockBytes = 64 * KIB;
+/** As much as a change set. */
+const setBytes = 8 * MIB;
 const changedBlocks = Math.round(diskBytes / blockBytes / 100);
 
 async function fillRandom(image: string): Promise<void> {
@@ -24,11 +27,28 @@ function changes(): { readonly offset: number; readonly bytes: Buffer }[] {
   return Array.from({ length: changedBlocks }, () => ({ offset: Math.floor((Math.random() * diskBytes) / blockBytes) * blockBytes, bytes: randomBytes(blockBytes) }));
 }
 
-/** Changes the image behind the back of whoever watches it. */
-async function change(image: string): Promise<void> {
+/** Changes the image behind the back of whoever watches it; tells where. */
+async function change(image: string): Promise<number[]> {
   const file = await open(image, 'r+');
-  for (const { offset, bytes } of changes()) await file.write(bytes, 0, bytes.length, offset);
+  const made = changes();
+  for (const { offset, bytes } of made) await file.write(bytes, 0, bytes.length, offset);
   await file.close();
+  return made.map(({ offset }) => offset);
+}
+
+/** Copies blocks known to differ, what they replace being durable in a log before: what no way can leave out. */
+function update({ from, to, log, offsets }: { readonly from: string; readonly to: string; readonly log: string; readonly offsets: readonly number[] }): void {
+  const [source, replica, undo] = [openSync(from, 'r'), openSync(to, 'r+'), openSync(log, 'w')];
+  const [old, fresh] = [Buffer.alloc(setBytes), Buffer.alloc(setBytes)];
+  for (let first = 0; first < offsets.length; first += setBytes / blockBytes) {
+    const set = offsets.slice(first, first + setBytes / blockBytes);
+    for (const [index, offset] of set.entries()) readSync(source, fresh, index * blockBytes, blockBytes, offset);
+    for (const [index, offset] of set.entries()) readSync(replica, old, index * blockBytes, blockBytes, offset);
+    writeSync(undo, old, 0, set.length * blockBytes);
+    fdatasyncSync(undo);
+    for (const [index, offset] of set.entries()) writeSync(replica, fresh, index * blockBytes, blockBytes, offset);
+  }
+  for (const file of [source, replica, undo]) closeSync(file);
 }
 
 /**
@@ -55,18 +75,27 @@ export async function fastResyncRows(rounds: number, profiles: Profiles | undefi
   };
   const rsync = async (): Promise<number> => {
     await change(original);
-    const started = performance.now();
-    await runProgram('rsync', ['--inplace', '--no-whole-file', original, copy]);
-    return (performance.now() - started) / 1000;
+    return secondsOf(() => runProgram('rsync', ['--inplace', '--no-whole-file', original, copy]));
+  };
+  const hash = (): Promise<number> => secondsOf(() => Promise.all([original, copy].map(async (path) => runProgram('xxhsum', ['-H2', path]))));
+  const updateKnown = async (): Promise<number> => {
+    const offsets = await change(original);
+    return secondsOf(async () => update({ from: original, to: copy, log: join(folder, 'undo.log'), offsets }));
+  };
+  // Some machines take pages back that nobody has read for a minute: a round takes longer.
+  const before = async (): Promise<void> => {
+    await settleMachine({ folder, memoryBytes: GIB });
+    for (const path of [image, site.replicaImage, original, copy]) await runProgram('dd', [`if=${path}`, 'of=/dev/null', 'bs=1M', 'status=none']);
   };
   try {
-    const [ofFirst, ofSecond, peer] = await measureInterleaved([
+    const [ofFirst, ofSecond, peer, hashed, updated] = await measureInterleaved([
       { name: 'resync, first time', run: first }, { name: 'resync, second time', run: second }, { name: 'rsync --inplace --no-whole-file', run: rsync },
-    ], rounds, () => settleMachine({ folder, memoryBytes: GIB }));
+      { name: 'xxhsum of both images at once, nothing copied', run: hash }, { name: 'only copying what is known to differ, with undo', run: updateKnown },
+    ], rounds, before);
     const row = { unit: 's', peers: [peer], note: 'neither side is durable to the last byte at the end' };
     return [
-      { ...row, title: 'fast resync of a 4 GiB image, 1 % of the blocks changed, first time, no TLS', ours: ofFirst, reach: [{ kind: 'most', ratio: 0.28 }] },
-      { ...row, title: 'the same the second time', ours: ofSecond, reach: [{ kind: 'most', ratio: 0.05 }] },
+      { ...row, title: 'fast resync of a 4 GiB image, 1 % of the blocks changed, first time, no TLS', ours: ofFirst, limits: [hashed], reach: [{ kind: 'most', ratio: 0.28 }] },
+      { ...row, title: 'the same the second time', ours: ofSecond, limits: [updated], reach: [{ kind: 'most', ratio: 0.05 }] },
     ];
   } finally {
     await site.stop();

@@ -4,39 +4,18 @@ import { join } from 'node:path';
 import { clockMicros } from '@secondsite/disk-files';
 import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite, ProtectedDisk } from '../bench-site';
-import { fio, nbdLoad } from '../fio';
+import { fio } from '../fio';
 import { measureInterleaved } from '../measure';
 import { Nbdkit } from '../nbdkit';
 import { settleMachine } from '../settle-machine';
 import type { TableRow } from '../table-row';
+import { diskBytes, fill, type SustainedLoad, writesTo } from './sustained-load';
+import { everyWriteAtOnce, targetPattern } from './target-pattern';
 
-const diskBytes = GIB;
-const depth = 16;
-/** Bytes of the undo log between two syncs, as at the target. */
-const syncBytes = 8 * MIB;
 /** Of each of the two disks; all runs would leave some 25 GiB. */
 const undoBytesMax = 6 * GIB;
 /** A slow machine would write for minutes; what is searched for shows sooner than what is measured. */
 const secondsMax = { measured: 20, searched: 10 };
-/** Half of each block is zeros: what compression gets is neither nothing nor everything. */
-const content = ['--refill_buffers=1', '--buffer_compress_percentage=50'];
-
-export interface SustainedLoad {
-  readonly block: '4k' | '64k';
-  readonly blockBytes: number;
-  readonly writtenBytes: number;
-  /** Where the search begins: a writer that outruns the change buffer brings bitmap mode, and its resynchronisation would be measured instead. */
-  readonly offeredMebibytesPerSecond: { readonly plain: number; readonly secured: number };
-  readonly reach: { readonly pattern: number; readonly unreplicated: number; readonly secured: number; readonly securedPattern: number };
-}
-
-export const sustained64k: SustainedLoad = {
-  block: '64k', blockBytes: 64 << 10, writtenBytes: 3 * GIB, offeredMebibytesPerSecond: { plain: 240, secured: 150 }, reach: { pattern: 0.9, unreplicated: 0.2, secured: 0.55, securedPattern: 0.35 },
-};
-
-export const sustained4k: SustainedLoad = {
-  block: '4k', blockBytes: 4 << 10, writtenBytes: GIB, offeredMebibytesPerSecond: { plain: 150, secured: 110 }, reach: { pattern: 2, unreplicated: 0.5, secured: 0.55, securedPattern: 1.1 },
-};
 
 /**
  * Random writes from the application to the replica: the time until the last one is applied at the target. Without TLS and compression beside fio
@@ -50,10 +29,11 @@ export async function sustainedRows({ plain, secured }: { readonly plain: BenchS
   const nbdkit = await Nbdkit.serve(unreplicated);
   const interruptions = new InterruptionWatch();
   const offered = { plain: await followedOffer(plain, disks.plain, load, load.offeredMebibytesPerSecond.plain), secured: await followedOffer(secured, disks.secured, load, load.offeredMebibytesPerSecond.secured) };
-  const [ofPlain, pattern, alone, ofSecured] = await measureInterleaved([
+  const [ofPlain, pattern, alone, together, ofSecured] = await measureInterleaved([
     { name: 'agent to applied', run: () => plain.profiled(`sustained-${load.block}`, () => interruptions.watch(plain, disks.plain, () => writeUntilApplied(plain, disks.plain, { load, offered: offered.plain }))) },
     { name: 'fio: read old, append, write new', run: () => targetPattern(plain.folder, load) },
-    { name: 'nbdkit file, not replicated', run: async () => (await fio(nbdLoad({ ...writes(load), uri: nbdkit.uri }))).megabytesPerSecond },
+    { name: 'nbdkit file, not replicated', run: async () => (await fio(writesTo(nbdkit.uri, load))).megabytesPerSecond },
+    { name: 'fio: source, cache and pattern at once', run: () => everyWriteAtOnce(plain.folder, load, nbdkit.uri) },
     { name: 'agent to applied, TLS and zstd', run: () => secured.profiled(`sustained-${load.block}-tls-zstd`, () => interruptions.watch(secured, disks.secured, () => writeUntilApplied(secured, disks.secured, { load, offered: offered.secured }))) },
   ], rounds, () => settleMachine({ folder: plain.folder, memoryBytes: 4 * diskBytes }));
   await nbdkit.stop();
@@ -64,7 +44,7 @@ export async function sustainedRows({ plain, secured }: { readonly plain: BenchS
   const note = (rate: number, disk: ProtectedDisk): string => `offered ${Math.round((rate * MIB) / 1e6)} MB/s; the time includes applying the last write; ${interruptions.words(disk)}`;
   return {
     rows: [
-      { title: `${title}, no TLS`, unit: 'MB/s', ours: ofPlain, peers: [pattern, alone], reach: [{ kind: 'least', ratio: load.reach.pattern }, { kind: 'least', ratio: load.reach.unreplicated }], note: note(offered.plain, disks.plain) },
+      { title: `${title}, no TLS`, unit: 'MB/s', ours: ofPlain, peers: [pattern, alone], limits: [together], reach: [{ kind: 'least', ratio: load.reach.pattern }, { kind: 'least', ratio: load.reach.unreplicated }], note: note(offered.plain, disks.plain) },
       { title: `${title}, TLS and zstd on both hops`, unit: 'MB/s', ours: ofSecured, peers: [{ ...ofPlain, name: 'the same without' }, pattern], reach: [{ kind: 'least', ratio: load.reach.secured }, { kind: 'least', ratio: load.reach.securedPattern }], note: note(offered.secured, disks.secured) },
     ],
     securedMegabytesPerSecond: ofSecured.median,
@@ -116,36 +96,10 @@ async function protectedDisk(site: BenchSite, compression: 'none' | 'source'): P
   return disk;
 }
 
-function writes({ block, writtenBytes }: SustainedLoad): Omit<Parameters<typeof nbdLoad>[0], 'uri'> {
-  return { pattern: 'randwrite', block, depth, sizeBytes: diskBytes, extra: [`--io_size=${writtenBytes}`, ...content] };
-}
-
 async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, { load, offered, seconds = secondsMax.measured }: { readonly load: SustainedLoad; readonly offered: number; readonly seconds?: number }): Promise<number> {
   const started = clockMicros();
   const writtenBytes = Math.min(load.writtenBytes, offered * MIB * seconds);
-  const args = nbdLoad({ ...writes({ ...load, writtenBytes }), uri: disk.uri });
-  await fio([...args, `--rate=${offered}m`]);
+  await fio([...writesTo(disk.uri, { ...load, writtenBytes }), `--rate=${offered}m`]);
   await site.whenApplied(disk);
   return writtenBytes / ((await site.lastContentAppliedAt(disk)) - started);
-}
-
-async function fill(image: string): Promise<void> {
-  await fio(['--name=fill', `--filename=${image}`, '--rw=write', '--bs=1m', `--size=${diskBytes}`, '--ioengine=psync', '--refill_buffers=1']);
-}
-
-/** The three parts one after the other, as each block needs them; the rate is the bytes written over the sum of the times. */
-async function targetPattern(folder: string, { block, blockBytes, writtenBytes }: SustainedLoad): Promise<number> {
-  const image = join(folder, 'pattern.img');
-  const log = join(folder, 'pattern.log');
-  const common = [`--bs=${block}`, '--ioengine=psync'];
-  const onImage = [...common, `--filename=${image}`, `--size=${diskBytes}`, `--io_size=${writtenBytes}`, '--invalidate=0'];
-  await fill(image);
-  const started = performance.now();
-  await fio(['--name=old', ...onImage, '--rw=randread']);
-  await fio(['--name=append', ...common, `--filename=${log}`, '--rw=write', `--size=${writtenBytes}`, `--fdatasync=${syncBytes / blockBytes}`, ...content]);
-  await fio(['--name=new', ...onImage, '--rw=randwrite', '--end_fsync=1', ...content]);
-  const rate = writtenBytes / 1e3 / (performance.now() - started);
-  await rm(image);
-  await rm(log);
-  return rate;
 }

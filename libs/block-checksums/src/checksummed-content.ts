@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readBuffer } from '@secondsite/durable-storage';
 import type { ByteCount, ByteOffset } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { BlockHasher } from './block-hasher';
@@ -76,7 +77,7 @@ export class ChecksummedContent {
   /** Reads blocks of one chunk, and keeps what it computes. */
   async #compute(run: ByteRange): Promise<Buffer> {
     const { hasher, kept, read } = this.#options;
-    const memory = this.#memory.pop() ?? Buffer.allocUnsafeSlow(hasher.layout.chunkBytes);
+    const memory = this.#memory.pop() ?? readBuffer(hasher.layout.chunkBytes);
     const bytes = memory.subarray(0, run.length);
     const keeping = kept?.begin(run);
     try {

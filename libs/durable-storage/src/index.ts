@@ -1,3 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
+export { readBuffer } from './read-buffer';
 export { readWholeFile, replaceFile } from './replace-file';
 export type { StorageDirectory, StorageFile } from './storage-port';

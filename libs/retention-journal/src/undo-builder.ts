@@ -2,6 +2,7 @@
 // Turns the entries of one set into bounded parts of undo: old content is read straight into the part's buffer; what is all zeros takes
 // no bytes. Memory: one buffer of PART_BYTES plus the table, whatever the set covers.
 import { type ChangeEntry, isAllZeros } from '@secondsite/change-set';
+import { readBuffer } from '@secondsite/durable-storage';
 import { type ByteCount, type ByteOffset, KIB, MIB, type TimeMicros } from '@secondsite/units';
 import { LOST, UNCOVERED, ZEROS } from './extent-map';
 import { UndoEntries } from './undo-entries';
@@ -38,7 +39,7 @@ export type PartSink = (part: BuiltPart) => void;
 
 export class UndoBuilder {
   readonly #old: OldContent;
-  readonly #buffer = Buffer.allocUnsafeSlow(PART_BYTES);
+  readonly #buffer = readBuffer(PART_BYTES);
   #entries = new UndoEntries(1024);
   #used = 0;
 

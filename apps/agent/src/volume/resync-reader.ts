@@ -6,6 +6,7 @@
 // last of its content enters the stream, or in which it is known that the target lacks nothing of it.
 import { BlockLayout } from '@secondsite/block-checksums';
 import { ENTRY_LENGTH_MAX } from '@secondsite/change-set';
+import { readBuffer } from '@secondsite/durable-storage';
 import { type ByteCount, KIB, type SequenceNumber } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { ChangeStream } from './change-stream';
@@ -302,7 +303,7 @@ export class ResyncReader {
     this.#active.add(read);
     this.#reads += 1;
     this.#readingBytes += range.length;
-    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(this.#options.regionBytes);
+    const buffer = this.#buffers.pop() ?? readBuffer(this.#options.regionBytes);
     const ended = (): void => {
       this.#active.delete(read);
       this.#reads -= 1;

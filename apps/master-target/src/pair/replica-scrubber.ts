@@ -3,7 +3,7 @@
 // whether that is what was written only a comparison with the source can tell, and that is made with this very checksum (ADR 23). Applying goes on
 // meanwhile: a block that is written while it is looked at is left for the next round.
 import { BlockHasher, type BlockLayout, CHECKSUM_BYTES, type KeptChecksums } from '@secondsite/block-checksums';
-import type { StorageFile } from '@secondsite/durable-storage';
+import { readBuffer, type StorageFile } from '@secondsite/durable-storage';
 import { type ByteCount, type ByteOffset, isOperationError } from '@secondsite/units';
 import type { ByteRange } from '@secondsite/write-intent-bitmap';
 import type { DamagedBlock } from './replica-damage';
@@ -80,7 +80,7 @@ export class ReplicaScrubber {
     const { hasher, replica } = this.#options;
     const data = replica.nextData(chunk.offset);
     if (!data || data.offset >= chunk.offset + chunk.length) return { checksums: each(hasher.checksumsOfZeros(chunk.length)), readBytes: 0 };
-    const bytes = (this.#memory ??= Buffer.allocUnsafeSlow(this.#layout.chunkBytes)).subarray(0, chunk.length);
+    const bytes = (this.#memory ??= readBuffer(this.#layout.chunkBytes)).subarray(0, chunk.length);
     try {
       bytes.fill(0, await replica.read(bytes, chunk.offset));
       return { checksums: each(hasher.checksumsOf(bytes)), readBytes: chunk.length };
