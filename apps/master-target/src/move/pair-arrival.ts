@@ -4,7 +4,7 @@
 // and blocks that are here already do not come again.
 import { BlockHasher, BlockLayout } from '@secondsite/block-checksums';
 import type { PairArrivalTelemetry } from '@secondsite/contracts';
-import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
+import { readBuffer, type StorageDirectory, type StorageFile } from '@secondsite/durable-storage';
 import type { CopyAnswer } from '@secondsite/transport';
 import { type ByteCount, isOperationError, MIB, OperationError, type TimeMicros } from '@secondsite/units';
 import type { z } from 'zod';
@@ -161,9 +161,8 @@ export class PairArrival {
     const blocksInVolume = Math.ceil(sizeBytes / blockBytes);
     const runs = taken.map(([first, count]): BlockRun => [first, Math.min(count, blocksInVolume - first)]).filter(([, count]) => count > 0);
     const checksums = await Promise.all(runs.map(async ([first, count]) => {
-      const own = new Uint8Array(Math.min(count * blockBytes, sizeBytes - first * blockBytes));
-      await replica.read(own, first * blockBytes);
-      return hasher.checksumsOf(own);
+      const own = readBuffer(Math.min(count * blockBytes, sizeBytes - first * blockBytes));
+      return hasher.checksumsOf(own.fill(0, await replica.read(own, first * blockBytes)));
     }));
     const answer = await this.#ask({ ask: 'blocks', runs, checksums: Buffer.concat(checksums).toString('base64') });
     const blocks = runs.flatMap(([first, count]) => Array.from({ length: count }, (_, index) => first + index));

@@ -4,7 +4,7 @@
 // changes; a pair that was handed over takes nothing until a desired state of that move or a later one says that it is at home here. Standing
 // is not durable: a restart before the hand-over lets the pair go on, and its copy begins anew.
 import { BlockHasher, BlockLayout, CHECKSUM_BYTES } from '@secondsite/block-checksums';
-import type { StorageDirectory, StorageFile } from '@secondsite/durable-storage';
+import { readBuffer, type StorageDirectory, type StorageFile } from '@secondsite/durable-storage';
 import type { RetentionJournal } from '@secondsite/retention-journal';
 import type { CopyOutcome, HeldOff, Refusal } from '@secondsite/transport';
 import type { ByteCount, TimeMicros } from '@secondsite/units';
@@ -216,7 +216,7 @@ export class PairDeparture {
   /** The blocks of a run, with their checksums and those that zeros would have. */
   async #contentsOf([first, count]: BlockRun): Promise<{ readonly content: Uint8Array; readonly checksum: Buffer; readonly zeros: Buffer }[]> {
     const { blockBytes } = this.#hasher.layout;
-    const bytes = Buffer.alloc(count * blockBytes);
+    const bytes = readBuffer(count * blockBytes);
     const read = bytes.subarray(0, await this.#parts.replica.read(bytes, first * blockBytes));
     const own = this.#hasher.checksumsOf(read);
     return Array.from({ length: own.length / CHECKSUM_BYTES }, (_, index) => {
