@@ -4,6 +4,7 @@ import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs
 import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readBuffer } from '@secondsite/durable-storage';
 import { GIB, KIB, MIB } from '@secondsite/units';
 import { measureInterleaved, secondsOf } from '../measure';
 import type { Profiles } from '../profile/profiles';
@@ -39,7 +40,7 @@ async function change(image: string): Promise<number[]> {
 /** Copies blocks known to differ, what they replace being durable in a log before: what no way can leave out. */
 function update({ from, to, log, offsets }: { readonly from: string; readonly to: string; readonly log: string; readonly offsets: readonly number[] }): void {
   const [source, replica, undo] = [openSync(from, 'r'), openSync(to, 'r+'), openSync(log, 'w')];
-  const [old, fresh] = [Buffer.alloc(setBytes), Buffer.alloc(setBytes)];
+  const [old, fresh] = [readBuffer(setBytes), readBuffer(setBytes)];
   for (let first = 0; first < offsets.length; first += setBytes / blockBytes) {
     const set = offsets.slice(first, first + setBytes / blockBytes);
     for (const [index, offset] of set.entries()) readSync(source, fresh, index * blockBytes, blockBytes, offset);
