@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ByteCount } from '@secondsite/units';
 
-/** What malloc puts before large memory, filled up to a cache line of 64 bytes. */
+/** With the 16 bytes that malloc puts before large memory, a cache line. */
 const shiftBytes = 48;
 
 /**
- * Memory to read files into, again and again; what it holds is not defined. Large memory of malloc begins 16 bytes after a page, and a copy from a page to such
- * a place takes five times as long on some processors (AMD Zen 3: 2 instead of 10 GB/s out of the page cache), because its short `rep movsb` takes the two for
- * overlapping. Here it begins with a cache line. Source: glibc bug 30994.
+ * Memory to read files into, again and again; what it holds is not defined. Large memory of malloc begins 16 bytes after a page, and the kernel's copy from a
+ * page to such a place (`rep movsb`) takes five times as long on some processors: 2 instead of 10 GB/s out of the page cache with AMD Zen 3. Here it begins 64
+ * bytes after a page. Source: glibc bug 30994.
  */
 export function readBuffer(sizeBytes: ByteCount): Buffer {
   return Buffer.allocUnsafeSlow(shiftBytes + sizeBytes).subarray(shiftBytes);
