@@ -5,6 +5,7 @@ import { type PlanOptions, TestCluster, waitFor } from '@secondsite/cli/testing'
 import type { PairStatus, View, Volume } from '@secondsite/contracts';
 import { microsFromIso, type TimeMicros } from '@secondsite/units';
 import { clockMicros } from '@secondsite/disk-files';
+import { secondsOf } from './measure';
 import { inspectableEnvironment, inspectorUrlOf } from './profile/inspector-url';
 import { ProfiledProcess } from './profile/profiled-process';
 import type { Profiles } from './profile/profiles';
@@ -68,14 +69,14 @@ export class BenchSite {
   }
 
   /** From the request to the fact that the replica is consistent; telemetry, which lags up to a second behind, may not say so yet. */
-  async secondsToProtect(disk: ProtectedDisk, options?: PlanOptions): Promise<number> {
-    const started = performance.now();
-    await this.cluster.createPlan(`plan-${disk.name}`, disk.name, options);
-    await waitFor(`${disk.name} to be protected`, 600, async () => {
-      const { pairs } = await this.cluster.planStatus(`plan-${disk.name}`);
-      return pairs.length > 0 && pairs.every(({ stage }) => stage === 'differential-sync');
+  secondsToProtect(disk: ProtectedDisk, options?: PlanOptions): Promise<number> {
+    return secondsOf(async () => {
+      await this.cluster.createPlan(`plan-${disk.name}`, disk.name, options);
+      await waitFor(`${disk.name} to be protected`, 600, async () => {
+        const { pairs } = await this.cluster.planStatus(`plan-${disk.name}`);
+        return pairs.length > 0 && pairs.every(({ stage }) => stage === 'differential-sync');
+      });
     });
-    return (performance.now() - started) / 1000;
   }
 
   /** Resolves when everything written until the call is applied at the target. */

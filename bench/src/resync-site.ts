@@ -13,6 +13,7 @@ import { GIB, MIB } from '@secondsite/units';
 import { randomUUID } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { secondsOf } from './measure';
 
 export interface BlockCounts {
   readonly compared: number;
@@ -122,14 +123,14 @@ export class ResyncSite {
   }
 
   /** Asks for a resynchronisation of the whole volume; seconds until the replica is consistent. */
-  async secondsToResync(): Promise<number> {
+  secondsToResync(): Promise<number> {
     this.#resyncRequest += 1;
     this.#reached = Promise.withResolvers();
-    const started = performance.now();
-    await this.#obey({ paused: true });
-    await this.#obey({ paused: false });
-    await this.#reached.promise;
-    return (performance.now() - started) / 1000;
+    return secondsOf(async () => {
+      await this.#obey({ paused: true });
+      await this.#obey({ paused: false });
+      await this.#reached.promise;
+    });
   }
 
   async stop(): Promise<void> {

@@ -6,7 +6,7 @@ import { waitFor } from '@secondsite/cli/testing';
 import { MIB } from '@secondsite/units';
 import type { BenchSite, ProtectedDisk } from '../bench-site';
 import { prepareDisk, readTrace, replayTrace, traceDiskBytes, type TraceRequest } from '../block-trace';
-import { summarize } from '../measure';
+import { secondsOf, summarize } from '../measure';
 import { Nbdkit } from '../nbdkit';
 import { settleMachine } from '../settle-machine';
 import { sparseImage } from '../sparse-image';
@@ -63,8 +63,7 @@ async function onDisk<Result>(uri: string, act: (client: NbdClient) => Promise<R
 
 const replay = async (uri: string, trace: readonly TraceRequest[]): Promise<number> => (await onDisk(uri, (client) => replayTrace(trace, client, { speed }))).slowestMillis;
 
-async function secondsUntilRpo(site: BenchSite, disk: ProtectedDisk): Promise<number> {
-  const ended = performance.now();
-  await waitFor(`the RPO of ${disk.name} to be below ${rpoSecondsMax} s`, 120, async () => ((await site.cluster.planStatus(`plan-${disk.name}`)).rpoSeconds ?? Infinity) < rpoSecondsMax);
-  return (performance.now() - ended) / 1000;
+function secondsUntilRpo(site: BenchSite, disk: ProtectedDisk): Promise<number> {
+  const isBelow = async (): Promise<boolean> => ((await site.cluster.planStatus(`plan-${disk.name}`)).rpoSeconds ?? Infinity) < rpoSecondsMax;
+  return secondsOf(() => waitFor(`the RPO of ${disk.name} to be below ${rpoSecondsMax} s`, 120, isBelow));
 }
