@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { MIB } from '@secondsite/units';
 import { fio } from '../fio';
 import { secondsOf } from '../measure';
@@ -20,18 +20,6 @@ export function targetPattern(folder: string, load: SustainedLoad): Promise<numb
  */
 export function everyWriteAtOnce(folder: string, load: SustainedLoad, unreplicatedUri: string): Promise<number> {
   return onFilledImage(folder, load, (image) => Promise.all([fio(writesTo(unreplicatedUri, load)), append(join(folder, 'cache.log'), load), pattern(folder, image, load)]));
-}
-
-/** What process server and target write and read for so many seconds of a replication at this rate, in 4 KiB blocks of a full image; as nice as they are. */
-export async function everyCopyAtRate({ folder, image, bytesPerSecond, seconds }: { readonly folder: string; readonly image: string; readonly bytesPerSecond: number; readonly seconds: number }): Promise<void> {
-  const logs = ['cache', 'undo'].map((name) => join(folder, `${name}.log`));
-  const onImage = [`--filename=${image}`, '--bs=4k', '--invalidate=0'];
-  await fio([
-    '--name=global', '--ioengine=psync', `--size=${diskBytes}`, '--time_based', `--runtime=${seconds}`, `--rate=${Math.round(bytesPerSecond)}`, '--nice=15',
-    ...logs.flatMap((log) => [`--name=${basename(log)}`, `--filename=${log}`, '--rw=write', '--bs=1m', `--fdatasync=${syncBytes / MIB}`]),
-    '--name=old', ...onImage, '--rw=randread', '--name=new', ...onImage, '--rw=randwrite',
-  ]);
-  for (const log of logs) await rm(log);
 }
 
 async function onFilledImage(folder: string, { writtenBytes }: SustainedLoad, act: (image: string) => Promise<unknown>): Promise<number> {
