@@ -14,8 +14,8 @@ import { everyWriteAtOnce, targetPattern } from './target-pattern';
 
 /** Of each of the two disks; all runs would leave some 25 GiB. */
 const undoBytesMax = 6 * GIB;
-/** A slow machine would write for minutes; what is searched for shows sooner than what is measured. */
-const secondsMax = { measured: 20, searched: 10 };
+/** A slow machine would write for minutes. */
+const secondsMax = 20;
 
 /**
  * Random writes from the application to the replica: the time until the last one is applied at the target. Without TLS and compression beside fio
@@ -52,14 +52,14 @@ export async function sustainedRows({ plain, secured }: { readonly plain: BenchS
 }
 
 /**
- * A tenth less than the first of falling rates that is followed without interruption in one of two runs, in MiB/s: the machine is not always as
- * fast, and stands still now and then. What runs for the first time is slower: that is not looked at.
+ * A tenth less than the first of falling rates that is followed without interruption in one of two runs as long as those measured, in MiB/s: the machine
+ * is not always as fast, and stands still now and then. What runs for the first time is slower: that is not looked at.
  */
 async function followedOffer(site: BenchSite, disk: ProtectedDisk, load: SustainedLoad, first: number): Promise<number> {
   const isFollowed = async (offered: number): Promise<boolean> => {
     await settleMachine({ folder: site.folder, memoryBytes: 4 * diskBytes });
     const before = await lastResyncOf(site, disk);
-    await writeUntilApplied(site, disk, { load, offered, seconds: secondsMax.searched });
+    await writeUntilApplied(site, disk, { load, offered });
     return before === (await lastResyncOf(site, disk));
   };
   await isFollowed(first / 2);
@@ -96,9 +96,9 @@ async function protectedDisk(site: BenchSite, compression: 'none' | 'source'): P
   return disk;
 }
 
-async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, { load, offered, seconds = secondsMax.measured }: { readonly load: SustainedLoad; readonly offered: number; readonly seconds?: number }): Promise<number> {
+async function writeUntilApplied(site: BenchSite, disk: ProtectedDisk, { load, offered }: { readonly load: SustainedLoad; readonly offered: number }): Promise<number> {
   const started = clockMicros();
-  const writtenBytes = Math.min(load.writtenBytes, offered * MIB * seconds);
+  const writtenBytes = Math.min(load.writtenBytes, offered * MIB * secondsMax);
   await fio([...writesTo(disk.uri, { ...load, writtenBytes }), `--rate=${offered}m`]);
   await site.whenApplied(disk);
   return writtenBytes / ((await site.lastContentAppliedAt(disk)) - started);
