@@ -48,15 +48,17 @@ const dontNeed = 4;
 /** RWF_NOWAIT */
 const withoutWaiting = 0x08;
 const hugePage = 14;
+const noHugePage = 15;
 /** Linux 6.1 or later. */
 const collapse = 25;
 const hugePageBytes = 2 * 1024 * 1024;
 const smallPageBytes = 4096;
+/** What fills at least one huge page, together with what malloc puts before it. */
+const largeBytesMin = hugePageBytes - smallPageBytes;
 /** M_MMAP_THRESHOLD and M_TRIM_THRESHOLD */
 const [mmapThreshold, trimThreshold] = [-3, -1];
 const trimBytes = 16 * 1024 * 1024;
-/** A multiple of every page size there is, other than that of huge pages. */
-const pagesBytes = 65_536n;
+const pageBytes = BigInt((library.func('int getpagesize()') as () => number)());
 
 /** Name of the errno of the last failed call of this module, e.g. `ENXIO`. */
 export function lastErrorName(): string {
@@ -117,9 +119,16 @@ export function tryLock(fd: number): boolean {
  */
 export function giveBackPages(bytes: Uint8Array): void {
   const start = koffi.address(bytes);
-  const first = ((start + pagesBytes - 1n) / pagesBytes) * pagesBytes;
-  const end = ((start + BigInt(bytes.byteLength)) / pagesBytes) * pagesBytes;
-  if (end > first) madvise?.(first, end - first, dontNeed);
+  const end = start + BigInt(bytes.byteLength);
+  const [first, last] = [pageOf(start + pageBytes - 1n), pageOf(end)];
+  // The pages at both ends hold something else too and stay. The kernel would make a huge page around each of them again until the collector has come.
+  if (bytes.byteLength >= largeBytesMin) madvise?.(pageOf(start), pageOf(end + pageBytes - 1n) - pageOf(start), noHugePage);
+  if (last > first) madvise?.(first, last - first, dontNeed);
+}
+
+/** Where the page begins in which an address is. */
+function pageOf(address: bigint): bigint {
+  return address - (address % pageBytes);
 }
 
 /**
@@ -143,9 +152,9 @@ export function hugePagesSize(sizeBytes: number): number {
  * fault for every 2 MiB instead of every 4 KiB. Where faults are dear, as on some hypervisors, touching 8 MiB costs 30 ms without. Best effort.
  */
 export function useHugePages(memory: ArrayBufferLike): void {
-  if (memory.byteLength < hugePageBytes - smallPageBytes) return;
+  if (memory.byteLength < largeBytesMin) return;
   const start = koffi.address(new Uint8Array(memory));
-  const first = (start / pagesBytes) * pagesBytes;
+  const first = pageOf(start);
   madvise?.(first, start + BigInt(memory.byteLength) - first, hugePage);
   // malloc has touched what it puts before the memory: without this the first 2 MiB would be small pages, the others huge.
   if (start % BigInt(hugePageBytes) < smallPageBytes) madvise?.(first, BigInt(hugePageBytes), collapse);

@@ -35,7 +35,7 @@ describe('sets that pass the cache', () => {
   beforeEach(async () => {
     log = await SegmentLog.open(new CrashableStorage().root);
     cache = new SetCache({
-      log, applied: { epoch: 0, sequence: 0 }, endedEpochs: [], cacheBytesMax: MIB, memoryBytesMax: 3 * blockBytes, windowSets: 32, recycle: () => undefined,
+      log, applied: { epoch: 0, sequence: 0 }, endedEpochs: [], cacheBytesMax: MIB, memoryBytesMax: 3 * blockBytes, groupBytes: blockBytes, windowSets: 32, recycle: () => undefined,
     });
   });
 
@@ -95,7 +95,7 @@ describe('the memory of compressed sets', () => {
     recycled.length = 0;
     cache = new SetCache({
       log: await SegmentLog.open(new CrashableStorage().root), applied: { epoch: 0, sequence: 0 }, endedEpochs: [],
-      cacheBytesMax: MIB, memoryBytesMax: 1.5 * contentBytes, windowSets: 32, recycle: (memory) => recycled.push(memory),
+      cacheBytesMax: MIB, memoryBytesMax: 2.5 * contentBytes, groupBytes: contentBytes, windowSets: 32, recycle: (memory) => recycled.push(memory),
     });
   });
 
@@ -106,6 +106,13 @@ describe('the memory of compressed sets', () => {
     const decoded = verifyChangeSet(content);
     if (!decoded.ok) throw new Error(decoded.detail);
     return { bytes: new Uint8Array(KIB), decoded, markers: [], receivedAt: sequence };
+  }
+
+  /** Takes them; those of which the content stays in memory. */
+  async function kept(...sequences: number[]): Promise<number[]> {
+    const sets = sequences.map(compressed);
+    for (const [index, set] of sets.entries()) await cache.take({ epoch: 1, sequence: sequences[index] as number }, set);
+    return sequences.filter((_, index) => !recycled.includes(sets[index]?.decoded.data.buffer as ArrayBufferLike));
   }
 
   it('is free as soon as nothing reads it: received bytes when they are in the log, content when it is applied', async () => {
@@ -119,10 +126,19 @@ describe('the memory of compressed sets', () => {
   });
 
   it('is free at once when there is no room for the content until its turn comes', async () => {
-    const [first, second] = [compressed(1), compressed(2)];
-    await cache.take({ epoch: 1, sequence: 1 }, first);
-    await cache.take({ epoch: 1, sequence: 2 }, second);
-    expect(recycled).toEqual([first.bytes.buffer, second.decoded.data.buffer, second.bytes.buffer]);
+    expect(await kept(1, 2, 3)).toEqual([1, 2]);
+  });
+
+  it('is left to those in front that have to be read back, until none of them is in line', async () => {
+    await kept(1, 2, 3);
+    for (const set of cache.takeReady(2.5 * contentBytes)) cache.applied(set);
+    expect(await kept(4, 5)).toEqual([4]);
+    const [third] = cache.takeReady(1);
+    cache.keepRead(third as CachedSet, { bytes: new Uint8Array(KIB), decoded: compressed(3).decoded });
+    cache.applied(third as CachedSet);
+    cache.applied(cache.takeReady(1)[0] as CachedSet);
+    expect(cache.takeReady(1).map(({ sequence, decoded }) => [sequence, decoded])).toEqual([[5, undefined]]);
+    expect(await kept(6, 7, 8)).toEqual([6, 7]);
   });
 
   it('bounds what is applied together by the content, not by what is stored', async () => {

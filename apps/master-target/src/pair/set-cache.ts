@@ -2,7 +2,7 @@
 // Sets that were received and are not durable in the replica yet. Accepts out of order inside a window, hands out strictly in order.
 // Invariants: `received` counts only sets that are durable here, and passing ones, which the agent can read again; a set is released only
 // by the owner (I2); a set of an epoch before the newest is never taken (I6); memory for decoded sets is bounded, the others are read back
-// from the log.
+// from the log when their turn comes, for which sets that arrive meanwhile leave room.
 import { DATA_BYTES_TARGET, type StreamMarker, type VerifiedChangeSet } from '@secondsite/change-set';
 import { compareStreamPlaces } from '@secondsite/retention-journal';
 import type { RecordPosition, SegmentLog } from '@secondsite/segment-log';
@@ -55,6 +55,8 @@ export interface SetCacheOptions {
   readonly endedEpochs: readonly StreamPlace[];
   readonly cacheBytesMax: ByteCount;
   readonly memoryBytesMax: ByteCount;
+  /** What is read back together at most; less than the memory. */
+  readonly groupBytes: ByteCount;
   /** How far ahead of the first missing set a set is taken. */
   readonly windowSets: number;
   /** Takes the memory of received bytes when nothing here reads them any more. */
@@ -305,7 +307,9 @@ export class SetCache {
   }
 
   #hasMemoryFor(bytes: ByteCount): boolean {
-    return this.#memoryBytes === 0 || this.#memoryBytes + bytes <= this.#options.memoryBytesMax;
+    const { memoryBytesMax, groupBytes } = this.#options;
+    const bytesMax = this.#ready.some(isToReadBack) ? memoryBytesMax - groupBytes : memoryBytesMax;
+    return this.#memoryBytes === 0 || this.#memoryBytes + bytes <= bytesMax;
   }
 
   #count(set: CachedSet, sign: 1 | -1): void {
@@ -333,6 +337,10 @@ export class SetCache {
       this.#advance();
     }
   }
+}
+
+function isToReadBack({ decoded }: CachedSet): boolean {
+  return decoded === undefined;
 }
 
 function overtaken(): OperationError {
