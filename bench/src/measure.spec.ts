@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from '@jest/globals';
-import { measureInterleaved, quantile } from './measure';
+import { lowestOf, measureInterleaved, quantile } from './measure';
 
 describe('measuring', () => {
   it('takes turns, does not count the first round, and reports medians', async () => {
@@ -19,5 +19,13 @@ describe('measuring', () => {
 
   it('has nearest-rank quantiles', () => {
     expect([quantile([3, 1, 2], 0.5), quantile([1, 2, 3, 4], 0.99)]).toEqual([2, 4]);
+  });
+
+  it('finds the lowest that holds by halving', async () => {
+    const found = Array.from({ length: 8 }, (_, lowest) => lowestOf(7, (candidate) => Promise.resolve(candidate >= lowest)));
+    expect(await Promise.all(found)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    let asked = 0;
+    await lowestOf(13, async () => (asked += 1) > 100);
+    expect(asked).toBeLessThanOrEqual(4);
   });
 });

@@ -48,3 +48,14 @@ export async function secondsOf(act: () => Promise<unknown>): Promise<number> {
   await act();
   return (performance.now() - started) / 1000;
 }
+
+/** By halving: the lowest of the numbers below `count` for which it `holds`, as it then does for all above; `count` when for none. */
+export async function lowestOf(count: number, holds: (candidate: number) => Promise<boolean>): Promise<number> {
+  let [low, high] = [0, count];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (await holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -5,7 +5,7 @@ import { clockMicros } from '@secondsite/disk-files';
 import { GIB, MIB } from '@secondsite/units';
 import type { BenchSite, ProtectedDisk } from '../bench-site';
 import { fio } from '../fio';
-import { measureInterleaved } from '../measure';
+import { lowestOf, measureInterleaved } from '../measure';
 import { Nbdkit } from '../nbdkit';
 import { settleMachine } from '../settle-machine';
 import type { TableRow } from '../table-row';
@@ -51,11 +51,15 @@ export async function sustainedRows({ plain, secured }: { readonly plain: BenchS
   };
 }
 
+/** Each offer is a tenth less than the one before; the last is a quarter of the first. */
+const offers = 14;
+
 /**
- * A tenth less than the first of falling rates that is followed without interruption in one of two runs as long as those measured, in MiB/s: the machine
+ * A tenth less than the highest of falling rates that is followed without interruption in one of two runs as long as those measured, in MiB/s: the machine
  * is not always as fast, and stands still now and then. What runs for the first time is slower: that is not looked at.
  */
 async function followedOffer(site: BenchSite, disk: ProtectedDisk, load: SustainedLoad, first: number): Promise<number> {
+  const offer = (lowered: number): number => Math.round(first * 0.9 ** lowered);
   const isFollowed = async (offered: number): Promise<boolean> => {
     await settleMachine({ folder: site.folder, memoryBytes: 4 * diskBytes });
     const before = await lastResyncOf(site, disk);
@@ -63,9 +67,8 @@ async function followedOffer(site: BenchSite, disk: ProtectedDisk, load: Sustain
     return before === (await lastResyncOf(site, disk));
   };
   await isFollowed(first / 2);
-  let offered = first;
-  while (offered >= first / 4 && !(await isFollowed(offered)) && !(await isFollowed(offered))) offered = Math.round(offered * 0.9);
-  return Math.round(offered * 0.9);
+  const lowered = await lowestOf(offers, async (candidate) => (await isFollowed(offer(candidate))) || (await isFollowed(offer(candidate))));
+  return offer(lowered + 1);
 }
 
 async function lastResyncOf(site: BenchSite, disk: ProtectedDisk): Promise<string | undefined> {
