@@ -115,7 +115,8 @@ export function tryLock(fd: number): boolean {
 
 /**
  * Gives the pages of this memory back to the system at once; they read as zeros afterwards. For large memory that is not needed any more and
- * that the garbage collector would keep until it happens to run. Best effort; does nothing on other systems than Linux.
+ * that the garbage collector would keep until it happens to run; used again all the same, it would be in small pages. Best effort; does nothing on other
+ * systems than Linux.
  */
 export function giveBackPages(bytes: Uint8Array): void {
   const start = koffi.address(bytes);

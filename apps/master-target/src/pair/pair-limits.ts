@@ -4,7 +4,7 @@ import { type ByteCount, GIB, MIB, type TimeMicros } from '@secondsite/units';
 export interface PairLimits {
   /** Cached sets, on disk; above it senders are held off. Default 2 GiB. */
   readonly cacheBytesMax: ByteCount;
-  /** Cached sets kept decoded in memory; default 48 MiB. */
+  /** Cached sets kept decoded in memory; default 48 MiB. While any has to be read back, `groupBytes` of it are for those. */
   readonly memoryBytesMax: ByteCount;
   /** How far ahead of a missing set others are taken; default 32. */
   readonly windowSets: number;
